@@ -1,0 +1,181 @@
+# Copyright (c) 2026, The PowerNap authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One declaration per option: from it come validation, --check-config, the reference and the roles' argument_specs."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+from .errors import BadPorts, BadValue
+from .ports import parse_ports
+
+#: What an option may hold, in words for people. "ports" become ((first, last), ...), "strs" a tuple.
+TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "path": "an absolute path",
+    "url": 'an address such as "http://wake1:20709", or ""',
+    "regex": "a regular expression",
+    "strs": "a list of texts",
+    "ports": 'a list of ports and port ranges such as [22, "8000-8099"]',
+    "threshold": 'a number, or "n" for the number of CPUs',
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One key of a configuration file."""
+
+    name: str
+    type: str
+    default: Any
+    description: str
+    unit: str = ""
+    minimum: Any = None
+    maximum: Any = None
+    choices: tuple[str, ...] = ()
+    example: Any = None
+    required: bool = False
+
+    def accept(self, value: Any) -> Any:
+        """Return the value in its normal form. Raises BadValue with a sentence that does not name the key."""
+        value = _CHECKS[self.type](value)
+        if self.choices and value not in self.choices:
+            raise BadValue(f"{value!r} is none of {', '.join(self.choices)}" + suggestion(value, self.choices))
+        if self.minimum is not None and isinstance(value, (int, float)) and value < self.minimum:
+            raise BadValue(f"{value} is too small: at least {self.minimum} {self.unit}".rstrip())
+        if self.maximum is not None and isinstance(value, (int, float)) and value > self.maximum:
+            raise BadValue(f"{value} is too large: at most {self.maximum} {self.unit}".rstrip())
+        return value
+
+
+def setting(type: str, default: Any, description: str, **more: Any) -> Any:
+    """Declare an option as a field of a dataclass: the class then serves as schema and as typed result."""
+    metadata = {"type": type, "description": description, **more}
+    return field(default=default, metadata=metadata)
+
+
+def options_of(section: Any) -> tuple[Option, ...]:
+    """Return the options that a dataclass declares by ``setting``."""
+    return tuple(
+        Option(item.name, default=None if item.default is MISSING else item.default, **item.metadata)
+        for item in fields(section)
+        if item.metadata
+    )
+
+
+def suggestion(word: Any, known: Any) -> str:
+    """Return "; did you mean X?" or, where nothing is near, an empty text."""
+    near = difflib.get_close_matches(str(word), [str(item) for item in known], n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def check_table(values: Any, options: tuple[Option, ...]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return the accepted values, with defaults filled in, and the problems as (key, sentence)."""
+    known = {option.name: option for option in options}
+    accepted = {option.name: option.default for option in options}
+    problems = [
+        (key, "no such key" + (suggestion(key, known) or f"; known here: {', '.join(sorted(known))}"))
+        for key in values
+        if key not in known
+    ]
+    for name, option in known.items():
+        if name not in values:
+            if option.required:
+                problems.append((name, f"missing: give {TYPES[option.type]}" + _example(option)))
+            continue
+        try:
+            accepted[name] = option.accept(values[name])
+        except (BadValue, BadPorts) as error:
+            problems.append((name, str(error)))
+    return accepted, problems
+
+
+def _example(option: Option) -> str:
+    return "" if option.example is None else f", such as {option.example!r}"
+
+
+def _wrong(value: Any, type: str) -> BadValue:
+    return BadValue(f"{value!r} is not {TYPES[type]}")
+
+
+def _int(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong(value, "int")
+    return value
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or abs(value) == float("inf"):
+        raise _wrong(value, "float")
+    return value
+
+
+def _bool(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(value, "bool")
+    return value
+
+
+def _str(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong(value, "str")
+    return value
+
+
+def _path(value: Any) -> str:
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise _wrong(value, "path")
+    return value
+
+
+def _url(value: Any) -> str:
+    if not isinstance(value, str) or (value and not re.match(r"\Ahttps?://[^/\s]+/?\Z", value)):
+        raise _wrong(value, "url")
+    return value.rstrip("/")
+
+
+def _regex(value: Any) -> str:
+    text = _str(value)
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise BadValue(f"{text!r} is no regular expression: {error}") from error
+    return text
+
+
+def _strs(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise _wrong(value, "strs")
+    return tuple(value)
+
+
+def _threshold(value: Any) -> Any:
+    if value == "n":
+        return value
+    if isinstance(value, str):
+        raise _wrong(value, "threshold")
+    if _float(value) < 0:
+        raise BadValue(f"{value} is too small: at least 0")
+    return value
+
+
+_CHECKS = {
+    "int": _int,
+    "float": _float,
+    "bool": _bool,
+    "str": _str,
+    "path": _path,
+    "url": _url,
+    "regex": _regex,
+    "strs": _strs,
+    "ports": parse_ports,
+    "threshold": _threshold,
+}

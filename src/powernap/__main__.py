@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One archive, four programs: which one is told by the name it is called by, or by the first argument."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+PROGRAMS = ("powernapd", "powerwaked", "powernap", "powerwake")
+
+
+def main() -> int:
+    """Run the program that is meant; its exit status is returned."""
+    name, arguments = Path(sys.argv[0]).name, sys.argv[1:]
+    if name not in PROGRAMS:
+        name, arguments = (arguments[0] if arguments else ""), arguments[1:]
+    if name not in PROGRAMS:
+        print(f"powernap: which program? Say one of: {', '.join(PROGRAMS)}", file=sys.stderr)
+        return 2
+    status: int = import_module(f"powernap.cli.{name}").main(arguments)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
