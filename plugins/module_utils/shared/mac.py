@@ -54,4 +54,4 @@ def _password_bytes(password: str | None) -> bytes:
             return bytes(parts)
     elif _MAC.match(password):
         return bytes.fromhex(re.sub(r"[:-]", "", password))
-    raise BadMac("the SecureOn password is neither six bytes (01:02:03:04:05:06) nor four (1.2.3.4)")
+    raise BadMac("the SecureOn password is wrong: write six bytes as a MAC address is written, or four as an IPv4 address")

@@ -2,7 +2,7 @@
 """Read TOML files and merge them: profiles, then the main file, then the drop-ins, later wins."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,16 +63,20 @@ def read(path: Path) -> dict[str, Any]:
         raise ConfigError([f"{path}: is not valid TOML: {error}"]) from error
 
 
-def layers(path: Path, profile_dirs: Iterable[Path], drop_in_dir: Path) -> Merged:
-    """Return the main file merged with the profiles that it includes and its drop-ins. Raises ConfigError."""
+def layers(path: Path, profile_dirs: list[Path], drop_in_dir: Path) -> Merged:
+    """Return the main file merged with the profiles that it includes and its drop-ins.
+
+    Without ``profile_dirs`` there is no "include": the key is left for the schema to refuse. Raises ConfigError.
+    """
     main = read(path)
     drop_ins = [(file, read(file)) for file in sorted(drop_in_dir.glob("*.toml"))]
-    include, source = main.pop("include", []), path
-    for file, layer in drop_ins:
-        if "include" in layer:
-            include, source = layer.pop("include"), file
     merged = Merged()
-    _add_profiles(merged, include, source, list(profile_dirs), ())
+    if profile_dirs:
+        include, source = main.pop("include", []), path
+        for file, layer in drop_ins:
+            if "include" in layer:
+                include, source = layer.pop("include"), file
+        _add_profiles(merged, include, source, profile_dirs, ())
     merged.add(main, str(path))
     for file, layer in drop_ins:
         merged.add(layer, str(file))

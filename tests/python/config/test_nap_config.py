@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import pytest
+from powernap.nap.monitors import KINDS as MONITORS
+from powernap.nap.warnings import KINDS as WARNINGS
+
+from powernap.config import ConfigError, load_nap
+
+KINDS = (
+    {kind: cls.options for kind, cls in MONITORS.items()},
+    {kind: cls.options for kind, cls in WARNINGS.items()},
+)
+
+TCP = '[monitors.{}]\nkind = "tcp"\nports = [{}]\n'
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(main, drop_ins=None, profiles=None):
+        (tmp_path / "powernapd.toml").write_text(main)
+        for folder, files in (("powernapd.d", drop_ins), ("profiles", profiles)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            for name, text in (files or {}).items():
+                (tmp_path / folder / name).write_text(text)
+        return load_nap(tmp_path / "powernapd.toml", *KINDS, profile_dirs=(str(tmp_path / "profiles"),))
+
+    return load
+
+
+def problems(load, *files):
+    with pytest.raises(ConfigError) as caught:
+        load(*files)
+    return caught.value.problems
+
+
+def test_an_empty_file_gives_the_defaults(load):
+    config = load("")
+    assert (config.nap.absent_seconds, config.nap.action, config.server.url) == (300, "suspend", "")
+    assert not config.monitors
+
+
+def test_profile_then_main_file_then_drop_ins_later_wins(load):
+    config = load(
+        'include = ["web"]\n[nap]\ngrace_seconds = 5\n',
+        {"20.toml": "[nap]\nmin_awake_seconds = 2\n", "10.toml": "[nap]\nmin_awake_seconds = 1\ngrace_seconds = 7\n"},
+        {
+            "web.toml": 'include = ["base"]\n[nap]\nabsent_seconds = 100\n' + TCP.format("web", 80),
+            "base.toml": "[nap]\nabsent_seconds = 50\nbackoff_seconds = 9\n" + TCP.format("ssh", 22),
+        },
+    )
+    nap = config.nap
+    assert (nap.absent_seconds, nap.backoff_seconds, nap.grace_seconds, nap.min_awake_seconds) == (100, 9, 7, 2)
+    assert set(config.monitors) == {"ssh", "web"}
+    assert config.origin["nap.absent_seconds"].endswith("web.toml")
+    assert config.origin["nap.min_awake_seconds"].endswith("20.toml")
+
+
+def test_a_drop_in_changes_one_key_of_a_monitor_and_switches_another_off(load):
+    config = load(
+        'include = ["web"]',
+        {"site.toml": '[monitors.web]\nports = ["8000-8099"]\n[monitors.ssh]\nenabled = false\n'},
+        {"web.toml": TCP.format("web", 80) + TCP.format("ssh", 22)},
+    )
+    assert list(config.monitors) == ["web"]
+    assert config.monitors["web"].values["ports"] == ((8000, 8099),)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[nap]\nabsent_secnds = 5", "nap.absent_secnds: no such key; did you mean absent_seconds?"),
+        ("[naps]\n", "naps: no such section; did you mean nap?"),
+        ('[nap]\nabsent_seconds = "5"', "nap.absent_seconds: '5' is not a number"),
+        ("[nap]\nabsent_seconds = 0", "nap.absent_seconds: 0 is too small: at least 1 seconds"),
+        ("[nap]\nabsent_seconds = nan", "nap.absent_seconds: nan is not a number"),
+        ('[nap]\naction = "suspnd"', "nap.action: 'suspnd' is none of powersave, suspend, poweroff; did you mean"),
+        ("[nap]\nabsent_seconds = 5\ngrace_seconds = 9", "nap.grace_seconds: 9 is longer than absent_seconds (5)"),
+        ("[nap]\nstage2_absent_seconds = 9", 'a second stage follows only action = "powersave"'),
+        ('[monitors.web]\nkind = "tcp"\nports = ["443-80"]', "web.ports: the port range 443-80 is upside down"),
+        ('[monitors.web]\nkind = "tpc"', "monitors.web.kind: 'tpc' is no kind of monitor; did you mean tcp?"),
+        ("[monitors.web]\nports = [80]", "monitors.web.kind: missing"),
+        ('[monitors.job]\nkind = "process"\npattern = "("', "monitors.job.pattern: '(' is no regular expression"),
+        ('[monitors.job]\nkind = "process"', "monitors.job.pattern: missing"),
+        ("monitors = 3", "monitors: 3 is not a table"),
+        ("nap = 3", "nap: 3 is not a table"),
+        ('[server]\nurl = "wake1"', "server.url: 'wake1' is not an address such as"),
+        ("[nap\n", "is not valid TOML"),
+        ('include = "web"', "include: 'web' is not a list of profile names"),
+        ('include = ["webserver"]', "include: no profile 'webserver'; did you mean web-server?"),
+        ('include = ["../web"]', "include: no profile '../web'"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_with_file_and_key(load, tmp_path, text, sentence):
+    found = problems(load, text, {}, {"web-server.toml": ""})
+    assert len(found) == 1
+    assert found[0].startswith(f"{tmp_path}/powernapd.toml: ")
+    assert sentence in found[0]
+    assert "\n" not in found[0]
+
+
+def test_a_problem_names_the_drop_in_that_it_came_from(load, tmp_path):
+    found = problems(load, "[nap]\nabsent_seconds = 50\n", {"50.toml": "[nap]\nabsent_seconds = -1\n"})
+    assert found[0].startswith(f"{tmp_path}/powernapd.d/50.toml: nap.absent_seconds: ")
+
+
+def test_all_problems_are_told_at_once(load):
+    assert len(problems(load, '[nap]\nmode = "x"\naction = "y"\n[naps]\n')) == 3
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.toml: no such file"):
+        load_nap(tmp_path / "none.toml", *KINDS)
+
+
+def test_a_profile_that_includes_itself_is_refused(load):
+    found = problems(load, 'include = ["a"]', {}, {"a.toml": 'include = ["b"]', "b.toml": 'include = ["a"]'})
+    assert "profile a includes itself (a -> b -> a)" in found[0]
+
+
+def test_a_file_that_is_no_text_is_named(load, tmp_path):
+    (tmp_path / "powernapd.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        load_nap(tmp_path / "powernapd.toml", *KINDS)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import pytest
+
+from powernap.config import ConfigError, load_wake
+
+
+def test_defaults_and_drop_ins(tmp_path):
+    file = tmp_path / "powerwaked.toml"
+    file.write_text("[listen]\nport = 4000\n")
+    (tmp_path / "powerwaked.d").mkdir()
+    (tmp_path / "powerwaked.d" / "site.toml").write_text('[wake]\ninterfaces = ["eth1"]\n')
+    config = load_wake(file)
+    assert (config.listen.port, config.wake.interfaces, config.wake.wake_on) == (4000, ("eth1",), "demand")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[listen]\nprot = 1", "listen.prot: no such key; did you mean port?"),
+        ("[listen]\nport = 70000", "listen.port: 70000 is too large: at most 65535"),
+        ('[wake]\nwake_on = "syn"', "wake.wake_on: 'syn' is none of demand, arp, never"),
+        ('[registry]\npath = "registry.sqlite"', "registry.path: 'registry.sqlite' is not an absolute path"),
+        ("include = []", "include: no such section"),
+    ],
+)
+def test_problems(tmp_path, text, sentence):
+    (tmp_path / "powerwaked.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_wake(tmp_path / "powerwaked.toml")
+    assert sentence in str(caught.value)
