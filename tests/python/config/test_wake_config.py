@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import pytest
 
-from powernap.config import ConfigError, load_wake
+from powernap.config import ConfigError, explain, load_wake
 
 
 def test_defaults_and_drop_ins(tmp_path):
@@ -28,3 +28,12 @@ def test_problems(tmp_path, text, sentence):
     with pytest.raises(ConfigError) as caught:
         load_wake(tmp_path / "powerwaked.toml")
     assert sentence in str(caught.value)
+
+
+def test_every_value_is_explained_with_its_file(tmp_path):
+    file = tmp_path / "powerwaked.toml"
+    file.write_text('[listen]\nport = 4000\n[wake]\ninterfaces = ["eth0"]\n')
+    lines = [line.split() for line in explain(load_wake(file)).splitlines()]
+    assert ["listen.port", "=", "4000", "#", str(file)] in lines
+    assert ["wake.interfaces", "=", '["eth0"]', "#", str(file)] in lines
+    assert ["wake.volley_seconds", "=", "30", "seconds", "#", "default"] in lines

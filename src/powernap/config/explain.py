@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say what a configuration means: every value, and the file that it came from."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from powernap.config.nap import NapConfig, Section
+from powernap.config.wake import WakeConfig
+from powernap.shared.ports import format_ports
+
+
+def explain(config: NapConfig | WakeConfig) -> str:
+    """Return one line for each value: dotted key, value with its unit, and its file (or "default")."""
+    lines = [(f"{key} = {value}", _origin(config.origin, key)) for key, value in _values(config)]
+    width = max(len(line) for line, _file in lines)
+    return "\n".join(f"{line:{width}}  # {file}" for line, file in lines)
+
+
+def _origin(origin: Mapping[str, str], key: str) -> str:
+    return origin.get(key, "default")
+
+
+def _values(config: NapConfig | WakeConfig) -> Iterator[tuple[str, str]]:
+    for part in fields(config):
+        section = getattr(config, part.name)
+        if is_dataclass(section):
+            for item in fields(section):
+                value = _text(getattr(section, item.name), item.metadata.get("type"))
+                yield f"{part.name}.{item.name}", f"{value} {item.metadata.get('unit', '')}".rstrip()
+        elif part.name != "origin":
+            for name, named in section.items():
+                yield from _named(f"{part.name}.{name}", named)
+
+
+def _named(dotted: str, section: Section) -> Iterator[tuple[str, str]]:
+    yield f"{dotted}.kind", _text(section.kind)
+    for key, value in section.values.items():
+        yield f"{dotted}.{key}", _text(value)
+
+
+def _text(value: Any, type: str | None = None) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple) and (type == "ports" or (value and isinstance(value[0], tuple))):
+        return format_ports(value) or "(none given)"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_text(item) for item in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
