@@ -1,0 +1,118 @@
+# Copyright (c) 2026, The PowerNap authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""PRIVATE to this collection: what powernap_facts reads, and how. The root of the file tree and the runner are arguments."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+from .shared.virtual import detect
+
+LISTEN, UNCONNECTED = "0A", "07"  # socket states in /proc/net, see include/net/tcp_states.h
+LOOPBACK = re.compile(r"\A(?:[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F)\Z")  # 127/8, ::1, ::ffff:127/104
+
+
+class Machine:
+    """Reads one machine. ``run(command)`` returns (status, output, errors), with status 127 for no such program."""
+
+    def __init__(self, run, root="/"):
+        self.run = run
+        self.root = root
+        self.unreadable = []
+
+    def facts(self):
+        """Return everything that powernap_facts returns."""
+        return {
+            "virtualization": detect(self.root, self._detect_virt).as_dict(),
+            "interfaces": self.interfaces(),
+            "sleep_states": (self._text("sys/power/state", "sleep states") or "").split(),
+            "cpus": os.cpu_count() or 1,
+            "battery": self.battery(),
+            "tcp_ports": self._listening(("tcp", "tcp6"), LISTEN),
+            "udp_ports": self._listening(("udp", "udp6"), UNCONNECTED),
+            "unreadable": self.unreadable,
+        }
+
+    def _detect_virt(self, command, **_how):
+        """Run systemd-detect-virt as subprocess.run would."""
+        status, output, errors = self.run(command)
+        if status == 127:
+            raise FileNotFoundError(errors)
+        return _Done(output)
+
+    def interfaces(self):
+        status, output, errors = self.run(["ip", "-json", "-details", "address", "show"])
+        if status != 0:
+            self.unreadable.append(f"interfaces: {errors.strip() or 'ip failed'}")
+            return []
+        try:
+            links = json.loads(output or "[]")
+        except ValueError:
+            self.unreadable.append("interfaces: ip gave no JSON: it is older than iproute2 4.14")
+            return []
+        return [self._interface(link) for link in links if link.get("link_type") == "ether"]
+
+    def _interface(self, link):
+        name = link["ifname"]
+        kind = link.get("linkinfo", {}).get("info_kind", "ethernet")
+        addresses = [info for info in link.get("addr_info", []) if info.get("scope") != "link"]
+        return {
+            "name": name,
+            "kind": kind,
+            "up": "UP" in link.get("flags", []),
+            "mac": link.get("address", ""),
+            "addresses": [f"{info['local']}/{info['prefixlen']}" for info in addresses if "local" in info],
+            "wake_on_lan": self._wake_on_lan(name),
+        }
+
+    def _wake_on_lan(self, name):
+        status, output, errors = self.run(["ethtool", name])
+        if status == 127:
+            self.unreadable.append(f"Wake-on-LAN of {name}: {errors}")
+        supported = re.search(r"^\s*Supports Wake-on: *(\S+)", output, re.MULTILINE)
+        armed = re.search(r"^\s*Wake-on: *(\S+)", output, re.MULTILINE)
+        return {"supported": "g" in supported.group(1) if supported else None, "armed": "g" in armed.group(1) if armed else None}
+
+    def battery(self):
+        """Tell whether a battery feeds the machine: one of a mouse or a UPS has the scope "Device" or another type."""
+        folder = os.path.join(self.root, "sys/class/power_supply")
+        try:
+            supplies = os.listdir(folder)
+        except OSError:
+            return False
+        return any(
+            (self._text(f"sys/class/power_supply/{name}/type") or "").strip() == "Battery"
+            and (self._text(f"sys/class/power_supply/{name}/scope") or "").strip() != "Device"
+            for name in supplies
+        )
+
+    def _listening(self, tables, state):
+        """Return the ports of sockets in that state that are not bound to a loopback address."""
+        ports = set()
+        for table in tables:
+            text = self._text(f"proc/net/{table}", f"{table} ports" if not table.endswith("6") else None)
+            for line in (text or "").splitlines()[1:]:
+                fields = line.split()
+                address, _, port = fields[1].partition(":")
+                if fields[3] == state and not LOOPBACK.match(address):
+                    ports.add(int(port, 16))
+        return sorted(ports)
+
+    def _text(self, path, what=None):
+        """Return a file's text, or None where it cannot be read; ``what`` then goes on the list of what is missing."""
+        try:
+            with open(os.path.join(self.root, path), encoding="utf-8", errors="replace") as stream:
+                return stream.read()
+        except OSError as error:
+            if what:
+                self.unreadable.append(f"{what}: /{path}: {error.strerror}")
+            return None
+
+
+class _Done:
+    def __init__(self, stdout):
+        self.stdout = stdout
