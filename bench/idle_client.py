@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An idle powernapd against a 1 Hz psutil poller with the same monitors: CPU and wakeups per second, memory.
+
+Both run at the same time for SECONDS (environment POWERNAP_BENCH_SECONDS, default 60) on a machine with OTHERS idle
+processes; CPU is user and system time, wakeups are voluntary context switches, both of the whole process (/proc, proc(5)).
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.table import table
+
+SECONDS = float(os.environ.get("POWERNAP_BENCH_SECONDS", "60"))
+OTHERS = 300
+ABSENT_SECONDS = 300
+CONFIG = f"""
+[nap]
+mode = "observe"
+virtualization = "none"
+absent_seconds = {ABSENT_SECONDS}
+require_wake_on_lan = false
+[monitors.terminals]
+kind = "console"
+[monitors.load]
+kind = "load"
+threshold = "n"
+[monitors.jobs]
+kind = "process"
+pattern = '(^|/)(apt|dpkg|dnf|borg|restic)(\\s|$)'
+[monitors.services]
+kind = "tcp"
+ports = [22, 80, 443]
+[monitors.quic]
+kind = "udp"
+ports = [443]
+"""
+
+
+def cost(pid: int) -> tuple[float, int, float]:
+    """Return CPU seconds, voluntary context switches and resident megabytes of all threads of a process."""
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    cpu = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+    switches = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        switches += int((task / "status").read_text().partition("voluntary_ctxt_switches:")[2].split()[0])
+    resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return cpu, switches, resident
+
+
+def wait_for(condition, what: str, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            sys.exit(f"bench: {what} did not come within {seconds:g} s")
+        time.sleep(0.05)
+
+
+def main() -> None:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (folder / "powernapd.toml").write_text(CONFIG)
+        daemon_log = stack.enter_context((folder / "log").open("w"))
+        idle = [subprocess.Popen(["sleep", "3600"]) for _ in range(OTHERS)]
+        control = folder / "control.sock"
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "powernap", "powernapd", "--config", str(folder / "powernapd.toml"),
+             "--state-dir", str(folder), "--control-socket", str(control)],
+            stderr=daemon_log,
+        )  # fmt: skip
+        poller = subprocess.Popen([sys.executable, "-m", "bench.baselines.psutil_poller"], stdout=subprocess.PIPE)
+        stack.callback(lambda: [process.kill() for process in (daemon, poller, *idle)])
+        wait_for(control.exists, f"powernapd's control socket ({(folder / 'log').read_text()})")
+        poller.stdout.readline()
+        time.sleep(3)  # past the start
+        names = {"psutil at 1 Hz": poller.pid, "powernapd": daemon.pid}
+        before = {name: cost(pid) for name, pid in names.items()}
+        time.sleep(SECONDS)
+        figures = {}
+        for name, pid in names.items():
+            after = cost(pid)
+            figures[name] = {
+                "CPU ms per s": (after[0] - before[name][0]) * 1000 / SECONDS,
+                "wakeups per s": (after[1] - before[name][1]) / SECONDS,
+                "RSS MB": after[2],
+            }
+    others = f"{OTHERS} other processes, absent_seconds = {ABSENT_SECONDS}, {SECONDS:g} s"
+    print(table(f"Idle client ({others})", figures, "psutil at 1 Hz"))
+
+
+main()

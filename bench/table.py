@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Print figures side by side, each as a ratio to the baseline of the same run."""
+
+from collections.abc import Mapping
+
+
+def table(title: str, figures: Mapping[str, Mapping[str, float]], baseline: str) -> str:
+    """Return a Markdown table: a row for each candidate, a column for each figure, ratios in brackets (baseline / row)."""
+    columns = list(figures[baseline])
+    lines = [f"## {title}", "", "| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, row in figures.items():
+        cells = [_cell(row[column], figures[baseline][column], name == baseline) for column in columns]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: float, base: float, is_baseline: bool) -> str:
+    text = f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
+    return text if is_baseline or not value else f"{text} ({base / value:,.1f}x less)"
