@@ -73,7 +73,9 @@ class ActionModule(ActionBase):
         _result, args = self.validate_argument_spec(SPEC)
         files = contents()
         if "powernap/__main__.py" not in files:
-            raise AnsibleActionFail(f"{PACKAGES['powernap']} does not hold the programs: is this collection installed whole?")
+            raise AnsibleActionFail(
+                f"{PACKAGES['powernap']} does not hold the programs: is this collection installed whole?"
+            )
         wanted = pack(files, args["interpreter"])
         before = self._present(args["dest"], task_vars) if self._task.diff else b""
         result = self._copy(wanted, args, task_vars)

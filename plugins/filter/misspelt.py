@@ -11,8 +11,10 @@ version_added: 0.1.0
 author:
   - The PowerNap authors (@powernap)
 description:
-  - Returns those of the given names that are not among the known ones, each with the known name that it was likely meant to be.
-  - A role's argument specification does not look at variables that it does not name, so that a misspelt one is ignored in silence.
+  - Returns those of the given names that are not among the known ones, each with the known name that it was likely
+    meant to be.
+  - A role's argument specification does not look at variables that it does not name, so that a misspelt one is ignored
+    in silence.
 options:
   _input:
     description: The names that are used.

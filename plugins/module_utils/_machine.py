@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""PRIVATE to this collection: what powernap_facts reads, and how. The root of the file tree and the runner are arguments."""
+"""PRIVATE to this collection: what powernap_facts reads, and how. The file tree's root and the runner are arguments."""
 
 from __future__ import annotations
 
@@ -75,7 +75,10 @@ class Machine:
             self.unreadable.append(f"Wake-on-LAN of {name}: {errors}")
         supported = re.search(r"^\s*Supports Wake-on: *(\S+)", output, re.MULTILINE)
         armed = re.search(r"^\s*Wake-on: *(\S+)", output, re.MULTILINE)
-        return {"supported": "g" in supported.group(1) if supported else None, "armed": "g" in armed.group(1) if armed else None}
+        return {
+            "supported": "g" in supported.group(1) if supported else None,
+            "armed": "g" in armed.group(1) if armed else None,
+        }
 
     def battery(self):
         """Tell whether a battery feeds the machine: one of a mouse or a UPS has the scope "Device" or another type."""

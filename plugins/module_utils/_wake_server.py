@@ -16,7 +16,7 @@ SOCKET_SPEC = {"socket": {"type": "path", "default": ADMIN_SOCKET}}
 
 
 def run(module, work):
-    """Exit the module with what ``work(module, admin)`` returns; an error that is meant for people becomes its message."""
+    """Exit the module with what ``work(module, admin)`` returns, or fail with the text of an error meant for people."""
     try:
         result = work(module, Admin(module.params["socket"]))
     except PowernapError as error:

@@ -18,8 +18,8 @@ description:
   - Packs the Python package that this collection carries into one executable archive (see L(zipapp,
     https://docs.python.org/3/library/zipapp.html)) and copies it to the host.
   - Equal sources give equal bytes, on every controller.
-  - Needs neither a package index nor pip, on the controller or on the host. What the programs import beside the standard
-    library comes from the host's distribution.
+  - Needs neither a package index nor pip, on the controller or on the host. What the programs import beside the
+    standard library comes from the host's distribution.
 extends_documentation_fragment:
   - powernap.powernap.attributes
   - powernap.powernap.attributes.actiongroup

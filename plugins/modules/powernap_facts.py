@@ -13,8 +13,8 @@ version_added: 0.1.0
 author:
   - The PowerNap authors (@powernap)
 description:
-  - Returns as facts what a power profile depends on, namely what the machine is, by which NICs it can be woken, which sleep states
-    its kernel offers, how many CPUs and whether a battery it has, and on which ports it listens.
+  - Returns as facts what a power profile depends on, namely what the machine is, by which NICs it can be woken, which
+    sleep states its kernel offers, how many CPUs and whether a battery it has, and on which ports it listens.
   - Changes nothing, and needs no facts gathered before.
   - What cannot be read is left out and named in RV(ansible_facts.powernap.unreadable); it never makes the module fail.
 extends_documentation_fragment:
@@ -89,7 +89,8 @@ ansible_facts:
               description: The interface's name.
               type: str
             kind:
-              description: V(ethernet) for a NIC, else what the kernel calls the interface, such as V(bridge), V(bond) or V(veth).
+              description:
+                - V(ethernet) for a NIC, else what the kernel calls the interface, such as V(bond) or V(veth).
               type: str
             up:
               description: Whether the interface is up.

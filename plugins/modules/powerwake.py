@@ -35,7 +35,8 @@ attributes:
 options:
   name:
     description:
-      - The machine to wake, by the name under which it is registered, by one of its MAC addresses, or by one of its IP addresses.
+      - The machine to wake, by the name under which it is registered, by one of its MAC addresses, or by one of its IP
+        addresses.
     type: str
     required: true
   timeout:
@@ -129,7 +130,7 @@ def predict(admin, name):
     host = find(admin.get("/v1/hosts")["hosts"], name)
     if host is None:
         raise Refused(
-            404, f"the wake server knows no host {name!r}: register it with the module powerwake_client, or look at 'powerwake list'"
+            404, f"the wake server knows no host {name!r}: register it with powerwake_client, or see 'powerwake list'"
         )
     return {
         "name": host["name"],

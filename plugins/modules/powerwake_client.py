@@ -13,10 +13,10 @@ version_added: 0.1.0
 author:
   - The PowerNap authors (@powernap)
 description:
-  - Keeps the wake server's record of one machine. Only a registered machine may announce that it naps, and only a registered
-    machine is woken.
-  - Run it on the wake server; in a play for the clients, delegate it there. It needs no lock and no C(throttle), and works with
-    C(--limit), since each call concerns one machine only.
+  - Keeps the wake server's record of one machine. Only a registered machine may announce that it naps, and only a
+    registered machine is woken.
+  - Run it on the wake server; in a play for the clients, delegate it there. It needs no lock and no C(throttle), and
+    works with C(--limit), since each call concerns one machine only.
 extends_documentation_fragment:
   - powernap.powernap.attributes
   - powernap.powernap.attributes.actiongroup
@@ -54,8 +54,8 @@ options:
     elements: str
   wake_on:
     description:
-      - What wakes the machine beside an order. V(demand) wakes it when somebody opens a connection to a port that it serves, V(arp)
-        already when somebody looks for its address, and V(never) only by order.
+      - What wakes the machine beside an order. V(demand) wakes it when somebody opens a connection to a port that it
+        serves, V(arp) already when somebody looks for its address, and V(never) only by order.
       - Without this option the wake server's own setting holds.
     type: str
     choices: [demand, arp, never]
