@@ -1,0 +1,107 @@
+# Copyright (c) 2026, The PowerNap authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A fake of powerwaked's admin API on a real Unix socket: the modules' own client speaks to it. It wakes nobody."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socketserver
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import unquote
+
+import pytest
+
+KEY = "ab" * 32
+
+
+class FakePowerwaked:
+    def __init__(self):
+        self.hosts = {}
+        self.calls = []
+        self.wake_answer = None  # (status, content) instead of waking
+        self.folder = tempfile.mkdtemp(prefix="pn")  # short: a socket's path holds 107 bytes
+        self.socket = self.folder + "/admin.sock"
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self):
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length) or b"null")
+                fake.calls.append((self.command, self.path, body))
+                status, content = fake.handle(self.command, self.path, body)
+                text = json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_PUT = do_POST = do_DELETE = answer
+
+            def address_string(self):
+                return "unix"
+
+            def log_message(self, *_args):
+                """Say nothing: the test's output is the module's."""
+
+        self.server = socketserver.ThreadingUnixStreamServer(self.socket, Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        shutil.rmtree(self.folder)
+
+    def add(self, name, state="awake", **record):
+        self.hosts[name] = dict(
+            {"name": name, "state": state, "macs": ["02:4c:00:00:00:03"], "addresses": [], "wake_on": None}, **record
+        )
+
+    def changes(self):
+        """Return the calls that were no mere reading."""
+        return [call for call in self.calls if call[0] != "GET"]
+
+    def handle(self, method, path, body):
+        if (method, path) == ("GET", "/v1/hosts"):
+            return 200, {"hosts": list(self.hosts.values())}
+        if (method, path) == ("POST", "/v1/wake"):
+            return self.wake_answer or self.wake(body["target"])
+        name = unquote(path.split("/")[3])
+        if method == "PUT":
+            before = self.hosts.get(name)
+            after = dict(before or {"name": name, "state": "awake"}, **body)
+            self.hosts[name] = after
+            return 200, {"changed": before != after, "host": after, "key": KEY}
+        if name not in self.hosts:
+            return 404, {"error": f"no host {name}"}
+        if method == "DELETE":
+            del self.hosts[name]
+            return 200, {"changed": True}
+        return 200, {"key": KEY} if path.endswith("/key") else self.hosts[name]
+
+    def wake(self, target):
+        host = self.hosts.get(target)
+        if host is None:
+            return 404, {"error": f"no host {target}"}
+        was, host["state"] = host["state"], "awake"
+        changed = was != "awake"
+        return 200, {
+            "name": target,
+            "was": was,
+            "state": "awake",
+            "changed": changed,
+            "seconds": 1.5 if changed else 0.0,
+            "magic_packets": 2 if changed else 0,
+        }
+
+
+@pytest.fixture
+def fake_server():
+    server = FakePowerwaked()
+    yield server
+    server.close()

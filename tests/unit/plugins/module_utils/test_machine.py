@@ -1,0 +1,145 @@
+# Copyright (c) 2026, The PowerNap authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What powernap_facts reads, from made-up file trees and fake programs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.powernap.powernap.plugins.module_utils._machine import Machine
+
+ETHTOOL = """Settings for eth0:
+\tSpeed: 1000Mb/s
+\tSupports Wake-on: pumbg
+\tWake-on: {setting}
+\tLink detected: yes
+"""
+LINKS = [
+    {"ifname": "lo", "link_type": "loopback", "address": "00:00:00:00:00:00", "flags": ["LOOPBACK", "UP"]},
+    {
+        "ifname": "eth0",
+        "link_type": "ether",
+        "address": "02:4c:00:00:00:03",
+        "flags": ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"],
+        "addr_info": [
+            {"family": "inet", "local": "198.18.0.3", "prefixlen": 16, "scope": "global"},
+            {"family": "inet6", "local": "fe80::4c:ff:fe00:3", "prefixlen": 64, "scope": "link"},
+        ],
+    },
+    {
+        "ifname": "br0",
+        "link_type": "ether",
+        "address": "02:4c:00:00:00:09",
+        "flags": ["BROADCAST"],
+        "linkinfo": {"info_kind": "bridge"},
+        "addr_info": [],
+    },
+]
+# Local address 0 is any address; 0100007F is 127.0.0.1 in the byte order of x86. State 0A is LISTEN, 01 ESTABLISHED.
+TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1
+   1: 0100007F:0CEA 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 2
+   2: 030012C6:0016 010012C6:D431 01 00000000:00000000 00:00000000 00000000     0        0 3
+"""
+TCP6 = """  sl  local_address                         remote_address                        st tx_queue rx_queue
+   0: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 00000000:00000000
+   1: 00000000000000000000000001000000:0277 00000000000000000000000000000000:0000 0A 00000000:00000000
+"""
+
+
+class FakePrograms:
+    """Answers commands from a table, by program; what is not in it is not installed."""
+
+    def __init__(self, **answers):
+        self.answers = answers
+
+    def __call__(self, command):
+        program = command[0].replace("-", "_")
+        if program not in self.answers:
+            return 127, "", f"{command[0]} is not installed"
+        return 0, self.answers[program], ""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Return a function that writes files of a made-up machine, and returns its root."""
+
+    def write(files):
+        for path, text in files.items():
+            target = tmp_path / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        return str(tmp_path)
+
+    return write
+
+
+def test_names_nics_with_their_addresses_and_wake_on_lan():
+    programs = FakePrograms(ip=json.dumps(LINKS), ethtool=ETHTOOL.format(setting="g"))
+    eth0, br0 = Machine(programs).interfaces()
+    assert eth0 == {
+        "name": "eth0",
+        "kind": "ethernet",
+        "up": True,
+        "mac": "02:4c:00:00:00:03",
+        "addresses": ["198.18.0.3/16"],
+        "wake_on_lan": {"supported": True, "armed": True},
+    }
+    assert (br0["kind"], br0["up"]) == ("bridge", False)
+
+
+def test_tells_supported_from_armed():
+    programs = FakePrograms(ip=json.dumps(LINKS), ethtool=ETHTOOL.format(setting="d"))
+    assert Machine(programs).interfaces()[0]["wake_on_lan"] == {"supported": True, "armed": False}
+
+
+def test_says_what_it_could_not_find_out(tree):
+    facts = Machine(FakePrograms(ip=json.dumps(LINKS)), tree({})).facts()
+    assert facts["interfaces"][0]["wake_on_lan"] == {"supported": None, "armed": None}
+    assert "Wake-on-LAN of eth0: ethtool is not installed" in facts["unreadable"]
+    assert any(line.startswith("sleep states: /sys/power/state") for line in facts["unreadable"])
+    assert any(line.startswith("tcp ports: /proc/net/tcp") for line in facts["unreadable"])
+
+
+def test_without_ip_the_rest_is_still_there(tree):
+    facts = Machine(FakePrograms(), tree({"sys/power/state": "freeze mem disk\n"})).facts()
+    assert facts["interfaces"] == []
+    assert facts["sleep_states"] == ["freeze", "mem", "disk"]
+    assert "interfaces: ip is not installed" in facts["unreadable"]
+
+
+def test_output_of_an_old_ip_is_no_failure():
+    machine = Machine(FakePrograms(ip="1: lo: <LOOPBACK,UP>"))
+    assert machine.interfaces() == []
+    assert "older than iproute2" in machine.unreadable[0]
+
+
+def test_ports_that_others_reach_are_those_that_listen_beyond_loopback(tree):
+    root = tree({"proc/net/tcp": TCP, "proc/net/tcp6": TCP6, "proc/net/udp": TCP.replace(" 0A ", " 07 ")})
+    facts = Machine(FakePrograms(), root).facts()
+    assert facts["tcp_ports"] == [22, 80]
+    assert facts["udp_ports"] == [22]
+
+
+@pytest.mark.parametrize(
+    ("files", "battery"),
+    [
+        ({"BAT0/type": "Battery\n"}, True),
+        ({"BAT0/type": "Battery\n", "BAT0/scope": "System\n"}, True),
+        ({"mouse/type": "Battery\n", "mouse/scope": "Device\n"}, False),
+        ({"AC/type": "Mains\n"}, False),
+        ({}, False),
+    ],
+)
+def test_a_battery_is_one_that_feeds_the_machine(tree, files, battery):
+    root = tree({f"sys/class/power_supply/{path}": text for path, text in files.items()})
+    assert Machine(FakePrograms(), root).battery() is battery
+
+
+def test_virtualization_is_what_systemd_says(tree):
+    facts = Machine(FakePrograms(systemd_detect_virt="none\n"), tree({})).facts()
+    assert facts["virtualization"]["kind"] == "none"
+    assert facts["virtualization"]["source"] == "systemd-detect-virt"

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, The PowerNap authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module powerwake."""
+
+from __future__ import annotations
+
+from ansible_collections.powernap.powernap.plugins.modules import powerwake
+
+
+def test_wakes_a_sleeping_machine(run, fake_server):
+    fake_server.add("web1", state="asleep")
+    result = run(powerwake.main, name="web1", socket=fake_server.socket)
+    assert result["changed"] is True
+    assert (result["was"], result["state"], result["seconds"], result["magic_packets"]) == ("asleep", "awake", 1.5, 2)
+    assert result["diff"] == {"before": {"state": "asleep"}, "after": {"state": "awake"}}
+    assert fake_server.changes() == [("POST", "/v1/wake", {"target": "web1", "timeout_seconds": 120})]
+
+
+def test_changes_nothing_where_the_machine_is_awake(run, fake_server):
+    fake_server.add("web1")
+    result = run(powerwake.main, name="web1", socket=fake_server.socket)
+    assert result["changed"] is False
+    assert result["magic_packets"] == 0
+
+
+def test_check_mode_foretells_and_sends_nothing(run, fake_server):
+    fake_server.add("web1", state="asleep")
+    fake_server.add("file1")
+    assert run(powerwake.main, check=True, name="web1", socket=fake_server.socket)["changed"] is True
+    assert run(powerwake.main, check=True, name="file1", socket=fake_server.socket)["changed"] is False
+    assert fake_server.changes() == []
+
+
+def test_check_mode_finds_a_machine_by_mac_and_by_address(run, fake_server):
+    fake_server.add("web1", state="asleep", addresses=["198.18.0.3/16", "fd4c::3/64"])
+    for target in ("02-4C-00-00-00-03", "198.18.0.3", "fd4c:0::3"):
+        assert run(powerwake.main, check=True, name=target, socket=fake_server.socket)["name"] == "web1"
+
+
+def test_check_mode_names_the_remedy_for_an_unknown_machine(run, fake_server):
+    result = run(powerwake.main, check=True, name="web9", socket=fake_server.socket)
+    assert result["failed"] is True
+    assert "knows no host 'web9'" in result["msg"] and "register it" in result["msg"]
+
+
+def test_fails_with_the_servers_own_sentence(run, fake_server):
+    fake_server.wake_answer = (504, {"error": "web1 did not wake within 5 s"})
+    result = run(powerwake.main, name="web1", timeout=5, socket=fake_server.socket)
+    assert result["failed"] is True
+    assert result["msg"] == "web1 did not wake within 5 s"
+
+
+def test_says_where_to_run_it_when_there_is_no_wake_server(run):
+    result = run(powerwake.main, name="web1", socket="/nonexistent/admin.sock")
+    assert result["failed"] is True
+    assert "there is no wake server on this machine" in result["msg"]
+
+
+def test_refuses_a_timeout_of_nothing(run, fake_server):
+    result = run(powerwake.main, name="web1", timeout=0, socket=fake_server.socket)
+    assert result["failed"] is True and result["msg"].startswith("timeout: 0 is too small")
+    assert fake_server.changes() == []
