@@ -100,7 +100,7 @@ class Machine:
             text = self._text(f"proc/net/{table}", f"{table} ports" if not table.endswith("6") else None)
             for line in (text or "").splitlines()[1:]:
                 fields = line.split()
-                address, _, port = fields[1].partition(":")
+                address, port = fields[1].split(":")
                 if fields[3] == state and not LOOPBACK.match(address):
                     ports.add(int(port, 16))
         return sorted(ports)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
@@ -59,7 +60,7 @@ class Option:
 def setting(type: str, default: Any, description: str, **more: Any) -> Any:
     """Declare an option as a field of a dataclass: the class then serves as schema and as typed result."""
     metadata = {"type": type, "description": description, **more}
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata=metadata)  # pylint: disable=invalid-field-call
 
 
 def options_of(section: Any) -> tuple[Option, ...]:
@@ -113,7 +114,7 @@ def _int(value: Any) -> int:
 
 
 def _float(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or abs(value) == float("inf"):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise _wrong(value, "float")
     return value
 
