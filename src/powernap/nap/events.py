@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine is told (events) and what it asks for (effects). Times are seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from powernap.nap.evidence import Reading
+
+
+@dataclass(frozen=True)
+class Look:
+    """All monitors were asked. ``held``: who forbids a sleep, one sentence each (inhibitors)."""
+
+    readings: tuple[Reading, ...]
+    held: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NapNow:
+    """An order: take the next step at once."""
+
+    held: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recover:
+    """An order: be fully awake, with a fresh idle period."""
+
+    cause: str = "ordered"
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """The wake server knows that this machine is about to sleep, and it can be woken."""
+
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The nap must not be: no acknowledgement, or no way to be woken."""
+
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class ActionDone:
+    """An action is in effect."""
+
+    attempt: int
+
+
+@dataclass(frozen=True)
+class ActionFailed:
+    """An action was not carried out."""
+
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class GoingToSleep:
+    """The machine is about to stop, by our order or somebody else's."""
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The machine runs again."""
+
+    slept_seconds: float
+    cause: str = "resume"
+
+
+Event = Look | NapNow | Recover | Acknowledged | Refused | ActionDone | ActionFailed | GoingToSleep | Resumed
+
+
+@dataclass(frozen=True)
+class Warn:
+    """Tell people what comes."""
+
+    seconds: float
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CancelWarning:
+    """Tell people that it does not come."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Register:
+    """Make sure that the machine can be woken, and tell the wake server; answer Acknowledged or Refused."""
+
+    action: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Act:
+    """Carry an action out; answer ActionFailed if it fails."""
+
+    action: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Take an action back."""
+
+    action: str
+
+
+@dataclass(frozen=True)
+class Announce:
+    """Tell the wake server, until it acknowledges, that this machine is awake."""
+
+    cause: str
+    slept_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class LookAt:
+    """Ask all monitors again then (CLOCK_BOOTTIME); None: when something calls."""
+
+    at: float | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of the last NapNow, for who ordered it."""
+
+    ok: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """Note a decision in the journal of decisions."""
+
+    cause: str
+
+
+Effect = Warn | CancelWarning | Register | Act | Undo | Announce | LookAt | Answer | Record

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the monitors say, and what it amounts to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One look of one monitor. Times are seconds of CLOCK_BOOTTIME.
+
+    ``counts``: the source tells only that something happened since the last look, not when.
+    ``calls``: the monitor calls by itself when the activity that it reports ends or, while armed, when one begins.
+    """
+
+    name: str
+    kind: str
+    last_active: float | None = None
+    active_now: bool = False
+    detail: str = ""
+    source: str = ""
+    error: str = ""
+    counts: bool = False
+    calls: bool = False
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All readings of one look taken together.
+
+    ``last``: the newest activity, or None; ``cause``: whose it was; ``held``: active until a monitor calls.
+    """
+
+    last: float | None
+    cause: str
+    held: bool
+    counts: bool
+    calls: bool
+    empty: bool
+
+
+def weigh(readings: Iterable[Reading], now: float) -> Evidence:
+    """Sum up. A monitor that fails counts as active now; a time in the future counts as now."""
+    readings = tuple(readings)
+    last: float | None = None
+    cause = ""
+    for reading in readings:
+        when = now if reading.active_now or reading.error else reading.last_active
+        if when is None:
+            continue
+        when = min(when, now)
+        if last is None or when > last:
+            last, cause = when, describe(reading)
+    return Evidence(
+        last=last,
+        cause=cause,
+        held=any(reading.active_now and reading.calls and not reading.error for reading in readings),
+        counts=any(reading.counts or reading.error for reading in readings)
+        or any(reading.active_now and not reading.calls for reading in readings),
+        calls=all(reading.calls and not reading.error for reading in readings),
+        empty=not readings,
+    )
+
+
+def describe(reading: Reading) -> str:
+    """Return whose activity it is, for people."""
+    what = reading.error or reading.detail
+    return f"{reading.kind} monitor {reading.name}" + (f": {what}" if what else "")
