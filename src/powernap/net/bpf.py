@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The classic BPF program that keeps everything but knocks and questions about addresses in the kernel."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from powernap.net import ethernet, ndp
+from powernap.net.checksum import ICMPV6, TCP, UDP
+
+# linux/bpf_common.h
+_LD_H, _LD_B, _LD_W, _LDX_IP, _LD_H_X, _LD_B_X = 0x28, 0x30, 0x20, 0xB1, 0x48, 0x50
+_JEQ, _JSET, _JA, _AND, _RET = 0x15, 0x45, 0x05, 0x54, 0x06
+# linux/filter.h: SKF_AD_OFF + SKF_AD_PKTTYPE; linux/if_packet.h
+_PACKET_TYPE = 0xFFFFF004
+_PACKET_HOST, _PACKET_OUTGOING = 0, 4
+_WHOLE = 0x40000
+_SYN_OF = 0x17  # FIN, SYN, RST, ACK
+_SSH = 22
+
+
+class Instruction(NamedTuple):
+    code: int
+    jump_true: int
+    jump_false: int
+    k: int
+
+
+class _Line(NamedTuple):
+    code: int
+    k: int
+    true: str
+    false: str
+
+
+class _Assembler:
+    """Instructions with labels; "" is the next instruction. Jumps reach 255 instructions, JA any distance."""
+
+    def __init__(self) -> None:
+        self._lines: list[_Line] = []
+        self._labels: dict[str, int] = {}
+
+    def label(self, name: str) -> None:
+        self._labels[name] = len(self._lines)
+
+    def put(self, code: int, k: int = 0, true: str = "", false: str = "") -> None:
+        self._lines.append(_Line(code, k, true, false))
+
+    def program(self) -> list[Instruction]:
+        def distance(at: int, label: str) -> int:
+            return self._labels[label] - at - 1 if label else 0
+
+        return [
+            Instruction(line.code, 0, 0, distance(at, line.true))
+            if line.code == _JA
+            else Instruction(line.code, distance(at, line.true), distance(at, line.false), line.k)
+            for at, line in enumerate(self._lines)
+        ]
+
+
+def program(own_ipv4: tuple[bytes, ...] = (), own_ipv6: tuple[bytes, ...] = ()) -> list[Instruction]:
+    """Passes ARP, NS and NA, and of what is sent to this card but not to the server's own addresses: TCP SYN without
+    ACK, TCP to port 22, and UDP. At most 8 own addresses of each kind are told apart: more only cost time.
+    """
+    a = _Assembler()
+    a.put(_LD_W, _PACKET_TYPE)
+    a.put(_JEQ, _PACKET_OUTGOING, true="near drop")
+    a.put(_LD_H, 12)
+    a.put(_JEQ, ethernet.ARP, true="near pass")
+    a.put(_JEQ, ethernet.IPV4, true="ipv4")
+    a.put(_JEQ, ethernet.IPV6, true="ipv6")
+    a.label("near drop")
+    a.put(_RET, 0)
+    a.label("near pass")
+    a.put(_RET, _WHOLE)
+
+    a.label("ipv4")
+    a.put(_LD_W, _PACKET_TYPE)
+    a.put(_JEQ, _PACKET_HOST, false="drop")
+    a.put(_LD_H, 20)
+    a.put(_JSET, 0x1FFF, true="drop")
+    a.put(_LD_W, 30)
+    for address in own_ipv4[:8]:
+        a.put(_JEQ, int.from_bytes(address, "big"), true="drop")
+    a.put(_LD_B, 23)
+    a.put(_JEQ, UDP, true="pass")
+    a.put(_JEQ, TCP, false="drop")
+    a.put(_LDX_IP, 14)
+    _tcp(a, _LD_B_X, _LD_H_X, 14)
+
+    a.label("ipv6")
+    a.put(_LD_B, 20)
+    a.put(_JEQ, ICMPV6, false="ipv6 packet")
+    a.put(_LD_B, 54)
+    a.put(_JEQ, ndp.SOLICITATION, true="pass")
+    a.put(_JEQ, ndp.ADVERTISEMENT, true="pass", false="drop")
+    a.label("ipv6 packet")
+    a.put(_LD_W, _PACKET_TYPE)
+    a.put(_JEQ, _PACKET_HOST, false="drop")
+    for number, address in enumerate(own_ipv6[:8]):
+        for word in range(4):
+            a.put(_LD_W, 38 + 4 * word)
+            value = int.from_bytes(address[4 * word : 4 * word + 4], "big")
+            a.put(_JEQ, value, true="drop" if word == 3 else "", false=f"not own {number}")
+        a.label(f"not own {number}")
+    a.put(_LD_B, 20)
+    a.put(_JEQ, UDP, true="pass")
+    a.put(_JEQ, TCP, false="drop")
+    _tcp(a, _LD_B, _LD_H, 54)
+
+    a.label("pass")
+    a.put(_RET, _WHOLE)
+    a.label("drop")
+    a.put(_RET, 0)
+    return a.program()
+
+
+def _tcp(a: _Assembler, load_byte: int, load_half: int, start: int) -> None:
+    a.put(load_byte, start + 13)
+    a.put(_AND, _SYN_OF)
+    a.put(_JEQ, 2, true="pass")
+    a.put(load_half, start + 2)
+    a.put(_JEQ, _SSH, true="pass", false="drop")
+
+
+def to_bytes(instructions: list[Instruction]) -> bytes:
+    """An array of struct sock_filter."""
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)

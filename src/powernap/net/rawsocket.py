@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One AF_PACKET socket on one interface (packet(7)). Needs CAP_NET_RAW."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import socket
+import struct
+from typing import NamedTuple
+
+from powernap.net import bpf, frames
+
+_ETH_P_ALL = 3
+_SO_ATTACH_FILTER = 26
+_SOL_PACKET = 263
+_ADD_MEMBERSHIP, _STATISTICS, _AUXDATA, _IGNORE_OUTGOING = 1, 6, 8, 23
+_MULTICAST = 0
+_CHECKSUM_NOT_READY, _VLAN_VALID = 1 << 3, 1 << 4
+_AUXDATA_FORMAT = struct.Struct("=IIIHHHH")
+_RECEIVE_BUFFER = 4 << 20
+
+
+class Captured(NamedTuple):
+    frame: bytes
+    vlan: int
+    checksum_missing: bool
+
+
+class RawSocket:
+    """Frames of one interface that pass the filter; sends whole Ethernet frames. Never blocks."""
+
+    def __init__(self, interface: str, program: list[bpf.Instruction]) -> None:
+        """Raises OSError (PermissionError without CAP_NET_RAW)."""
+        # Protocol 0 until the filter is in: nothing unfiltered is queued.
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        try:
+            self._socket.setblocking(False)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            self.filter(program)
+            self._socket.setsockopt(_SOL_PACKET, _AUXDATA, 1)
+            with contextlib.suppress(OSError):  # before Linux 4.20; the filter drops outgoing frames too
+                self._socket.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+            self._socket.bind((interface, _ETH_P_ALL))
+        except OSError:
+            self._socket.close()
+            raise
+        self._buffer = bytearray(frames.MAXIMUM + 1)
+        self._view = memoryview(self._buffer)
+
+    def filter(self, program: list[bpf.Instruction]) -> None:
+        """Attach, or replace in one step."""
+        code = ctypes.create_string_buffer(bpf.to_bytes(program))
+        self._socket.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(program), ctypes.addressof(code))
+        )
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def receive(self) -> Captured | None:
+        """None where nothing waits. Raises OSError (ENETDOWN once after the interface goes down)."""
+        try:
+            size, ancillary, _, _ = self._socket.recvmsg_into([self._buffer], 64)
+        except (BlockingIOError, InterruptedError):
+            return None
+        vlan, missing = 0, False
+        for level, kind, data in ancillary:
+            if level == _SOL_PACKET and kind == _AUXDATA and len(data) >= _AUXDATA_FORMAT.size:
+                status, _, _, _, _, tci, _ = _AUXDATA_FORMAT.unpack_from(data)
+                missing = bool(status & _CHECKSUM_NOT_READY)
+                # A tag with VLAN id 0 only carries a priority: the frame belongs to this interface.
+                vlan = tci & 0xFFF if status & _VLAN_VALID else 0
+        return Captured(bytes(self._view[:size]), vlan, missing)
+
+    def send(self, frame: bytes) -> None:
+        """Raises OSError where the card cannot take it."""
+        self._socket.send(frame)
+
+    def join(self, index: int, mac: bytes) -> None:
+        """Let the card of interface `index` pass this multicast address."""
+        request = struct.pack("iHH8s", index, _MULTICAST, len(mac), mac)
+        self._socket.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, request)
+
+    def lost(self) -> int:
+        """Frames lost for want of buffer since the last call."""
+        data = self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 8)
+        return int(struct.unpack("II", data)[1])
+
+    def close(self) -> None:
+        self._socket.close()

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What administrators call, by a Unix socket that only root may use."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from powernap import __version__
+from powernap.wake.api.answers import answer, application, read_body
+from powernap.wake.registration import BadBody, is_number, parse_object
+from powernap.wake.registry import Record
+from powernap.wake.service import Service
+
+_LONGEST_NAME = 253
+_LONGEST_WAIT = 3600
+
+
+def admin_api(service: Service) -> web.Application:
+    handlers = _Handlers(service)
+    app = application()
+    app.router.add_get("/v1/status", handlers.status)
+    app.router.add_get("/v1/events", handlers.events)
+    app.router.add_get("/v1/hosts", handlers.hosts)
+    app.router.add_get("/v1/hosts/{name}", handlers.host)
+    app.router.add_get("/v1/hosts/{name}/key", handlers.key)
+    app.router.add_put("/v1/hosts/{name}", handlers.enrol)
+    app.router.add_delete("/v1/hosts/{name}", handlers.forget)
+    app.router.add_post("/v1/wake", handlers.wake)
+    return app
+
+
+class _Handlers:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def status(self, request: web.Request) -> web.Response:
+        return answer(self._service.status(__version__))
+
+    async def events(self, request: web.Request) -> web.Response:
+        text = request.query.get("since", "0")
+        if not text.isascii() or not text.isdigit():
+            raise BadBody(f"since: {text!r} is no number: give the 'next' of the last answer")
+        return answer(self._service.engine.log.since(int(text)))
+
+    async def hosts(self, request: web.Request) -> web.Response:
+        return answer({"hosts": self._service.hosts()})
+
+    async def host(self, request: web.Request) -> web.Response:
+        return answer(self._service.describe(self._record(request)))
+
+    async def key(self, request: web.Request) -> web.Response:
+        return answer({"key": self._record(request).key})
+
+    async def enrol(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if len(name) > _LONGEST_NAME or not name.isprintable() or "/" in name or " " in name:
+            raise BadBody(f"{name[:40]!r} is no host name: give one without spaces and slashes")
+        changed, record = await self._service.enrol(name, parse_object(await read_body(request)))
+        return answer({"changed": changed, "host": self._service.describe(record), "key": record.key})
+
+    async def forget(self, request: web.Request) -> web.Response:
+        return answer({"changed": await self._service.forget(request.match_info["name"])})
+
+    async def wake(self, request: web.Request) -> web.Response:
+        data = parse_object(await read_body(request))
+        target, asked_by = data.get("target"), data.get("asked_by", "administrator")
+        if not isinstance(target, str) or not target or not isinstance(asked_by, str):
+            raise BadBody("target: give the name, MAC or IP address of a registered host")
+        timeout = data.get("timeout_seconds", self._service.config.wake.resume_timeout_seconds)
+        if not is_number(timeout) or not 0 < timeout <= _LONGEST_WAIT:
+            raise BadBody(f"timeout_seconds: {timeout!r} is no time to wait: give up to {_LONGEST_WAIT} seconds")
+        return answer(await self._service.wake(target, asked_by, float(timeout)))
+
+    def _record(self, request: web.Request) -> Record:
+        return self._service.record(request.match_info["name"])

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that the wake server holds about one host, and when it next needs attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from powernap.wake.arming import Arm
+from powernap.wake.model import Address, Held, Policy, Sleep, State
+from powernap.wake.restoring import Restore
+from powernap.wake.waking import Wake
+
+NEVER = float("inf")
+STANDING_BY = (State.PROXIED, State.UNREACHABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """`captured`: neighbours may have been told that its addresses are here.
+
+    `addresses` is what the administrator gave, for asking a host that never registered a sleep. `arm` is present
+    while it is not known whether the host is down (also beside AWAKE, until it has said hello), `wake` while WAKING,
+    `restore` while RESTORING.
+    """
+
+    name: str
+    macs: tuple[bytes, ...] = ()
+    addresses: tuple[Address, ...] = ()
+    wake_on: str = "demand"
+    state: State = State.AWAKE
+    since: float = 0.0
+    captured: bool = False
+    sleep: Sleep | None = None
+    arm: Arm | None = None
+    wake: Wake | None = None
+    restore: Restore | None = None
+    announced: int = 0
+    announced_at: float = 0.0
+    held: tuple[Held, ...] = ()
+
+    def known_addresses(self) -> tuple[Address, ...]:
+        return self.sleep.addresses if self.sleep else self.addresses
+
+    def all_macs(self) -> tuple[bytes, ...]:
+        return tuple(dict.fromkeys((*(self.sleep.macs if self.sleep else ()), *self.macs)))
+
+    def stands_in(self) -> bool:
+        """True while questions for the host's addresses are answered here."""
+        return self.captured and self.state in (State.PROXIED, State.WAKING, State.UNREACHABLE)
+
+    def deadline(self, policy: Policy) -> float:
+        """When the next Tick is due; NEVER (infinity) where nothing waits for time."""
+        if self.restore is not None:
+            return self.restore.deadline(policy)
+        if self.wake is not None:
+            return self.wake.deadline
+        due = NEVER
+        if self.arm is not None:
+            due = self.arm.deadline
+        elif self.sleep is not None and self.state in STANDING_BY:
+            wakes = self.state is State.PROXIED and self.wake_on != "never"
+            due = self.sleep.wake_by if wakes else self.sleep.lease_ends
+        if self.state is State.PROXIED and self.captured and self.announced < len(policy.announce_at):
+            due = min(due, self.announced_at + policy.announce_at[self.announced])
+        return due

@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of one host as the wake server sees it: `step(host, event, now, policy) -> (host, effects)`.
+
+Pure: no sockets, no clock. The protocol and its reasons are in docs of the wake server; the numbers are in Policy.
+Two rules stand above the rest: a demand on a sleeping host leads to magic packets until it is awake or the time is up,
+and nobody is told that the address of a host that is awake is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from powernap.wake import events as ev
+from powernap.wake import waking
+from powernap.wake.arming import Arm, Verdict
+from powernap.wake.events import Effect, Event
+from powernap.wake.host import STANDING_BY, Host
+from powernap.wake.model import Address, Held, Policy, State, Visitor, Wanted
+from powernap.wake.restoring import Restore
+from powernap.wake.waking import Wake
+
+_GOING_DOWN = (State.REGISTERED, State.ARMING)
+
+
+def step(host: Host, event: Event, now: float, policy: Policy) -> tuple[Host, list[Effect]]:
+    effects: list[Effect] = []
+    return _HANDLERS[type(event)](host, event, now, policy, effects), effects
+
+
+def _enter(host: Host, state: State, now: float, **changes: Any) -> Host:
+    if state is not host.state:
+        changes["since"] = now
+    return replace(host, state=state, **changes)
+
+
+# What the host says
+
+
+def _asleep(host: Host, event: ev.Asleep, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    if host.wake is not None:
+        # It could not say so if it had not been awake: whoever waited for that got it.
+        _end_wake(host, now, effects)
+    effects.append(ev.Log("registered", f"goes to {event.sleep.action}"))
+    arm = Arm(gap=policy.probe_seconds, next_at=now + policy.probe_seconds / 2)
+    if host.arm is not None and host.arm.wanted is not None:
+        arm = replace(arm, wanted=host.arm.wanted).hurry(now)
+    return _enter(
+        host, State.REGISTERED, now, sleep=event.sleep, arm=arm, wake=None, restore=None, captured=False, held=()
+    )
+
+
+def _recalled(host: Host, event: ev.Recalled, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    effects.append(ev.Log("recalled", "was asleep when this server last ran"))
+    arm = Arm(gap=policy.recall_probe_seconds, next_at=now)
+    captured = host.wake_on == "demand"
+    return _enter(
+        host, State.ARMING, now, sleep=event.sleep, arm=arm, wake=None, restore=None, captured=captured, held=()
+    )
+
+
+def _hello(host: Host, event: ev.Hello, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    effects.append(ev.Log("hello", event.cause))
+    if host.restore is not None:
+        return replace(host, restore=replace(host.restore, confirmed=True))
+    return _is_awake(host, None, "said so", now, policy, effects)
+
+
+# What is heard on the wire
+
+
+def _owner_seen(host: Host, event: ev.OwnerSeen, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    addresses = host.known_addresses()
+    uses_own = not addresses or any(event.ip == address.ip for address in addresses)
+    if host.restore is not None:
+        return _seen_while_restoring(host, event, now, policy, effects)
+    if host.state is State.WAKING:
+        return _is_awake(host, event.ip, "", now, policy, effects) if uses_own else host
+    if host.state in STANDING_BY and host.sleep is not None:
+        if uses_own:
+            return _is_awake(host, event.ip, "", now, policy, effects)
+        effects.append(ev.Log("owner seen", "its card sends, without an address of its own yet"))
+        wake = waking.watch(Wanted("owner seen", host.name), now, policy)
+        return _enter(host, State.WAKING, now, wake=wake)
+    if host.arm is not None:
+        return _still_up(host, event, now, effects) if uses_own else host
+    if host.state in (State.UNREACHABLE, State.EXPIRED):
+        return _is_awake(host, event.ip, "", now, policy, effects)
+    return host
+
+
+def _still_up(host: Host, event: ev.OwnerSeen, now: float, effects: list[Effect]) -> Host:
+    assert host.arm is not None
+    if host.captured or host.held:
+        # Neighbours may still send to us, from before this server's restart.
+        effects.extend(_back(host.known_addresses(), event.ip))
+        effects.extend(ev.Replay(held) for held in host.held)
+    return replace(host, arm=host.arm.answered(now), captured=False, held=())
+
+
+def _back(addresses: tuple[Address, ...], alive: bytes | None = None) -> list[Effect]:
+    """Give IPv4 addresses back, and the one IPv6 address known to be alive (restoring.py tells why)."""
+    return [ev.GiveBack(a) for a in addresses if not a.is_ipv6 or a.ip == alive]
+
+
+def _asked(host: Host, event: ev.Asked, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    if host.stands_in():
+        effects.append(ev.Answer(event.address, event.visitor, event.probe))
+        return host
+    if host.wake_on == "arp" and host.state in STANDING_BY and not event.probe:
+        return _demand(host, Wanted("arp", event.visitor), now, policy, effects)
+    if host.arm is None:
+        return host
+    if host.state is State.AWAKE:
+        return replace(host, arm=host.arm.soon(now))
+    return replace(host, arm=host.arm.asked_by(event, policy).hurry(now))
+
+
+def _claimed(host: Host, event: ev.Claimed, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    if host.stands_in() and host.state in STANDING_BY:
+        visitor = Visitor("claim", event.mac, event.address.ip)
+        effects.append(ev.Log("conflict", visitor))
+        return _demand(host, Wanted("conflict", visitor), now, policy, effects)
+    return host
+
+
+def _knock(host: Host, event: ev.Knock, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    if host.restore is not None:
+        effects.append(ev.Replay(event.held))
+        return host
+    if host.sleep is None or host.wake_on == "never":
+        return host
+    if host.state is State.AWAKE:
+        # Its sender missed that the address went back.
+        effects += (ev.Replay(event.held), *_back((event.held.address,)))
+        return host
+    wanted = Wanted("demand", event.held.visitor)
+    if host.state in _GOING_DOWN and host.arm is not None:
+        arm = replace(host.arm, wanted=host.arm.wanted or wanted).hurry(now)
+        return _hold(replace(host, arm=arm), event, policy)
+    return _demand(_hold(host, event, policy), wanted, now, policy, effects)
+
+
+def _hold(host: Host, event: ev.Knock, policy: Policy) -> Host:
+    """Keep the newest SYN of each flow, and the first datagram."""
+    if not event.may_hold:
+        return host
+    new = event.held
+    for number, old in enumerate(host.held):
+        if old.flow == new.flow:
+            if new.once:
+                return host
+            return replace(host, held=(*host.held[:number], new, *host.held[number + 1 :]))
+    return host if len(host.held) >= policy.held_per_host else replace(host, held=(*host.held, new))
+
+
+# Waking
+
+
+def _demand(host: Host, wanted: Wanted, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    """Somebody needs the host, which is not known to be awake."""
+    wake = host.wake
+    if wake is None or wake.quiet:
+        wake = waking.begin(wanted, now, policy)
+        effects += (ev.Volley(0), ev.Log("demand", wanted.asked_by))
+    elif wake.is_worth_another(now):
+        effects += (ev.Volley(wake.volleys), ev.Log("demand", wanted.asked_by))
+    else:
+        return host
+    return _enter(host, State.WAKING, now, wake=wake.fire(now, policy))
+
+
+def _order(host: Host, event: ev.Order, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    wanted = Wanted("order", event.asked_by)
+    if host.restore is not None:
+        effects.append(ev.WakeEnded(True, True, 0.0, *wanted))
+        return host
+    if host.wake is not None:
+        host = _demand(host, wanted, now, policy, effects)
+        assert host.wake is not None
+        return replace(host, wake=replace(host.wake, ends=max(host.wake.ends, now + event.timeout)))
+    effects.append(ev.Log("ordered", event.asked_by))
+    if host.state in _GOING_DOWN and host.arm is not None:
+        return replace(host, arm=replace(host.arm, wanted=wanted).hurry(now))
+    if host.state is State.AWAKE and host.known_addresses():
+        effects.extend(ev.Probe(a, False) for a in host.known_addresses())
+        wake = waking.check(wanted, now, policy, event.timeout)
+        wake = replace(wake, next_probe=now + policy.ready_probe_seconds)
+        return _enter(host, State.WAKING, now, wake=wake, arm=None)
+    host = _demand(host, wanted, now, policy, effects)
+    assert host.wake is not None
+    return replace(host, arm=None, wake=replace(host.wake, ends=max(host.wake.ends, now + event.timeout)))
+
+
+def _end_wake(host: Host, now: float, effects: list[Effect], woken: bool = True) -> None:
+    wake = host.wake
+    if wake is not None and not wake.quiet:
+        was_awake = wake.check_until is not None
+        effects.append(ev.WakeEnded(woken, was_awake, now - wake.started, *wake.wanted))
+
+
+def _is_awake(host: Host, ip: bytes | None, sure: str, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    """Stop standing in. `ip`: the address that the host was seen to use; `sure`: what makes it more than a sighting."""
+    confirmed = bool(sure)
+    was_wanted = host.arm.wanted if host.arm is not None else None
+    checked = host.wake is not None and host.wake.check_until is not None
+    host = replace(host, announced=len(policy.announce_at))
+    if host.captured or host.held:
+        restore = Restore(now, confirmed, host.known_addresses())
+        woken = replace(host, restore=restore if ip is None else restore.seen(ip), arm=None, wake=None)
+        woken = _restore_step(_enter(woken, State.RESTORING, now), now, policy, effects)
+    else:
+        woken = _settle(replace(host, wake=None), confirmed, now, policy, effects)
+    if not checked:
+        effects.append(ev.Log("awake", sure or "was seen"))
+    _end_wake(host, now, effects)
+    if was_wanted is not None:
+        effects.append(ev.WakeEnded(True, True, 0.0, *was_wanted))
+    return woken
+
+
+def _settle(host: Host, confirmed: bool, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    """The host is awake; one that has not said so itself is watched, for it may have been on its way down."""
+    if confirmed or host.sleep is None:
+        effects.append(ev.Forgotten())
+        return _enter(host, State.AWAKE, now, sleep=None, arm=None, restore=None, captured=False, held=())
+    arm = Arm(gap=policy.probe_seconds, next_at=now + policy.probe_seconds)
+    return _enter(host, State.AWAKE, now, arm=arm, restore=None, captured=False, held=())
+
+
+# Restoring
+
+
+def _restore_step(host: Host, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    restore = host.restore
+    assert restore is not None
+    ready = restore.ready()
+    due = restore.next_step(policy)
+    if due is not None and now >= due:
+        last = restore.step == len(policy.replay_at) - 1
+        restore = replace(restore, step=restore.step + 1)
+        # IPv4 may be told twice, lest a lost frame leaves neighbours with our MAC.
+        again = tuple(a for a in restore.addresses if last and not a.is_ipv6 and a.ip in restore.given)
+        effects.extend(ev.GiveBack(a) for a in (*ready, *again))
+        effects.extend(ev.Replay(held) for held in host.held)
+        host = replace(host, held=() if last else tuple(held for held in host.held if not _is_done(held, restore)))
+    else:
+        effects.extend(ev.GiveBack(a) for a in ready)
+    restore = restore.give(ready)
+    waits = restore.waits_for()
+    if waits and now >= restore.next_probe:
+        effects.extend(ev.Probe(a, False) for a in waits)
+        restore = replace(restore, next_probe=now + policy.ready_probe_seconds)
+    host = replace(host, restore=restore)
+    if not restore.is_over(now, policy):
+        return host
+    effects.append(ev.Log("restored", ", ".join(sorted({a.segment for a in restore.addresses}))))
+    return _settle(host, restore.confirmed, now, policy, effects)
+
+
+def _is_done(held: Held, restore: Restore) -> bool:
+    """A datagram goes out once, but not into an address that is not yet usable."""
+    return held.once and (not held.address.is_ipv6 or held.address.ip in restore.alive)
+
+
+def _seen_while_restoring(host: Host, event: ev.OwnerSeen, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    assert host.restore is not None
+    # It looks for who knocked: it has the SYN.
+    held = tuple(held for held in host.held if event.peer is None or held.visitor.ip != event.peer)
+    restore = host.restore if event.ip is None else host.restore.seen(event.ip)
+    return _restore_step(replace(host, held=held, restore=restore), now, policy, effects)
+
+
+# Time
+
+
+def _tick(host: Host, event: ev.Tick, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    if host.restore is not None:
+        return _restore_step(host, now, policy, effects)
+    if host.wake is not None:
+        return _wake_tick(host, host.wake, now, policy, effects)
+    if host.arm is not None:
+        return _arm_tick(host, host.arm, now, policy, effects)
+    if host.state in STANDING_BY and host.sleep is not None:
+        if now >= host.sleep.lease_ends:
+            return _expire(host, now, effects)
+        if host.state is State.PROXIED and host.wake_on != "never" and now >= host.sleep.wake_by:
+            return _demand(host, Wanted("lease", "the end of its lease"), now, policy, effects)
+    if host.state is State.PROXIED and host.captured and host.announced < len(policy.announce_at):
+        return _announce(host, now, policy, effects)
+    return host
+
+
+def _arm_tick(host: Host, arm: Arm, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    arm, verdict = arm.tick(now, policy)
+    host = replace(host, arm=arm)
+    if verdict is Verdict.PROBE:
+        effects.extend(ev.Probe(a, host.state is not State.AWAKE) for a in host.known_addresses())
+        if host.state is State.REGISTERED:
+            host = _enter(host, State.ARMING, now)
+    elif verdict is Verdict.STAYS_AWAKE:
+        return _is_awake(host, None, f"still answers after {policy.rounds} rounds", now, policy, effects)
+    elif verdict is Verdict.SILENT:
+        return _asleep_now(host, arm, now, policy, effects)
+    return host
+
+
+def _asleep_now(host: Host, arm: Arm, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    """The owner is silent: stand in for it, and wake it where somebody waits already."""
+    stands_in = host.wake_on == "demand"
+    host = _enter(host, State.PROXIED, now, arm=None, captured=stands_in, announced=0, announced_at=now)
+    if stands_in:
+        host = _announce(host, now, policy, effects)
+        effects.extend(ev.Answer(*asked) for asked in arm.asked)
+    effects.append(ev.Log("proxied", "silent" if stands_in else f"silent; wake_on is {host.wake_on}"))
+    asker = next((asked.visitor for asked in arm.asked if not asked.probe), None)
+    if arm.wanted is not None:
+        return _demand(host, arm.wanted, now, policy, effects)
+    if host.wake_on == "arp" and asker is not None:
+        return _demand(host, Wanted("arp", asker), now, policy, effects)
+    return host
+
+
+def _announce(host: Host, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    while host.announced < len(policy.announce_at) and now >= host.announced_at + policy.announce_at[host.announced]:
+        effects.extend(ev.Announce(a) for a in host.known_addresses())
+        host = replace(host, announced=host.announced + 1)
+    return host
+
+
+def _wake_tick(host: Host, wake: Wake, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    if now >= wake.ends:
+        return _give_up(host, wake, now, effects)
+    if wake.check_until is not None and now >= wake.check_until:
+        wake = replace(wake, next_volley=now)
+        if host.sleep is not None and host.wake_on == "demand":
+            # It was seen awake but never said so, and now is silent.
+            host = replace(host, captured=True)
+            effects.extend(ev.Announce(a) for a in host.known_addresses())
+    if wake.next_volley is not None and now >= wake.next_volley:
+        effects.append(ev.Volley(wake.volleys))
+        wake = wake.fire(now, policy)
+    if now >= wake.next_probe:
+        effects.extend(ev.Probe(a, False) for a in host.known_addresses())
+        wake = replace(wake, next_probe=now + policy.ready_probe_seconds)
+    return replace(host, wake=wake)
+
+
+def _give_up(host: Host, wake: Wake, now: float, effects: list[Effect]) -> Host:
+    if wake.quiet:
+        return _enter(host, State.PROXIED, now, wake=None)
+    _end_wake(host, now, effects, woken=False)
+    seconds = f"{now - wake.started:.0f} s"
+    effects.append(ev.Log("alert", f"did not wake in {seconds} ({wake.wanted.reason}): look at the machine"))
+    host = _enter(host, State.UNREACHABLE, now, wake=None, held=())
+    return _expire(host, now, effects) if host.sleep is not None and now >= host.sleep.lease_ends else host
+
+
+def _expire(host: Host, now: float, effects: list[Effect]) -> Host:
+    """Its addresses may be somebody else's by now: no longer stand in."""
+    effects += (ev.Log("expired", "its sleep lease has ended"), ev.Forgotten())
+    return _enter(host, State.EXPIRED, now, sleep=None, captured=False, held=())
+
+
+_HANDLERS: dict[type, Callable[[Host, Any, float, Policy, list[Effect]], Host]] = {
+    ev.Tick: _tick,
+    ev.Asleep: _asleep,
+    ev.Recalled: _recalled,
+    ev.Hello: _hello,
+    ev.Order: _order,
+    ev.OwnerSeen: _owner_seen,
+    ev.Asked: _asked,
+    ev.Claimed: _claimed,
+    ev.Knock: _knock,
+}

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the wake server knows of one host. All times are seconds of one clock that counts the server's own sleep."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from powernap.shared.mac import format_mac
+from powernap.shared.ports import Ranges
+
+HELD_IN_ALL = 4096
+
+
+class State(str, Enum):
+    """The states of a host, as wake server and people see them."""
+
+    AWAKE = "awake"
+    REGISTERED = "registered"
+    ARMING = "arming"
+    PROXIED = "proxied"
+    WAKING = "waking"
+    RESTORING = "restoring"
+    UNREACHABLE = "unreachable"
+    EXPIRED = "expired"
+
+
+class Address(NamedTuple):
+    """One address of a host: the segment (our interface's name) it lies on, 4 or 16 bytes, and its card's MAC."""
+
+    segment: str
+    ip: bytes
+    mac: bytes
+
+    @property
+    def is_ipv6(self) -> bool:
+        return len(self.ip) == 16
+
+
+class Visitor(NamedTuple):
+    """Who asks for a host, and with what; `port` and `to_port` are 0 for ARP and NS."""
+
+    what: str
+    mac: bytes
+    ip: bytes
+    port: int = 0
+    to_port: int = 0
+
+    def __str__(self) -> str:
+        ip = ipaddress.ip_address(self.ip)
+        source = f"[{ip}]" if ip.version == 6 and self.port else str(ip)
+        if self.port:
+            return f"{self.what} to port {self.to_port} from {source}:{self.port} ({format_mac(self.mac)})"
+        return f"{self.what} from {source} ({format_mac(self.mac)})"
+
+
+class Held(NamedTuple):
+    """A frame that waits for its host. A datagram goes out `once`; a SYN may be repeated as its sender would."""
+
+    visitor: Visitor
+    address: Address
+    frame: bytes
+    once: bool
+
+    @property
+    def flow(self) -> tuple[bytes, bytes, int, int, bool]:
+        return self.visitor.ip, self.address.ip, self.visitor.port, self.visitor.to_port, self.once
+
+
+class Wanted(NamedTuple):
+    """Why a host is to be awake, and who asked for it."""
+
+    reason: str
+    asked_by: str | Visitor
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """What a host registered before it went to sleep."""
+
+    action: str
+    addresses: tuple[Address, ...]
+    macs: tuple[bytes, ...]
+    tcp: Ranges = ()
+    udp: Ranges = ()
+    password: str | None = None
+    lease_ends: float = float("inf")
+    wake_by: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The numbers of the protocol, seconds where nothing else is said."""
+
+    probe_seconds: float = 1.0
+    recall_probe_seconds: float = 0.3
+    silent_probes: int = 3
+    rounds: int = 20
+    fast_probe_seconds: float = 0.1
+    fast_probes: int = 2
+    announce_at: tuple[float, ...] = (0.0, 1.0, 3.0, 7.0)
+    volleys: int = 15
+    volley_seconds: float = 30.0
+    ready_probe_seconds: float = 0.1
+    check_seconds: float = 0.3
+    resume_timeout: float = 120.0
+    quiet_timeout: float = 10.0
+    replay_at: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
+    restore_seconds: float = 5.0
+    held_per_host: int = 64
+    askers: int = 16
+
+    def volley_at(self, number: int) -> float:
+        """When volley `number` (from 0) leaves, after the first: dense at first, as most hosts wake at once."""
+        if self.volleys < 2:
+            return 0.0
+        return float(self.volley_seconds * (number / (self.volleys - 1)) ** 1.5)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host says before it sleeps: read strictly, and laid on the segments that this server hears. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from powernap.net.interfaces import Interface, segment_of
+from powernap.shared import ports
+from powernap.shared.errors import BadMac, BadPorts, PowernapError
+from powernap.shared.mac import mac_bytes, magic_packet
+from powernap.wake.model import Address, Sleep
+
+_MOST = 64
+_LEASE = (60, 400 * 86400)
+_WAKE_EARLIER = (0.1, 600.0)
+_NO_MAC = bytes(6)
+
+
+class BadBody(PowernapError):
+    """A request's body that cannot be understood."""
+
+
+class NoSegment(PowernapError):
+    """A host that cannot be stood in for from here."""
+
+
+@dataclass(frozen=True)
+class Card:
+    name: str
+    mac: bytes
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Registration:
+    action: str
+    cards: tuple[Card, ...]
+    tcp: ports.Ranges
+    udp: ports.Ranges
+    lease_seconds: float
+    password: str | None
+
+
+def parse(body: str | bytes) -> Registration:
+    """Raises BadBody, which names the field."""
+    data = parse_object(body)
+    cards = data.get("interfaces")
+    if not isinstance(cards, list) or not 1 <= len(cards) <= _MOST:
+        raise BadBody(f"interfaces: give a list of 1 to {_MOST} interfaces, each with name, mac and addresses")
+    lease = data.get("lease_seconds", 86400)
+    if not is_number(lease) or not _LEASE[0] <= lease <= _LEASE[1]:
+        raise BadBody(f"lease_seconds: {lease!r} is no lease: give {_LEASE[0]} to {_LEASE[1]} seconds")
+    action = data.get("action")
+    if action not in ("suspend", "poweroff"):
+        raise BadBody(f"action: {action!r} is not known: say suspend or poweroff")
+    password = data.get("password")
+    return Registration(
+        action=action,
+        cards=tuple(_card(card, number) for number, card in enumerate(cards)),
+        tcp=_ports(data, "tcp_ports"),
+        udp=_ports(data, "udp_ports"),
+        lease_seconds=float(lease),
+        password=_password(password),
+    )
+
+
+def parse_object(body: str | bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadBody(f"the body is no JSON ({error}): send a JSON object") from error
+    if not isinstance(data, dict):
+        raise BadBody("the body is no JSON object: send one in braces")
+    return data
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+
+
+def _ports(data: Mapping[str, Any], field: str) -> ports.Ranges:
+    try:
+        return ports.parse_ports(data.get(field, ""))
+    except BadPorts as error:
+        raise BadBody(f"{field}: {error}") from error
+
+
+def _password(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise BadBody("password: give the SecureOn password as text, or null")
+    try:
+        magic_packet("02:00:00:00:00:01", value)
+    except BadMac as error:
+        raise BadBody(f"password: {error}") from error
+    return value
+
+
+def _card(value: object, number: int) -> Card:
+    field = f"interfaces[{number}]"
+    if not isinstance(value, dict):
+        raise BadBody(f"{field}: give an object with name, mac and addresses")
+    try:
+        mac = mac_bytes(value.get("mac"))
+    except BadMac as error:
+        raise BadBody(f"{field}.mac: {error}") from error
+    addresses = value.get("addresses", [])
+    if not isinstance(addresses, list) or len(addresses) > _MOST:
+        raise BadBody(f"{field}.addresses: give a list of at most {_MOST} addresses with prefix, such as 198.18.0.3/16")
+    for address in addresses:
+        parse_address(address, f"{field}.addresses")
+    return Card(str(value.get("name", "")), mac, tuple(addresses))
+
+
+def parse_address(value: object, field: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """`value` may have a prefix length. Raises BadBody."""
+    try:
+        if not isinstance(value, str) or "%" in value:
+            raise ValueError
+        return ipaddress.ip_interface(value).ip
+    except ValueError as error:
+        raise BadBody(f"{field}: {value!r} is no IP address: write it as 198.18.0.3/16 or fd4c::3/64") from error
+
+
+def resolve(registration: Registration, interfaces: Iterable[Interface], now: float, slept: float = 0.0) -> Sleep:
+    """The sleep as it concerns this server; `slept`: seconds of the lease that are over. Raises NoSegment.
+
+    A link-local address lies on every segment: it goes where its card's other addresses are.
+    """
+    here = tuple(interfaces)
+    own = {network.ip for interface in here for network in interface.networks}
+    found: list[Address] = []
+    for card in registration.cards:
+        ips = [ipaddress.ip_interface(text).ip for text in card.addresses]
+        for ip in ips:
+            if ip in own:
+                raise NoSegment(f"{ip} is this wake server's own address: give the host another one")
+        found += _lay(card.mac, ips, here)
+    if not found:
+        theirs = ", ".join(text for card in registration.cards for text in card.addresses) or "it has none"
+        ours = "; ".join(f"{i.name}: {', '.join(str(n.network) for n in i.networks)}" for i in here) or "none at all"
+        raise NoSegment(
+            f"none of its addresses ({theirs}) lies on a segment that this wake server hears ({ours}): give the wake "
+            "server an interface there, or the host another wake server"
+        )
+    left = max(0.0, registration.lease_seconds - slept)
+    margin = min(registration.lease_seconds * _WAKE_EARLIER[0], _WAKE_EARLIER[1])
+    return Sleep(
+        action=registration.action,
+        addresses=tuple(dict.fromkeys(found)),
+        macs=tuple(dict.fromkeys(card.mac for card in registration.cards)),
+        tcp=registration.tcp,
+        udp=registration.udp,
+        password=registration.password,
+        lease_ends=now + left,
+        wake_by=now + max(0.0, left - margin),
+    )
+
+
+def locate(addresses: Iterable[str], macs: tuple[bytes, ...], interfaces: Iterable[Interface]) -> tuple[Address, ...]:
+    """Where the addresses lie that an administrator gave for a host; those that lie nowhere here are left out."""
+    ips = [ipaddress.ip_interface(text).ip for text in addresses]
+    return tuple(_lay(macs[0] if len(macs) == 1 else _NO_MAC, ips, tuple(interfaces)))
+
+
+def _lay(
+    mac: bytes, ips: list[ipaddress.IPv4Address | ipaddress.IPv6Address], interfaces: tuple[Interface, ...]
+) -> list[Address]:
+    segments = {ip: segment_of(ip.packed, interfaces) for ip in ips}
+    main = next((segment for segment in segments.values() if segment is not None), None)
+    found = []
+    for ip, segment in segments.items():
+        where = main if ip.is_link_local else segment
+        if where is not None and not ip.is_multicast and not ip.is_loopback:
+            found.append(Address(where.name, ip.packed, mac))
+    return found

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One Ethernet segment: its raw socket, and the frames that this server sends there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+from collections import Counter
+from collections.abc import Iterator
+
+from powernap.net import arp, bpf, ndp
+from powernap.net.checksum import complete
+from powernap.net.frames import Dropped, parse
+from powernap.net.interfaces import Interface
+from powernap.net.multicast import SolicitedNodes
+from powernap.net.rawsocket import RawSocket
+from powernap.wake.demand import Received
+from powernap.wake.model import Address, Held, Visitor
+
+_log = logging.getLogger(__name__)
+_BATCH = 64
+
+
+class Segment:
+    """Raises OSError on creation: PermissionError without CAP_NET_RAW."""
+
+    def __init__(self, interface: Interface) -> None:
+        self.interface = interface
+        self.dropped: Counter[str] = Counter()
+        self.frames = 0
+        self.unsent = 0
+        self._raw = RawSocket(interface.name, _program(interface))
+        self._groups = SolicitedNodes(interface.index)
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def update(self, interface: Interface) -> None:
+        """Its addresses or its link have changed."""
+        self.interface = interface
+        self._raw.filter(_program(interface))
+
+    def close(self) -> None:
+        self._raw.close()
+        self._groups.close()
+
+    # In
+
+    def receive(self) -> Iterator[Received]:
+        """What waits, at most one batch, each frame as soon as it is read. One that makes no sense is counted."""
+        for _ in range(_BATCH):
+            try:
+                captured = self._raw.receive()
+            except OSError as error:
+                # The interface went down: told once, and by the kernel's link change too.
+                self.dropped[errno.errorcode.get(error.errno or 0, "error")] += 1
+                break
+            if captured is None:
+                break
+            self.frames += 1
+            frame = parse(captured.frame, captured.vlan)
+            if isinstance(frame, Dropped):
+                self.dropped[frame.reason] += 1
+                continue
+            raw = captured.frame
+            yield Received(self.interface.name, frame, complete(raw) if captured.checksum_missing else raw)
+
+    def lost(self) -> int:
+        """Frames that the kernel had no room for; counted for ever."""
+        self.dropped["no room"] += self._raw.lost()
+        return self.dropped["no room"]
+
+    # Out
+
+    def send(self, frame: bytes) -> bool:
+        """False, and counted, where the card does not take it."""
+        try:
+            self._raw.send(frame)
+        except OSError as error:
+            self.unsent += 1
+            if self.unsent == 1:
+                _log.warning("%s does not take frames (%s)", self.interface.name, error.strerror)
+            return False
+        return True
+
+    def probe(self, address: Address, everybody: bool) -> None:
+        """Ask the owner, in our own name: a question in nobody's name would fail its duplicate-address detection."""
+        mac, to = self.interface.mac, address.mac
+        if address.is_ipv6:
+            source = self.interface.link_local
+            if source is not None:
+                self.send(ndp.solicitation(mac, source, address.ip, None if everybody or not any(to) else to))
+        elif everybody or not any(to):
+            self.send(arp.request(mac, self.interface.ipv4 or arp.NO_ADDRESS, address.ip))
+        else:
+            self.send(arp.request(mac, self.interface.ipv4 or arp.NO_ADDRESS, address.ip, to))
+
+    def announce(self, address: Address, owner: bytes | None = None) -> None:
+        """Tell all where the address is: here, or at `owner`."""
+        mac, at = self.interface.mac, owner or self.interface.mac
+        if address.is_ipv6:
+            self.send(ndp.announcement(mac, self.interface.link_local or address.ip, at, address.ip))
+        else:
+            self.send(arp.announcement(mac, at, address.ip))
+
+    def answer(self, address: Address, visitor: Visitor) -> None:
+        mac = self.interface.mac
+        if address.is_ipv6:
+            source = self.interface.link_local or address.ip
+            self.send(ndp.answer(mac, source, address.ip, visitor.mac, visitor.ip))
+        else:
+            self.send(arp.answer(mac, address.ip, visitor.mac, visitor.ip))
+
+    def replay(self, held: Held) -> bool:
+        """To the owner, as if a switch had passed it on; its checksum is complete already."""
+        return self.send(held.address.mac + self.interface.mac + held.frame[12:])
+
+    # A snooping switch delivers a solicitation only to members of its group
+
+    def join(self, address: Address) -> None:
+        if address.is_ipv6 and not self._groups.join(address.ip):
+            # IPv6 is off on this interface: at least the card shall pass the frames.
+            with contextlib.suppress(OSError):
+                group = ndp.solicited_node(address.ip)
+                self._raw.join(self.interface.index, ndp.multicast_mac(group))
+
+    def leave(self, address: Address) -> None:
+        if address.is_ipv6:
+            self._groups.leave(address.ip)
+
+
+def _program(interface: Interface) -> list[bpf.Instruction]:
+    return bpf.program(interface.own(4), interface.own(16))

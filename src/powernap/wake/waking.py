@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One wake, from the first magic packet to the host's first sign of life or the end of patience. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from powernap.wake.model import Policy, Wanted
+
+_MORE_AFTER = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """`check_until`: a host that is believed awake is only asked until then.
+
+    `next_volley` None: no magic packets are due, because all are out or because the host seems to wake by itself
+    (`quiet`).
+    """
+
+    wanted: Wanted
+    started: float
+    ends: float
+    next_probe: float
+    next_volley: float | None = None
+    check_until: float | None = None
+    first_volley: float = 0.0
+    last_volley: float = 0.0
+    volleys: int = 0
+    quiet: bool = False
+
+    @property
+    def deadline(self) -> float:
+        times = (self.ends, self.next_probe, self.next_volley, self.check_until)
+        return min(time for time in times if time is not None)
+
+    def fire(self, now: float, policy: Policy) -> Wake:
+        """One volley leaves now."""
+        first = self.first_volley if self.volleys else now
+        sent = self.volleys + 1
+        later = max(first + policy.volley_at(sent), now + policy.volley_at(1) / 2) if sent < policy.volleys else None
+        return replace(
+            self, volleys=sent, first_volley=first, last_volley=now, next_volley=later, check_until=None, quiet=False
+        )
+
+    def is_worth_another(self, now: float) -> bool:
+        """Demand again, all volleys are out, and the host still sleeps: it may have missed them."""
+        return self.next_volley is None and self.check_until is None and now - self.last_volley >= _MORE_AFTER
+
+
+def begin(wanted: Wanted, now: float, policy: Policy, timeout: float = 0.0) -> Wake:
+    """A wake that fires at once."""
+    return Wake(wanted, now, now + max(timeout, policy.resume_timeout), now + policy.ready_probe_seconds)
+
+
+def check(wanted: Wanted, now: float, policy: Policy, timeout: float) -> Wake:
+    """A wake that first asks whether there is anything to wake."""
+    until = now + policy.check_seconds
+    return Wake(wanted, now, now + max(timeout, policy.resume_timeout), now, check_until=until)
+
+
+def watch(wanted: Wanted, now: float, policy: Policy) -> Wake:
+    """A wake without magic packets: the host seems to be waking by itself."""
+    return Wake(wanted, now, now + policy.quiet_timeout, now, quiet=True)
