@@ -54,4 +54,6 @@ def _password_bytes(password: str | None) -> bytes:
             return bytes(parts)
     elif _MAC.match(password):
         return bytes.fromhex(re.sub(r"[:-]", "", password))
-    raise BadMac("the SecureOn password is wrong: write six bytes as a MAC address is written, or four as an IPv4 address")
+    raise BadMac(
+        "the SecureOn password is wrong: write six bytes as a MAC address is written, or four as an IPv4 address"
+    )

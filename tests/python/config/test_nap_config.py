@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import pytest
-from powernap.nap.monitors import KINDS as MONITORS
-from powernap.nap.warnings import KINDS as WARNINGS
 
 from powernap.config import ConfigError, load_nap
+from powernap.nap.monitors import KINDS as MONITORS
+from powernap.nap.warnings import KINDS as WARNINGS
 
 KINDS = (
     {kind: cls.options for kind, cls in MONITORS.items()},

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import jinja2
 import pytest
-from powernap.nap.monitors import KINDS as MONITORS
-from powernap.nap.warnings import KINDS as WARNINGS
 
 import powernap.profiles
 from powernap.config import load_nap
+from powernap.nap.monitors import KINDS as MONITORS
+from powernap.nap.warnings import KINDS as WARNINGS
 
 TEMPLATES = sorted(Path(powernap.profiles.__file__).parent.glob("*.toml.j2"))
 FACTS = [{"cpus": 1, "battery": False}, {"cpus": 64, "battery": True}]

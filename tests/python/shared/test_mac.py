@@ -2,6 +2,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from powernap.shared.errors import BadMac
 from powernap.shared.mac import format_mac, mac_bytes, magic_packet, normal_mac
 

@@ -4,6 +4,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from powernap.shared.errors import BadPorts
 from powernap.shared.ports import contains, format_ports, parse_ports
 

@@ -2,6 +2,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from powernap.shared.errors import BadValue
 from powernap.shared.toml import dumps
 

@@ -2,6 +2,7 @@
 import subprocess
 
 import pytest
+
 from powernap.shared.virtual import Virtualization, detect, read
 
 
