@@ -24,7 +24,16 @@ def own() -> str:
 def mount(target: pathlib.Path) -> None:
     """A view of the v2 tree, wherever and whether the machine has mounted one."""
     target.mkdir(exist_ok=True)
-    kernel.mount("cgroup2", target, "cgroup2", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    kernel.mount("cgroup2", target, "cgroup2", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC, _options())
+
+
+def _options() -> str:
+    """Those that the tree has, such as nsdelegate. It has one set of them, which a mount without them would clear."""
+    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+        fstype, _source, options = line.partition(" - ")[2].split()
+        if fstype == "cgroup2":
+            return ",".join(option for option in options.split(",") if option not in ("rw", "ro"))
+    return ""
 
 
 def create(group: pathlib.Path, owner: int) -> None:

@@ -240,15 +240,19 @@ class Lab:
         Returns CompletedProcess with text; raises LabError when it fails (check) or takes longer than timeout."""
         command = ["sh", "-c", command] if isinstance(command, str) else [str(part) for part in command]
         entrance = self.entrance(name)
-        try:
-            done = subprocess.run(
-                entrance.wrap(command), preexec_fn=entrance.enter, env=entrance.environment, input=input,
-                stdin=subprocess.DEVNULL if input is None else None, capture_output=True, text=True, timeout=timeout,
-                check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise LabError(f"{name}: no end after {timeout:g} s: {shlex.join(command)}") from None
-        if check and done.returncode:
-            words = (done.stderr.strip() or done.stdout.strip() or "no output")[-2000:]
-            raise LabError(f"{name}: exit status {done.returncode} of {shlex.join(command)}: {words}")
-        return done
+        with subprocess.Popen(
+            entrance.wrap(command), preexec_fn=entrance.enter, start_new_session=True, env=entrance.environment,
+            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            try:
+                out, err = process.communicate(input, timeout)
+            except subprocess.TimeoutExpired:
+                raise LabError(f"{name}: no end after {timeout:g} s: {shlex.join(command)}") from None
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)  # nsenter's child is in its session too
+        if check and process.returncode:
+            words = (err.strip() or out.strip() or "no output")[-2000:]
+            raise LabError(f"{name}: exit status {process.returncode} of {shlex.join(command)}: {words}")
+        return subprocess.CompletedProcess(command, process.returncode, out, err)

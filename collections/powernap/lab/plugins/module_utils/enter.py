@@ -43,6 +43,7 @@ class Entrance:
         if self._netns:
             kernel.setns(self._netns, kernel.NEWNET)
         else:
+            self._group.mkdir(exist_ok=True)  # the host's systemd removes it when it shuts down
             cgroup.join(self._group)
 
 

@@ -53,7 +53,6 @@ class Keeper:
         (self.folder / "hosts").mkdir()
         for name in self.topology.hosts:
             cgroup.create(self.group / name, image.SHIFT)
-            cgroup.create(self.group / name / "lab-exec", image.SHIFT)
             top = self.folder / "hosts" / name
             for part in ("", "upper", "work", "root"):
                 (top / part).mkdir()

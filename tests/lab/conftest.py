@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One lab for all tests of a session; a test leaves its hosts awake, as it found them."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "collections"))
+
+from ansible_collections.powernap.lab.plugins.module_utils.client import Lab  # noqa: E402
+
+SEND_MAGIC = """
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    s.sendto(b"\\xff" * 6 + bytes.fromhex(sys.argv[1].replace(":", "")) * 16, ("198.18.255.255", 9))
+"""
+
+
+class TestLab(Lab):
+    """With the verbs that the tests use often."""
+
+    __test__ = False
+
+    def magic(self, name, sender="desk"):
+        """Send a host its magic packet from another host, over UDP, as any tool would."""
+        self.run(sender, ["python3", "-c", SEND_MAGIC, self.host(name)["mac"]])
+
+    def sleep(self, name, wol="g"):
+        """By logind, as a person or powernapd would."""
+        self.run(name, ["ethtool", "-s", "eth0", "wol", wol])
+        self.run(name, ["systemctl", "suspend"])
+        self.wait_state(name, "asleep", 10)
+
+    def last(self, name, event, since=0):
+        """The newest event of that kind on a host; None if there is none."""
+        found = [e for e in self.events(since) if e["host"] == name and e["event"] == event]
+        return found[-1] if found else None
+
+    def mark(self):
+        """For events(since=...)."""
+        events = self.events()
+        return events[-1]["id"] if events else 0
+
+    def arp_answers(self, name, seconds=1):
+        """The MACs that answer an ARP request of the desk for the host's address."""
+        command = ["arping", "-w", str(seconds), "-I", "eth0", self.host(name)["ipv4"]]
+        out = self.run("desk", command, check=False, timeout=seconds + 5).stdout
+        return {line.split("[")[1].split("]")[0].lower() for line in out.splitlines() if "reply from" in line}
+
+
+@pytest.fixture(scope="session")
+def running_lab():
+    if os.geteuid() != 0:
+        pytest.skip("the lab needs root")
+    with TestLab.up(folder=f"/run/powernap-lab-test-{os.getpid()}", say=print) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab(running_lab):
+    """The datacenter, all of it awake; what a test has changed by set() is put back."""
+    yield running_lab
+    for name, host in running_lab.hosts().items():
+        running_lab.set(name, "suspend", "ok")
+        running_lab.set(name, "deaf_to_magic", 0)
+        running_lab.set(name, "loadavg", 0)
+        if host["state"] in ("off", "asleep"):
+            running_lab.button(name)
+    running_lab.wait_state(list(running_lab.hosts()), "awake", 20)
