@@ -86,7 +86,7 @@ was:
   description: The state that the wake server knew before.
   type: str
   returned: success
-  sample: asleep
+  sample: proxied
 state:
   description:
     - The state after, V(awake).

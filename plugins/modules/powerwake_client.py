@@ -48,8 +48,8 @@ options:
     elements: str
   addresses:
     description:
-      - The IP addresses of the machine. It announces them itself each time it naps, so they need not be given.
-      - Without this option the addresses that the wake server knows stay.
+      - The IP addresses of the machine. One that runs C(powernapd) announces them itself each time it naps, so that they
+        need not be given.
     type: list
     elements: str
   wake_on:
@@ -125,14 +125,21 @@ host:
       type: list
       elements: str
     wake_on:
-      description: What wakes the machine beside an order; V(null) where the wake server's own setting holds.
+      description: What wakes the machine beside an order.
       type: str
+    registered:
+      description: What was given when the machine was registered, as against what it has said itself since.
+      type: dict
   sample:
     name: web1
     state: awake
     macs: ["02:4c:00:00:00:03"]
-    addresses: [198.18.0.3]
-    wake_on: null
+    addresses: [198.18.0.3, "fd4c::3"]
+    wake_on: demand
+    registered:
+      macs: ["02:4c:00:00:00:03"]
+      addresses: []
+      wake_on: null
 key:
   description: The machine's key, 64 hexadecimal digits.
   type: str
@@ -148,10 +155,8 @@ from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors im
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.mac import normal_mac
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.wakeapi import host_path
 
-KEPT = ("macs", "addresses", "wake_on")
 
-
-def wanted_record(params, before):
+def wanted_record(params):
     """Return {"macs", "addresses", "wake_on"} as it shall be. Raises BadValue with the option's name."""
     try:
         macs = sorted({normal_mac(mac) for mac in params["macs"]})
@@ -159,34 +164,32 @@ def wanted_record(params, before):
         raise BadValue(f"macs: {error}") from error
     if not macs:
         raise BadValue("macs: give at least one MAC address, or the machine cannot be woken")
-    if params["addresses"] is None:
-        addresses = before["addresses"] if before else []
-    else:
-        addresses = [_address(text) for text in params["addresses"]]
+    addresses = {_address(text) for text in params["addresses"] or ()}
     return {"macs": macs, "addresses": sorted(addresses), "wake_on": params["wake_on"]}
 
 
 def _address(text):
     try:
-        return str(ipaddress.ip_interface(text)) if "/" in text else str(ipaddress.ip_address(text))
+        return str(ipaddress.ip_interface(text).ip)
     except ValueError as error:
         raise BadValue(f"addresses: {text!r} is no IP address: write it as 192.0.2.7 or 2001:db8::7") from error
 
 
-def kept(host):
-    """Return the part of a record that this module sets, in one order."""
+def registered(host):
+    """Return what was given when the machine was registered, in one order; what it said itself since is not in it."""
     if not host:
         return {}
-    return {key: sorted(host[key]) if isinstance(host.get(key), list) else host.get(key) for key in KEPT}
+    given = host["registered"]
+    return {"macs": sorted(given["macs"]), "addresses": sorted(given["addresses"]), "wake_on": given["wake_on"]}
 
 
 def register(module, admin):
     params = module.params
     before = record(admin, params["name"])
-    wanted = wanted_record(params, before)
-    result = {"changed": kept(before) != wanted, "diff": {"before": kept(before), "after": wanted}}
+    wanted = wanted_record(params)
+    result = {"changed": registered(before) != wanted, "diff": {"before": registered(before), "after": wanted}}
     if module.check_mode:
-        result["host"] = dict(before or {"name": params["name"]}, **wanted)
+        result["host"] = dict(before or {"name": params["name"]}, registered=wanted)
         if before and params["return_key"]:
             result["key"] = admin.get(host_path(params["name"]) + "/key")["key"]
         return result
@@ -201,7 +204,7 @@ def forget(module, admin):
     before = record(admin, module.params["name"])
     if before and not module.check_mode:
         admin.delete(host_path(module.params["name"]))
-    return {"changed": bool(before), "diff": {"before": kept(before), "after": {}}}
+    return {"changed": bool(before), "diff": {"before": registered(before), "after": {}}}
 
 
 def main():

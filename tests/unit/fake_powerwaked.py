@@ -19,6 +19,12 @@ import pytest
 KEY = "ab" * 32
 
 
+def describe(name, state, registered):
+    """Return a host's record: what the wake server takes to hold, and what was given."""
+    known = dict(registered, wake_on=registered["wake_on"] or "demand")
+    return dict(known, name=name, state=state, registered=registered)
+
+
 class FakePowerwaked:
     def __init__(self):
         self.hosts = {}
@@ -57,10 +63,9 @@ class FakePowerwaked:
         self.server.server_close()
         shutil.rmtree(self.folder)
 
-    def add(self, name, state="awake", **record):
-        self.hosts[name] = dict(
-            {"name": name, "state": state, "macs": ["02:4c:00:00:00:03"], "addresses": [], "wake_on": None}, **record
-        )
+    def add(self, name, state="awake", **given):
+        registered = dict({"macs": ["02:4c:00:00:00:03"], "addresses": [], "wake_on": None}, **given)
+        self.hosts[name] = describe(name, state, registered)
 
     def changes(self):
         """Return the calls that were no mere reading."""
@@ -74,8 +79,7 @@ class FakePowerwaked:
         name = unquote(path.split("/")[3])
         if method == "PUT":
             before = self.hosts.get(name)
-            after = dict(before or {"name": name, "state": "awake"}, **body)
-            self.hosts[name] = after
+            self.hosts[name] = after = describe(name, before["state"] if before else "awake", body)
             return 200, {"changed": before != after, "host": after, "key": KEY}
         if name not in self.hosts:
             return 404, {"error": f"no host {name}"}

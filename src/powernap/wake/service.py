@@ -300,6 +300,12 @@ class Service:
             "udp_ports": format_ports(sleep.udp) if sleep else "",
             "last_wake": record.last_wake,
             "registered_at": record.registered_at,
+            # what was given at registration, as against what the host itself has said since
+            "registered": {
+                "macs": list(record.macs),
+                "addresses": list(record.addresses),
+                "wake_on": record.wake_on,
+            },
         }
 
     def hosts(self) -> list[dict[str, Any]]:

@@ -10,11 +10,11 @@ from ansible_collections.powernap.powernap.plugins.modules import powerwake
 
 
 def test_wakes_a_sleeping_machine(run, fake_server):
-    fake_server.add("web1", state="asleep")
+    fake_server.add("web1", state="proxied")
     result = run(powerwake.main, name="web1", socket=fake_server.socket)
     assert result["changed"] is True
-    assert (result["was"], result["state"], result["seconds"], result["magic_packets"]) == ("asleep", "awake", 1.5, 2)
-    assert result["diff"] == {"before": {"state": "asleep"}, "after": {"state": "awake"}}
+    assert (result["was"], result["state"], result["seconds"], result["magic_packets"]) == ("proxied", "awake", 1.5, 2)
+    assert result["diff"] == {"before": {"state": "proxied"}, "after": {"state": "awake"}}
     assert fake_server.changes() == [("POST", "/v1/wake", {"target": "web1", "timeout_seconds": 120})]
 
 
@@ -26,7 +26,7 @@ def test_changes_nothing_where_the_machine_is_awake(run, fake_server):
 
 
 def test_check_mode_foretells_and_sends_nothing(run, fake_server):
-    fake_server.add("web1", state="asleep")
+    fake_server.add("web1", state="proxied")
     fake_server.add("file1")
     assert run(powerwake.main, check=True, name="web1", socket=fake_server.socket)["changed"] is True
     assert run(powerwake.main, check=True, name="file1", socket=fake_server.socket)["changed"] is False
@@ -34,7 +34,7 @@ def test_check_mode_foretells_and_sends_nothing(run, fake_server):
 
 
 def test_check_mode_finds_a_machine_by_mac_and_by_address(run, fake_server):
-    fake_server.add("web1", state="asleep", addresses=["198.18.0.3/16", "fd4c::3/64"])
+    fake_server.add("web1", state="proxied", addresses=["198.18.0.3", "fd4c::3"])
     for target in ("02-4C-00-00-00-03", "198.18.0.3", "fd4c:0::3"):
         assert run(powerwake.main, check=True, name=target, socket=fake_server.socket)["name"] == "web1"
 

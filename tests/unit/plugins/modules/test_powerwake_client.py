@@ -27,15 +27,19 @@ def test_corrects_a_record(run, fake_server):
     result = run(powerwake_client.main, name="web1", macs=MACS, wake_on="never", socket=fake_server.socket)
     assert result["changed"] is True
     assert (result["diff"]["before"]["wake_on"], result["diff"]["after"]["wake_on"]) == ("arp", "never")
-    assert fake_server.hosts["web1"]["wake_on"] == "never"
+    assert fake_server.hosts["web1"]["registered"]["wake_on"] == "never"
 
 
-def test_leaves_addresses_alone_unless_they_are_given(run, fake_server):
-    fake_server.add("web1", addresses=["198.18.0.3"])
-    kept = run(powerwake_client.main, name="web1", macs=MACS, socket=fake_server.socket)
-    given = run(powerwake_client.main, name="web1", macs=MACS, addresses=["198.18.0.4"], socket=fake_server.socket)
-    assert (kept["changed"], given["changed"]) == (False, True)
-    assert fake_server.hosts["web1"]["addresses"] == ["198.18.0.4"]
+def test_what_the_machine_said_itself_is_no_change(run, fake_server):
+    fake_server.add("web1")
+    fake_server.hosts["web1"].update(macs=["02:4c:00:00:00:03", "02:4c:00:00:00:13"], addresses=["198.18.0.3"])
+    assert run(powerwake_client.main, check=True, name="web1", macs=MACS, socket=fake_server.socket)["changed"] is False
+
+
+def test_keeps_addresses_in_one_form(run, fake_server):
+    options = {"name": "web1", "macs": MACS, "socket": fake_server.socket}
+    run(powerwake_client.main, addresses=["fd4c:0::3/64", "198.18.0.3"], **options)
+    assert fake_server.hosts["web1"]["registered"]["addresses"] == ["198.18.0.3", "fd4c::3"]
 
 
 def test_the_order_of_addresses_is_no_change(run, fake_server):
@@ -47,7 +51,7 @@ def test_the_order_of_addresses_is_no_change(run, fake_server):
 def test_check_mode_registers_nobody(run, fake_server):
     result = run(powerwake_client.main, check=True, name="web1", macs=MACS, socket=fake_server.socket)
     assert result["changed"] is True
-    assert result["host"]["macs"] == ["02:4c:00:00:00:03"]
+    assert result["host"]["registered"]["macs"] == ["02:4c:00:00:00:03"]
     assert fake_server.hosts == {}
     assert fake_server.changes() == []
 
