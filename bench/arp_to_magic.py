@@ -25,7 +25,7 @@ from powernap.shared.wakeapi import Admin
 
 HOSTS, CHATTER, RATE = 60, 600, 200
 PORT = 20709
-SO_TIMESTAMPNS = 35
+SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
 CONFIG = """
 [listen]
 port = {port}
@@ -48,6 +48,7 @@ class Asker:
         self.mac = self.out.getsockname()[4]
         self.ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0842))
         self.ear.bind(("asker", 0x0842))
+        self.ear.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)  # every repeated volley fits
         self.ear.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.ear.setblocking(False)
 
@@ -116,7 +117,9 @@ def powerwaked(folder: Path) -> dict[str, float]:
             name = f"host{number}"
             key = admin.put(f"/v1/hosts/{name}", {"macs": [mac], "addresses": [address]})["key"]
             fall_asleep(name, key, address, mac)
-        until(lambda: all(host["state"] == "proxied" for host in admin.get("/v1/hosts")["hosts"]), "sleep of every host")
+        until(
+            lambda: all(host["state"] == "proxied" for host in admin.get("/v1/hosts")["hosts"]), "sleep of every host"
+        )
         return measure()
     finally:
         server.kill()

@@ -21,7 +21,11 @@ def make() -> None:
     _ip("addr", "add", f"{ASKER_ADDRESS}/16", "dev", "asker")
     _ip("link", "set", "lo", "up")
     _ip("link", "set", "asker", "up")
-    for words in (("link", "set", "lo", "up"), ("link", "set", "eth0", "up"), ("addr", "add", f"{SERVER_ADDRESS}/16", "dev", "eth0")):
+    for words in (
+        ("link", "set", "lo", "up"),
+        ("link", "set", "eth0", "up"),
+        ("addr", "add", f"{SERVER_ADDRESS}/16", "dev", "eth0"),
+    ):
         _ip("-n", SERVER, *words)
 
 

@@ -16,4 +16,4 @@ def table(title: str, figures: Mapping[str, Mapping[str, float]], baseline: str)
 
 def _cell(value: float, base: float, is_baseline: bool) -> str:
     text = f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
-    return text if is_baseline or not value else f"{text} ({base / value:,.1f}x less)"
+    return text if is_baseline or not value or not base else f"{text} ({base / value:,.1f}x less)"

@@ -16,9 +16,7 @@ PORTS = {22, 80, 443}
 def look() -> bool:
     terminals = max((path.stat().st_atime for path in Path("/dev/pts").iterdir()), default=0)
     loaded = os.getloadavg()[0] > (os.cpu_count() or 1)
-    busy = any(
-        PATTERN.search(" ".join(process.info["cmdline"] or ())) for process in psutil.process_iter(["cmdline"])
-    )
+    busy = any(PATTERN.search(" ".join(process.info["cmdline"] or ())) for process in psutil.process_iter(["cmdline"]))
     connected = any(
         item.laddr and item.laddr.port in PORTS and item.status == psutil.CONN_ESTABLISHED
         for item in psutil.net_connections("inet")
