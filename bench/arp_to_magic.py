@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the ARP request on the wire to the magic packet on the wire: powerwaked against the original's design with scapy.
+"""From the ARP request on the wire to the magic packet on the wire: powerwaked against the original's design.
 
-HOSTS sleeping hosts, each asked for once, among CHATTER requests for addresses that nobody has. Time from just before the
-request is sent to the kernel's receive time stamp of the magic packet (SO_TIMESTAMPNS).
+HOSTS sleeping hosts, each asked for once, among CHATTER requests for addresses that nobody has. Time from just before
+the request is sent to the kernel's receive time stamp of the magic packet (SO_TIMESTAMPNS).
 """
 
 import contextlib

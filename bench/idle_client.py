@@ -2,7 +2,8 @@
 """An idle powernapd against a 1 Hz psutil poller with the same monitors: CPU and wakeups per second, memory.
 
 Both run at the same time for SECONDS (environment POWERNAP_BENCH_SECONDS, default 60) on a machine with OTHERS idle
-processes; CPU is user and system time, wakeups are voluntary context switches, both of the whole process (/proc, proc(5)).
+processes; CPU is user and system time, wakeups are voluntary context switches, both of the whole process
+(/proc, proc(5)).
 """
 
 import contextlib

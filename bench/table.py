@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 
 def table(title: str, figures: Mapping[str, Mapping[str, float]], baseline: str) -> str:
-    """Return a Markdown table: a row for each candidate, a column for each figure, ratios in brackets (baseline / row)."""
+    """Return a Markdown table: a row for each candidate, a column for each figure, baseline / row in brackets."""
     columns = list(figures[baseline])
     lines = [f"## {title}", "", "| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, row in figures.items():

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The design of the original powernapd, re-created with psutil: once a second it looks at everything. The same monitors as
-the daemon beside it: terminals, load, processes by a regular expression, TCP and UDP ports. Prints "ready"."""
+"""The design of the original powernapd, re-created with psutil: once a second it looks at everything.
+
+The same monitors as the daemon beside it: terminals, load, processes by a regular expression, TCP and UDP ports.
+Prints "ready".
+"""
 
 import os
 import re

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The design of the original powerwaked, re-created with scapy: sniff ARP, one magic packet for each request that names a
-listed address; no answer, no check, no retry. Arguments: interface, then ADDRESS=MAC pairs. Prints "ready"."""
+"""The design of the original powerwaked, re-created with scapy.
+
+It sniffs ARP and sends one magic packet for each request that names a listed address; no answer, no check, no retry.
+Arguments: interface, then ADDRESS=MAC pairs. Prints "ready".
+"""
 
 import sys
 
