@@ -1,29 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell systemd how a service fares (sd_notify(3)); nothing happens where systemd did not start it."""
+"""Tell systemd how the daemon does: sd_notify(3). Without systemd nothing happens."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
+import time
 
 
-def notify(text: str) -> None:
+def notify(*lines: str) -> None:
+    """Send lines such as "READY=1". A systemd that cannot be reached is no reason to fail."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.connect(address)
-        systemd.send(text.encode())
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            sock.sendto("\n".join(lines).encode(), address)
+    except OSError:
+        return
+
+
+def reloading() -> None:
+    """Say that the configuration is being read again; READY=1 ends it."""
+    notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
 
 def watchdog_seconds() -> float | None:
-    """None where no watchdog waits for this process."""
+    """Return how often to send WATCHDOG=1 (half of what systemd allows), or None: sd_watchdog_enabled(3)."""
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     try:
-        return int(os.environ["WATCHDOG_USEC"]) / 1e6
+        return int(os.environ["WATCHDOG_USEC"]) / 2e6
     except (KeyError, ValueError):
         return None

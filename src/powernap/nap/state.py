@@ -8,7 +8,6 @@ from enum import Enum
 
 from powernap.nap.policy import Policy, Step
 
-
 NEVER = float("-inf")
 
 

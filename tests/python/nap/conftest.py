@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import heapq
 import itertools
+import os
+import subprocess
 from bisect import bisect_right
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -234,3 +239,58 @@ def world():
 @pytest.fixture(scope="session")
 def source():
     return Source
+
+
+CLONE_NEWNET = 0x40000000
+
+
+class Segment:
+    """Two network namespaces, "here" and "there", joined by a cable; code can run on either side."""
+
+    def __init__(self, name: str) -> None:
+        self.names = {"here": f"{name}h", "there": f"{name}t"}
+        here, there = self.names["here"], self.names["there"]
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        for line in (
+            f"netns add {here}",
+            f"netns add {there}",
+            f"link add eth0 netns {here} type veth peer name eth0 netns {there}",
+            f"-n {here} addr add 198.18.0.1/16 dev eth0",
+            f"-n {there} addr add 198.18.0.2/16 dev eth0",
+            f"-n {here} addr add fd4c::1/64 dev eth0 nodad",
+            f"-n {there} addr add fd4c::2/64 dev eth0 nodad",
+            f"-n {here} link set lo up",
+            f"-n {here} link set eth0 up",
+            f"-n {there} link set eth0 up",
+        ):
+            subprocess.run(["ip", *line.split()], check=True, timeout=10)
+
+    @contextmanager
+    def on(self, side: str):
+        """Run the block with this thread in the namespace of that side; sockets made in it stay there."""
+        side = Path("/run/netns", self.names[side])
+        with Path("/proc/thread-self/ns/net").open() as home, side.open() as there:
+            self._enter(there.fileno())
+            try:
+                yield
+            finally:
+                self._enter(home.fileno())
+
+    def _enter(self, fd: int) -> None:
+        if self._libc.setns(fd, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+
+    def close(self) -> None:
+        for name in self.names.values():
+            subprocess.run(["ip", "netns", "del", name], check=False, timeout=10)
+
+
+@pytest.fixture
+def segment():
+    if os.geteuid() != 0:
+        pytest.skip("making network namespaces needs root")
+    made = Segment(f"pnn{os.getpid()}")
+    try:
+        yield made
+    finally:
+        made.close()

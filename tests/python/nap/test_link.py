@@ -108,9 +108,7 @@ def test_a_key_that_cannot_be_used_is_named_by_its_file_never_shown(server, link
 
 
 def test_a_server_that_is_down_is_named_with_the_remedy(link):
-    with pytest.raises(
-        LinkError, match=r"127.0.0.1:1 cannot be reached \(Connection refused\): check server.url"
-    ):
+    with pytest.raises(LinkError, match=r"127.0.0.1:1 cannot be reached \(Connection refused\): check server.url"):
         link("http://127.0.0.1:1").send("awake", {})
 
 

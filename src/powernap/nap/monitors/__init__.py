@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Monitors: what counts as activity. A new kind is one module and one line here."""
+
+from powernap.nap.monitors.base import Monitor
+from powernap.nap.monitors.console import ConsoleMonitor
+from powernap.nap.monitors.load import LoadMonitor
+from powernap.nap.monitors.process import ProcessMonitor
+from powernap.nap.monitors.tcp import TcpMonitor
+from powernap.nap.monitors.udp import UdpMonitor
+
+KINDS: dict[str, type[Monitor]] = {
+    monitor.kind: monitor for monitor in (ConsoleMonitor, LoadMonitor, ProcessMonitor, TcpMonitor, UdpMonitor)
+}
+
+__all__ = ["KINDS", "Monitor"]

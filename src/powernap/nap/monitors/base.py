@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every monitor is. None of them polls: the engine says when to look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from powernap.nap.evidence import Reading
+from powernap.shared.schema import Option
+
+
+class Monitor:
+    """One source of activity.
+
+    ``look`` is asked for the time of the last activity. A monitor that can tell by itself that activity ended, or
+    began, calls ``self.call()``; ``arm`` asks it to do so at the next activity, which may cost wakeups.
+    """
+
+    kind: ClassVar[str]
+    summary: ClassVar[str]
+    options: ClassVar[tuple[Option, ...]] = ()
+
+    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
+        self.name = name
+        self.values = values
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.call: Callable[[], None] = lambda: None
+
+    def attach(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+        """Give the monitor an event loop, and whom to call."""
+        self.loop, self.call = loop, call
+
+    def look(self, now: float) -> Reading:
+        """Return the reading at that time (CLOCK_BOOTTIME). May raise OSError: then it counts as active."""
+        raise NotImplementedError
+
+    def arm(self) -> None:
+        """Call at the next activity, where that can be had; the readings say so by ``calls``."""
+
+    def disarm(self) -> None:
+        """Undo ``arm``."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+    def reading(self, **fields: Any) -> Reading:
+        return Reading(self.name, self.kind, **fields)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Active when somebody types at a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from powernap.machine import clocks
+from powernap.machine.inotify import ACCESS, CREATE, DELETE, Inotify
+from powernap.nap.evidence import Reading
+from powernap.nap.monitors.base import Monitor
+from powernap.shared.schema import Option
+
+PTS = "/dev/pts"
+PATHS = (f"{PTS}/[0-9]*", "/dev/tty[0-9]*", "/dev/ttyS*", "/dev/ttyAMA*", "/dev/ttyUSB*", "/dev/hvc*", "/dev/console")
+#: The kernel moves a terminal's times only when that changes more than the low three bits (tty_update_time), so a time
+#: read there may hide keys of up to 8 s later.
+STEP_SECONDS = 8.0
+#: A wall clock that moved against CLOCK_BOOTTIME by more than this was set.
+WALL_STEP_SECONDS = 1.0
+
+
+class ConsoleMonitor(Monitor):
+    """The access time of every terminal: what is read there, somebody typed.
+
+    Access times are wall-clock times: each is turned into CLOCK_BOOTTIME once, when it is first seen changed, and
+    counts as now where the wall clock was set meanwhile. That a terminal opens or closes is activity, too, and calls.
+    """
+
+    kind = "console"
+    summary = "somebody types at a terminal (console, serial line, ssh session, terminal window)"
+    options = (Option("paths", "strs", PATHS, "terminals; * and [0-9] stand for many", example=[f"{PTS}/[0-9]*"]),)
+
+    def __init__(self, name: str, values: Mapping[str, Any], wall: Callable[[], float] = time.time) -> None:
+        super().__init__(name, values)
+        self._paths = tuple(values.get("paths", PATHS))
+        self._wall = wall
+        self._seen: dict[tuple[str, int], float] | None = None
+        self._distance = 0.0
+        self._last: float | None = None
+        self._what = ""
+        self._openings: Inotify | None = None
+        self._keys: Inotify | None = None
+
+    def attach(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+        super().attach(loop, call)
+        if not any(path.startswith(PTS) for path in self._paths):
+            return
+        try:
+            self._openings = Inotify()
+            self._openings.watch(PTS, CREATE | DELETE)
+        except OSError:
+            self._openings = None
+            return
+        loop.add_reader(self._openings.fd, self._opened)
+
+    def look(self, now: float) -> Reading:
+        stamps = self._stamps()
+        distance = self._wall() - now
+        was_set = abs(distance - self._distance) > WALL_STEP_SECONDS
+        for key, stamp in stamps.items() if self._seen is not None else ():
+            if self._seen is not None and self._seen.get(key) != stamp:
+                typed = now if was_set else stamp + STEP_SECONDS - distance
+                self._note(min(typed, now + STEP_SECONDS), key[0])
+        for path, _inode in (self._seen or {}).keys() - stamps.keys():
+            self._note(now, f"{path} (closed)")
+        self._seen, self._distance = stamps, distance
+        detail = f"{len(stamps)} terminals" + (f", last used: {self._what}" if self._what else "")
+        last = None if self._last is None else min(self._last, now)
+        return self.reading(
+            last_active=last, detail=detail, source="access times of terminals", calls=self._keys is not None
+        )
+
+    def _note(self, when: float, what: str) -> None:
+        if self._last is None or when > self._last:
+            self._last, self._what = when, what
+
+    def _terminals(self) -> list[str]:
+        return [path for pattern in self._paths for path in glob.glob(pattern)]
+
+    def _stamps(self) -> dict[tuple[str, int], float]:
+        stamps = {}
+        for path in self._terminals():
+            try:
+                status = Path(path).stat()
+            except OSError:
+                continue  # closed meanwhile
+            stamps[path, status.st_ino] = status.st_atime
+        return stamps
+
+    def _opened(self) -> None:
+        if self._openings is not None and self._openings.drain():
+            self._note(clocks.now(), "a terminal that opened or closed")
+            if self._keys is not None:
+                self._typed()
+
+    def arm(self) -> None:
+        if self._keys is not None or self.loop is None:
+            return
+        try:
+            self._keys = Inotify()
+            for path in self._terminals():
+                self._keys.watch(path, ACCESS)
+        except OSError:
+            self.disarm()  # a terminal that vanished, or no watches left: the looks go on
+            return
+        self.loop.add_reader(self._keys.fd, self._typed)
+
+    def _typed(self) -> None:
+        self.disarm()
+        self.call()
+
+    def disarm(self) -> None:
+        if self._keys is not None and self.loop is not None:
+            self.loop.remove_reader(self._keys.fd)
+            self._keys.close()
+        self._keys = None
+
+    def close(self) -> None:
+        self.disarm()
+        if self._openings is not None and self.loop is not None:
+            self.loop.remove_reader(self._openings.fd)
+            self._openings.close()
+        self._openings = None

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Active while the load average is above a threshold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from powernap.nap.evidence import Reading
+from powernap.nap.monitors.base import Monitor
+from powernap.shared.schema import Option
+
+
+class LoadMonitor(Monitor):
+    """The 1-minute load average, looked at several times a period. In a container it is the whole machine's."""
+
+    kind = "load"
+    summary = "the 1-minute load average is above a threshold"
+    options = (
+        Option(
+            "threshold",
+            "threshold",
+            "n",
+            'the load above which the machine is busy; "n": the number of CPUs',
+            example=0.5,
+        ),
+    )
+
+    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
+        super().__init__(name, values)
+        threshold = values.get("threshold", "n")
+        self._threshold = float(os.cpu_count() or 1) if threshold == "n" else float(threshold)
+
+    def look(self, now: float) -> Reading:
+        load = os.getloadavg()[0]
+        busy = load > self._threshold
+        return self.reading(
+            last_active=now if busy else None,
+            active_now=busy,
+            detail=f"load {load:.2f}, threshold {self._threshold:g}",
+            source="/proc/loadavg",
+            counts=True,
+        )

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The console monitor against real pseudo-terminals and against files whose times are set."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import time
+
+import pytest
+
+from powernap.machine import clocks
+from powernap.nap.monitors.console import ConsoleMonitor
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    path = tmp_path / "tty1"
+    path.touch()
+
+    def typed(when):
+        os.utime(path, (when, when))
+        return path
+
+    typed(1_000_000.0)
+    return typed
+
+
+def monitor(tmp_path, wall):
+    return ConsoleMonitor("terminals", {"paths": (str(tmp_path / "tty*"),)}, wall=wall)
+
+
+def test_what_was_before_the_start_is_not_known(tmp_path, terminal):
+    assert monitor(tmp_path, lambda: 1_000_000.0).look(500.0).last_active is None
+
+
+def test_a_key_counts_until_the_end_of_the_kernels_step(tmp_path, terminal):
+    watcher = monitor(tmp_path, lambda: 1_000_100.0)
+    watcher.look(500.0)
+    watcher._wall = lambda: 1_000_300.0
+    terminal(1_000_200.0)
+    assert watcher.look(700.0).last_active == pytest.approx(608.0)
+
+
+def test_a_step_that_is_not_over_yet_counts_as_now_and_then_until_its_end(tmp_path, terminal):
+    watcher = monitor(tmp_path, lambda: 1_000_100.0)
+    watcher.look(500.0)
+    terminal(1_000_102.0)
+    watcher._wall = lambda: 1_000_105.0
+    assert watcher.look(505.0).last_active == 505.0
+    watcher._wall = lambda: 1_000_305.0
+    assert watcher.look(705.0).last_active == pytest.approx(510.0)
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0, 86400.0 * 400])
+def test_a_wall_clock_that_is_set_never_makes_a_key_older(tmp_path, terminal, step):
+    watcher = monitor(tmp_path, lambda: 1_000_100.0)
+    watcher.look(500.0)
+    terminal(1_000_150.0)  # a true key at 550, and then the clock is set
+    watcher._wall = lambda: 1_000_200.0 + step
+    assert watcher.look(600.0).last_active >= 550.0
+
+
+def test_a_wall_clock_that_is_set_is_no_activity(tmp_path, terminal):
+    watcher = monitor(tmp_path, lambda: 1_000_100.0)
+    watcher.look(500.0)
+    watcher._wall = lambda: 2_000_000.0
+    assert watcher.look(600.0).last_active is None
+
+
+def test_a_terminal_that_closed_counts_as_now(tmp_path, terminal):
+    watcher = monitor(tmp_path, lambda: 1_000_100.0)
+    watcher.look(500.0)
+    terminal(1_000_000.0).unlink()
+    assert watcher.look(600.0).last_active == 600.0
+
+
+def test_a_real_key_at_a_real_terminal_counts():
+    leader, follower = pty.openpty()
+    try:
+        name = os.ttyname(follower)
+        watcher = ConsoleMonitor("terminals", {"paths": (name,)})
+        past = time.time() - 100
+        os.utime(name, (past, past))
+        watcher.look(clocks.now())
+        os.write(leader, b"x\n")
+        os.read(follower, 10)
+        assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=0.5)
+    finally:
+        os.close(leader)
+        os.close(follower)
+
+
+def test_output_is_no_activity():
+    leader, follower = pty.openpty()
+    try:
+        name = os.ttyname(follower)
+        watcher = ConsoleMonitor("terminals", {"paths": (name,)})
+        past = time.time() - 100
+        os.utime(name, (past, past))
+        watcher.look(clocks.now())
+        os.write(follower, b"a warning\n")
+        os.read(leader, 20)
+        assert watcher.look(clocks.now()).last_active is None
+    finally:
+        os.close(leader)
+        os.close(follower)
+
+
+def test_a_terminal_that_opens_and_closes_between_two_looks_is_noticed():
+    watcher = ConsoleMonitor("terminals", {"paths": ("/dev/pts/[0-9]*",)})
+
+    async def run():
+        watcher.attach(asyncio.get_running_loop(), lambda: None)
+        watcher.look(clocks.now())
+        for fd in pty.openpty():
+            os.close(fd)
+        opened = clocks.now()
+        await asyncio.sleep(0.3)
+        assert watcher.look(clocks.now()).last_active == pytest.approx(opened, abs=0.1)
+        watcher.close()
+
+    asyncio.run(run())
+
+
+def test_an_armed_monitor_calls_at_a_key():
+    leader, follower = pty.openpty()
+    watcher = ConsoleMonitor("terminals", {"paths": (os.ttyname(follower),)})
+
+    async def run():
+        called = asyncio.Event()
+        watcher.attach(asyncio.get_running_loop(), called.set)
+        watcher.arm()
+        assert watcher.look(clocks.now()).calls
+        await asyncio.sleep(0.05)
+        assert not called.is_set()
+        os.write(leader, b"x\n")
+        os.read(follower, 10)
+        await asyncio.wait_for(called.wait(), 1)
+        watcher.close()
+
+    try:
+        asyncio.run(run())
+    finally:
+        os.close(leader)
+        os.close(follower)
