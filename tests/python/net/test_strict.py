@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever arrives, it is read or dropped with a reason: never an exception, never a guess."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from powernap.net import arp, checksum, ethernet, frames, ip, magic, ndp
+from powernap.net.frames import Dropped
+
+MAC, OTHER = bytes.fromhex("024c00000001"), bytes.fromhex("024c00000009")
+FOUR, SIX = bytes([198, 18, 0, 3]), bytes.fromhex("fd4c" + "00" * 13 + "03")
+GOOD = (
+    arp.request(OTHER, FOUR, FOUR),
+    arp.answer(MAC, FOUR, OTHER, FOUR),
+    ndp.solicitation(OTHER, SIX, SIX),
+    ndp.answer(MAC, SIX, SIX, OTHER, SIX),
+    magic.udp_frame(b"x" * 102, MAC, FOUR),
+)
+
+
+def tcp(flags: int = ip.SYN, version: int = 4, header: int = 5, payload: bytes = b"") -> bytes:
+    segment = struct.pack("!HHIIBBHHH", 50000, 80, 1, 0, header << 4, flags, 1000, 0, 0) + payload
+    if version == 6:
+        head = struct.pack("!IHBB", 6 << 28, len(segment), 6, 64) + SIX + SIX
+        return ethernet.header(MAC, OTHER, ethernet.IPV6) + head + segment
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 0, 0, 64, 6, 0) + FOUR + FOUR
+    head = head[:10] + struct.pack("!H", checksum.checksum(head)) + head[12:]
+    return ethernet.header(MAC, OTHER, ethernet.IPV4) + head + segment
+
+
+@given(st.binary(max_size=200), st.sampled_from((0, 0, 7)))
+@example(b"", 0)
+def test_noise_is_never_an_error(noise: bytes, vlan: int) -> None:
+    frames.parse(noise, vlan)
+    checksum.complete(noise)
+
+
+@given(st.data())
+def test_a_damaged_frame_is_never_an_error(data: st.DataObject) -> None:
+    frame = bytearray(data.draw(st.sampled_from((*GOOD, tcp(), tcp(version=6)))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
+    cut = bytes(frame[: data.draw(st.integers(0, len(frame)))])
+    frames.parse(cut)
+    checksum.complete(cut)
+
+
+@pytest.mark.parametrize("frame", [*GOOD, tcp(), tcp(version=6)])
+def test_every_truncation_is_dropped(frame: bytes) -> None:
+    assert not isinstance(frames.parse(frame), Dropped)
+    for length in range(len(frame)):
+        assert isinstance(frames.parse(frame[:length]), Dropped), length
+
+
+def test_vlan_tagged_frames_belong_to_another_interface() -> None:
+    frame = arp.request(OTHER, FOUR, FOUR)
+    tagged = frame[:12] + b"\x81\x00\x00\x07" + frame[12:]
+    assert frames.parse(tagged) == Dropped("vlan")
+    assert frames.parse(frame, vlan=7) == Dropped("vlan")
+
+
+def test_a_group_address_sends_nothing() -> None:
+    frame = arp.request(OTHER, FOUR, FOUR)
+    assert frames.parse(frame[:6] + b"\xff" * 6 + frame[12:]) == Dropped("forged")
+    forged = arp.Arp(OTHER, ethernet.BROADCAST, arp.REQUEST, b"\x01" + bytes(5), FOUR, ethernet.ZERO, FOUR)
+    assert frames.parse(forged.to_bytes()) == Dropped("bad arp")
+
+
+def test_an_oversized_frame_is_dropped() -> None:
+    assert frames.parse(tcp() + bytes(frames.MAXIMUM)) == Dropped("oversized")
+
+
+def test_fragments_are_dropped() -> None:
+    for bits in (0x2000, 0x0001):
+        frame = bytearray(tcp())
+        frame[20:22] = struct.pack("!H", bits)
+        frame[24:26] = b"\0\0"
+        frame[24:26] = struct.pack("!H", checksum.checksum(bytes(frame[14:34])))
+        assert frames.parse(bytes(frame)) == Dropped("bad ip")
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (14, 0x55),  # version
+        (14, 0x44),  # header shorter than a header
+        (14, 0x4F),  # header longer than the packet
+        (16, 0xFF),  # total length beyond the frame
+        (25, 0x01),  # checksum
+        (46, 0x40),  # TCP header shorter than a header
+        (46, 0xF0),  # TCP header longer than the packet
+    ],
+)
+def test_an_ipv4_header_that_lies_is_dropped(at: int, value: int) -> None:
+    frame = bytearray(tcp())
+    frame[at] = value
+    assert frames.parse(bytes(frame)) == Dropped("bad ip")
+
+
+def test_a_neighbour_solicitation_is_believed_only_as_rfc_4861_says() -> None:
+    good = ndp.solicitation(OTHER, SIX, SIX)
+
+    def changed(at: int, value: int) -> object:
+        frame = bytearray(good)
+        frame[at] = value
+        frame[56:58] = b"\0\0"
+        body = bytes(frame[54:])
+        pseudo = checksum.pseudo_header(bytes(frame[22:38]), bytes(frame[38:54]), 58, len(body))
+        frame[56:58] = struct.pack("!H", checksum.checksum(pseudo + body))
+        return frames.parse(bytes(frame))
+
+    bad = Dropped("bad neighbour discovery")
+    assert changed(60, 1) == frames.parse(good)  # a reserved byte: fine
+    assert changed(21, 64) == bad  # hop limit: it came through a router
+    assert changed(55, 1) == bad  # code
+    assert changed(62, 0xFF) == bad  # a multicast target
+    assert changed(79, 0) == bad  # an option without length
+    assert changed(79, 2) == bad  # an option past the end
+    assert frames.parse(good[:-1] + b"\x00") == bad  # checksum
+
+
+def test_duplicate_address_detection_names_no_link_address() -> None:
+    good = ndp.solicitation(OTHER, ndp.UNSPECIFIED, SIX)
+    assert isinstance(frames.parse(good), ndp.Solicitation)
+    with_option = ndp.solicitation(OTHER, b"\1" + bytes(15), SIX)
+    frame = bytearray(with_option)
+    frame[22:38] = bytes(16)
+    frame[56:58] = b"\0\0"
+    body = bytes(frame[54:])
+    pseudo = checksum.pseudo_header(bytes(16), bytes(frame[38:54]), 58, len(body))
+    frame[56:58] = struct.pack("!H", checksum.checksum(pseudo + body))
+    assert frames.parse(bytes(frame)) == Dropped("bad neighbour discovery")
