@@ -59,7 +59,10 @@ class Machine:
     def _interface(self, link):
         name = link["ifname"]
         kind = link.get("linkinfo", {}).get("info_kind", "ethernet")
-        addresses = [info for info in link.get("addr_info", []) if info.get("scope") != "link"]
+        # Temporary addresses (RFC 8981) are others tomorrow, and nobody is told them
+        addresses = [
+            info for info in link.get("addr_info", []) if info.get("scope") != "link" and not info.get("temporary")
+        ]
         return {
             "name": name,
             "kind": kind,

@@ -99,7 +99,7 @@ ansible_facts:
               description: Its MAC address.
               type: str
             addresses:
-              description: Its IP addresses with the length of the prefix, those of the link left out.
+              description: Its IP addresses with the length of the prefix, without link-local and temporary ones.
               type: list
               elements: str
             wake_on_lan:

@@ -27,6 +27,7 @@ LINKS = [
         "addr_info": [
             {"family": "inet", "local": "198.18.0.3", "prefixlen": 16, "scope": "global"},
             {"family": "inet6", "local": "fe80::4c:ff:fe00:3", "prefixlen": 64, "scope": "link"},
+            {"family": "inet6", "local": "fd4c::1234", "prefixlen": 64, "scope": "global", "temporary": True},
         ],
     },
     {
