@@ -48,8 +48,8 @@ options:
     elements: str
   addresses:
     description:
-      - The IP addresses of the machine. One that runs C(powernapd) announces them itself each time it naps, so that they
-        need not be given.
+      - The IP addresses of the machine. By them the wake server looks whether it is awake.
+      - A machine that runs C(powernapd) announces them anew each time it naps.
     type: list
     elements: str
   wake_on:
