@@ -30,9 +30,9 @@ def mount(target: pathlib.Path) -> None:
 def _options() -> str:
     """Those that the tree has, such as nsdelegate. It has one set of them, which a mount without them would clear."""
     for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
-        fstype, _source, options = line.partition(" - ")[2].split()
-        if fstype == "cgroup2":
-            return ",".join(option for option in options.split(",") if option not in ("rw", "ro"))
+        fields = line.partition(" - ")[2].split()  # type, source, options of the tree
+        if fields[0] == "cgroup2":
+            return ",".join(option for option in fields[-1].split(",") if option not in ("rw", "ro"))
     return ""
 
 
