@@ -131,8 +131,10 @@ def _debootstrap(target: pathlib.Path, say) -> None:
             if line.startswith("I: "):
                 say("  " + line[3:].strip())
     if process.returncode:
+        errors = [line for line in log.read_text().splitlines() if line.startswith("E: ") or "error" in line.lower()]
         raise LabError(
-            f"the base image could not be built from {mirror()} (see {log}): check the network, or free disk space."
+            f"the base image could not be built from {mirror()}: {errors[-1] if errors else 'no reason given'} "
+            f"(see {log}): check the network, and free disk space."
         )
 
 
