@@ -178,6 +178,11 @@ class Sleeper(Node):
         if self.says_hello:
             self.say("awake", {"cause": "resume", "slept_seconds": 1.0})
 
+    def end(self) -> None:
+        self.asleep = False
+        if self._watch is not None:
+            self._watch.join(5)
+
     def say(self, what: str, body: dict[str, Any] | bytes, **overrides: Any) -> tuple[int, dict[str, Any]]:
         """A signed request to the wake server; (status, content), the answer's signature checked."""
         name, key = overrides.get("name", self.name), overrides.get("key", self.key)
@@ -317,7 +322,7 @@ class Lan:
     def close(self) -> None:
         for node in self.nodes:
             if isinstance(node, Sleeper):
-                node.asleep = False
+                node.end()
         self.server.stop(signal.SIGKILL)
         for node in self.nodes:
             run("ip", "netns", "del", node.namespace, check=False)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is no demand wakes nobody; what would harm an address is fended off."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+
+import pytest
+from tests.net.lan import Lan, wait_for
+
+from powernap.net import arp, ethernet
+from powernap.shared.mac import mac_bytes
+
+scapy = pytest.importorskip("scapy.all")
+
+
+def test_scans_and_chatter_wake_nobody(lan: Lan) -> None:
+    desk, web1 = lan.client(), lan.sleeper()
+    web1.nap(tcp="80,8000-8099", udp="161")
+    raw = desk.raw()
+    mine, source = mac_bytes(desk.mac), socket.inet_aton(desk.ipv4)
+    for host in range(1, 255):
+        raw.send(arp.request(mine, source, bytes([198, 18, 0, host])))
+    ether = scapy.Ether(src=desk.mac, dst=lan.server.mac)
+    four, six = scapy.IP(src=desk.ipv4, dst=web1.ipv4), scapy.IPv6(src=desk.ipv6, dst=web1.ipv6)
+    frames = [
+        ether / ip / scapy.TCP(sport=40000, dport=port) for port in range(1, 1024) if port != 80 for ip in (four,)
+    ]
+    frames += [ether / six / scapy.TCP(sport=40000, dport=port) for port in (22, 81, 443, 7999, 8100)]
+    frames += [ether / four / scapy.ICMP(), ether / six / scapy.ICMPv6EchoRequest()]
+    frames += [ether / four / scapy.TCP(sport=40000, dport=80, flags=flags) / b"x" for flags in ("A", "PA", "R", "FA")]
+    frames += [ether / four / scapy.UDP(sport=40000, dport=161) / b"\xff", ether / four / scapy.UDP(dport=53) / b"xy"]
+    broadcast = scapy.Ether(src=desk.mac, dst="ff:ff:ff:ff:ff:ff")
+    frames.append(broadcast / scapy.IP(src=desk.ipv4, dst="255.255.255.255") / scapy.UDP(dport=161) / b"who is there")
+    frames.append(broadcast / four / scapy.TCP(dport=80))
+    for frame in frames:
+        raw.send(bytes(frame))
+    desk.run("ping", "-c2", "-i0.2", "-W1", "-n", web1.ipv4, check=False)
+    desk.run("ping", "-c2", "-i0.2", "-W1", "-n", web1.ipv6, check=False)
+    time.sleep(0.3)
+    assert lan.state("web1") == "proxied"
+    assert not web1.magic_at
+    # The same segment still wakes it for a real knock.
+    raw.send(bytes(ether / four / scapy.TCP(sport=40000, dport=8042)))
+    wait_for(lambda: web1.magic_at, 2)
+
+
+def test_strange_frames_are_counted_and_harm_nothing(lan: Lan) -> None:
+    desk, web1 = lan.client(), lan.sleeper()
+    web1.nap()
+    raw = desk.raw()
+    question = arp.request(mac_bytes(desk.mac), socket.inet_aton(desk.ipv4), socket.inet_aton(web1.ipv4))
+    raw.send(question[:30])
+    raw.send(question[:12] + b"\x81\x00\x00\x07" + question[12:])
+    forged = arp.Arp(mac_bytes(desk.mac), ethernet.BROADCAST, 1, b"\xff" * 6, bytes(4), bytes(6), bytes(4))
+    raw.send(forged.to_bytes())
+
+    def dropped() -> dict[str, int]:
+        return dict(lan.server.admin.get("/v1/status")["interfaces"][0]["dropped"])
+
+    wait_for(lambda: dropped().get("bad arp", 0) >= 1 and dropped().get("vlan", 0) >= 1)
+    assert lan.state("web1") == "proxied"
+
+
+def test_a_sleepers_ipv4_address_is_defended(lan: Lan) -> None:
+    desk, web1 = lan.client(), lan.sleeper()
+    web1.nap()
+    # RFC 5227 as iputils implements it: ends with 1 where somebody has the address.
+    found = desk.run("arping", "-D", "-c2", "-w3", "-I", "eth0", web1.ipv4, check=False)
+    assert found.returncode == 1, found.stdout
+    assert lan.server.mac in found.stdout.lower()
+    assert lan.state("web1") == "proxied"
+
+
+def test_a_sleepers_ipv6_address_is_defended_on_a_real_kernel(lan: Lan) -> None:
+    desk, web1 = lan.client(), lan.sleeper()
+    web1.nap()
+    desk.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_dad")
+    desk.run("ip", "addr", "add", f"{web1.ipv6}/64", "dev", "eth0")
+
+    def flags() -> str:
+        return desk.run("ip", "-6", "addr", "show", "dev", "eth0").stdout
+
+    wait_for(lambda: "dadfailed" in flags(), 4)
+    assert lan.state("web1") == "proxied"
+
+
+def test_the_owners_own_duplicate_address_detection_succeeds(lan: Lan) -> None:
+    desk, web1 = lan.client(), lan.sleeper()
+    desk.knows(web1.ipv6)
+    web1.nap()
+    web1.says_hello = False
+    # As after a boot: the addresses are made anew, and detection runs while the wake server still stands in.
+    web1.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_dad")
+    web1.run("ip", "addr", "del", f"{web1.ipv6}/64", "dev", "eth0")
+    web1.wake()
+    web1.run("ip", "addr", "add", f"{web1.ipv6}/64", "dev", "eth0")
+
+    def flags() -> str:
+        return web1.run("ip", "-6", "addr", "show", "dev", "eth0").stdout
+
+    wait_for(lambda: "tentative" not in flags(), 5)
+    assert "dadfailed" not in flags()
+    wait_for(lambda: desk.run("ping", "-c1", "-W1", "-n", web1.ipv6, check=False).returncode == 0, 5)
+    assert desk.neighbour(web1.ipv6) == web1.mac
+
+
+def test_another_machine_that_takes_the_address_wakes_its_owner(lan: Lan) -> None:
+    desk, web1 = lan.client(), lan.sleeper()
+    web1.nap()
+    mine = mac_bytes(desk.mac)
+    desk.raw().send(arp.announcement(mine, mine, socket.inet_aton(web1.ipv4)))
+    wait_for(lambda: web1.magic_at, 2)
+    assert lan.events("web1", "conflict")
+
+
+def test_the_servers_own_kernel_does_not_answer_for_a_sleeper(lan: Lan) -> None:
+    desk, web1 = lan.client(), lan.sleeper()
+    web1.nap()
+    addresses = lan.server.run("ip", "addr").stdout
+    assert web1.ipv4 not in addresses and web1.ipv6 not in addresses
+    desk.run("ping", "-c1", "-W1", "-n", web1.ipv4, check=False)
+    with pytest.raises(subprocess.CalledProcessError):
+        desk.run("ping", "-c1", "-W1", "-n", web1.ipv4)
+
+
+def test_arp_mode_wakes_on_a_question_and_stands_in_for_nothing(lan: Lan) -> None:
+    desk, web1 = lan.client(), lan.sleeper(wake_on="arp")
+    listener = web1.listen(80)
+    web1.nap()
+    desk.connect(web1.ipv4, 80)
+    assert web1.magic_at
+    assert desk.neighbour(web1.ipv4) == web1.mac
+    listener.close()

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon may die at any moment: nobody who sleeps is forgotten."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from tests.net.lan import Lan, wait_for
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_sleeper_is_woken_after_the_daemon_was_killed_and_started(lan: Lan, how: signal.Signals) -> None:
+    desk, web1 = lan.client(), lan.sleeper()
+    listener = web1.listen(80)
+    desk.knows(web1.ipv4)
+    web1.nap()
+    lan.server.stop(how)
+    assert web1.asleep
+    lan.server.start()
+    _, connected = desk.connect(web1.ipv4, 80)
+    assert web1.magic_at and connected - wait_for(lambda: web1.ready_at) < 1.5
+    lan.wait_for_state("web1", "awake")
+    listener.close()
+
+
+def test_a_sleeper_is_captured_again_within_two_seconds_of_the_restart(lan: Lan) -> None:
+    web1 = lan.sleeper()
+    web1.nap()
+    lan.server.stop(signal.SIGKILL)
+    lan.server.start()
+    started = time.monotonic()
+    lan.wait_for_state("web1", "proxied", 3)
+    assert time.monotonic() - started < 2
+
+
+def test_a_host_that_woke_while_the_daemon_was_dead_is_found_awake(lan: Lan) -> None:
+    desk, web1 = lan.client(), lan.sleeper()
+    desk.knows(web1.ipv4)
+    web1.nap()
+    wait_for(lambda: desk.neighbour(web1.ipv4) == lan.server.mac)
+    lan.server.stop(signal.SIGKILL)
+    web1.says_hello = False
+    web1.wake()
+    lan.server.start()
+    wait_for(lambda: desk.neighbour(web1.ipv4) == web1.mac, 3)
+    assert not lan.events("web1", "magic packet")
+
+
+def test_a_reload_keeps_the_sleepers(lan: Lan) -> None:
+    web1 = lan.sleeper()
+    web1.nap()
+    lan.server.settings["wake_on"] = '"never"'
+    lan.server.configure()
+    lan.server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "read again" in lan.server.log.read_text())
+    assert lan.state("web1") == "proxied"
+    (lan.server.directory / "powerwaked.toml").write_text("[wake]\nvolleyz = 3\n")
+    lan.server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "volleyz" in lan.server.log.read_text())
+    assert lan.state("web1") == "proxied"
+
+
+def test_an_interface_that_comes_and_goes_is_followed(lan: Lan) -> None:
+    server = lan.server
+
+    def names() -> set[str]:
+        return {card["name"] for card in server.admin.get("/v1/status")["interfaces"]}
+
+    assert names() == {"eth0"}
+    server.run("ip", "link", "add", "eth1", "up", "type", "veth", "peer", "name", "eth1peer")
+    server.run("ip", "link", "set", "eth1peer", "up")
+    wait_for(lambda: names() == {"eth0", "eth1", "eth1peer"})
+    server.run("ip", "link", "del", "eth1")
+    wait_for(lambda: names() == {"eth0"})
