@@ -133,7 +133,7 @@ def _link(body: bytes) -> Interface | None:
 
 
 def _address(body: bytes) -> tuple[int, Network | None]:
-    family, prefix, flags, _, index = struct.unpack_from("=BBBBi", body)
+    family, prefix, flags, _scope, index = struct.unpack_from("=BBBBi", body)
     attributes = dict(_attributes(body[8:]))
     if _IFA_FLAGS in attributes:
         flags = struct.unpack("=I", attributes[_IFA_FLAGS])[0]

@@ -61,13 +61,13 @@ class RawSocket:
     def receive(self) -> Captured | None:
         """None where nothing waits. Raises OSError (ENETDOWN once after the interface goes down)."""
         try:
-            size, ancillary, _, _ = self._socket.recvmsg_into([self._buffer], 64)
+            size, ancillary, _flags, _sender = self._socket.recvmsg_into([self._buffer], 64)
         except (BlockingIOError, InterruptedError):
             return None
         vlan, missing = 0, False
         for level, kind, data in ancillary:
             if level == _SOL_PACKET and kind == _AUXDATA and len(data) >= _AUXDATA_FORMAT.size:
-                status, _, _, _, _, tci, _ = _AUXDATA_FORMAT.unpack_from(data)
+                status, *_others, tci, _protocol = _AUXDATA_FORMAT.unpack_from(data)
                 missing = bool(status & _CHECKSUM_NOT_READY)
                 # A tag with VLAN id 0 only carries a priority: the frame belongs to this interface.
                 vlan = tci & 0xFFF if status & _VLAN_VALID else 0

@@ -162,13 +162,13 @@ class Journal:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                await loop.run_in_executor(self._thread, self._registry.apply, [change for change, _ in batch])
+                await loop.run_in_executor(self._thread, self._registry.apply, [change for change, _done in batch])
             except RegistryError as error:
-                for _, done in batch:
+                for _change, done in batch:
                     if not done.done():
                         done.set_exception(RegistryError(str(error)))
             else:
-                for _, done in batch:
+                for _change, done in batch:
                     if not done.done():
                         done.set_result(None)
 

@@ -49,7 +49,7 @@ class Segment:
 
     def receive(self) -> Iterator[Received]:
         """What waits, at most one batch, each frame as soon as it is read. One that makes no sense is counted."""
-        for _ in range(_BATCH):
+        for _turn in range(_BATCH):
             try:
                 captured = self._raw.receive()
             except OSError as error:

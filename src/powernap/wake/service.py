@@ -146,7 +146,7 @@ class Service:
         except ValueError:
             ip = b""
         book = self.engine.book
-        owners = [owner for (_, known), (owner, _) in book.by_address.items() if known == ip]
+        owners = [owner for (_segment, known), (owner, _address) in book.by_address.items() if known == ip]
         name = book.by_mac.get(mac) or (owners[0] if owners else target)
         return self.record(name)
 
@@ -187,7 +187,7 @@ class Service:
 
     def _refuse_others(self, name: str, sleep: Sleep) -> None:
         for address in sleep.addresses:
-            other, _ = self.engine.book.by_address.get((address.segment, address.ip), (name, address))
+            other, _address = self.engine.book.by_address.get((address.segment, address.ip), (name, address))
             holder = self.engine.hosts.get(other)
             if other != name and holder is not None and holder.sleep is not None and holder.state is not State.AWAKE:
                 ip = ipaddress.ip_address(address.ip)
@@ -309,7 +309,7 @@ class Service:
         }
 
     def hosts(self) -> list[dict[str, Any]]:
-        return [self.describe(record) for _, record in sorted(self._records.items())]
+        return [self.describe(record) for _name, record in sorted(self._records.items())]
 
     def status(self, version: str) -> dict[str, Any]:
         warnings = []
