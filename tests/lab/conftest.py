@@ -53,10 +53,16 @@ class TestLab(Lab):
 
 
 @pytest.fixture(scope="session")
-def running_lab():
+def start_lab():
+    """start_lab(name, topology) for with: a lab of that name beside the others."""
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")
-    with TestLab.up(folder=f"/run/powernap-lab-test-{os.getpid()}", say=print) as lab:
+    return lambda name, topology=None: TestLab.up(topology, f"/run/powernap-lab-{name}-{os.getpid()}", say=print)
+
+
+@pytest.fixture(scope="session")
+def running_lab(start_lab):
+    with start_lab("test") as lab:
         yield lab
 
 

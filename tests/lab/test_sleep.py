@@ -61,6 +61,7 @@ def test_an_inhibitor_delays_the_suspend_as_on_any_machine(lab):
 
 def test_nothing_runs_on_a_sleeping_host(lab):
     lab.run("file1", "systemd-run -q --unit=ticks sh -c 'while sleep 0.05; do date +%s.%N >>/run/ticks; done'")
+    lab.run("file1", "timeout 5 sh -c 'until test -s /run/ticks; do sleep 0.05; done'", timeout=10)
     lab.sleep("file1")
     slept = lab.last("file1", "asleep")["time"]
     with pytest.raises(LabError, match="file1 is asleep"):

@@ -42,8 +42,8 @@ def machine():
 
 
 def namespaces(until=math.inf):
-    """Every namespace that some process is in, as the kernel names them; of processes that began before until (a time of
-    CLOCK_BOOTTIME): the kernel gives the name of one that is gone to the next one that somebody makes."""
+    """Every namespace that some process is in, as the kernel names them. Only of processes that began before until, a
+    time of CLOCK_BOOTTIME: the kernel gives the name of one that is gone to the next that somebody makes."""
     found = set()
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job on real hosts: site.yml deploys, a host naps, a client knocks, the host wakes; and what may go wrong."""
+
+import json
+import pathlib
+import time
+
+import pytest
+from ansible_collections.powernap.lab.plugins.module_utils.demo.playbook import Ansible
+from ansible_collections.powernap.lab.plugins.module_utils.errors import LabError
+
+NAP = {"absent_seconds": 3600, "grace_seconds": 2, "min_awake_seconds": 0, "backoff_seconds": 1}
+VARIABLES = {
+    "all": {"children": {"clients": {"vars": {"powernap_profile": "web-server", "powernap_config": {"nap": NAP}}}}}
+}
+
+
+class Site:
+    def __init__(self, lab):
+        self.lab = lab
+        self.hosts = lab.hosts()
+        (lab.folder / "site.yml").write_text(json.dumps(VARIABLES))
+        self.ansible = Ansible(lab.folder, [lab.folder / "inventory.yml", lab.folder / "site.yml"])
+        self.first = self.ansible.playbook(lambda *_: None)
+        assert self.first.problems == []
+
+    def nap(self, host="web1"):
+        self.lab.run(host, "powernap now", timeout=60)
+        self.lab.wait_state(host, "asleep", 30)
+
+    def refuses(self, host="web1"):
+        """What 'powernap now' says when it does not nap."""
+        done = self.lab.run(host, "powernap now", check=False, timeout=60)
+        time.sleep(1)
+        assert self.lab.state(host) == "awake"
+        return done.returncode, (done.stdout + done.stderr).strip()
+
+    def fetch(self, url="http://198.18.0.3/", seconds=60):
+        return self.lab.run("desk", f"curl -sS --max-time {seconds} '{url}'", check=False, timeout=seconds + 10)
+
+    def known_state(self, host="web1"):
+        answer = self.lab.run("wake1", f"curl -sS --unix-socket /run/powerwaked/admin.sock http://x/v1/hosts/{host}")
+        return json.loads(answer.stdout)["state"]
+
+
+@pytest.fixture(scope="module")
+def running_site(start_lab):
+    with start_lab("job", pathlib.Path(__file__).with_name("main_job.toml")) as lab:
+        yield Site(lab)
+
+
+@pytest.fixture
+def site(running_site):
+    yield running_site
+    lab = running_site.lab
+    lab.set("web1", "suspend", "ok")
+    lab.set("web1", "deaf_to_magic", 0)
+    lab.run("wake1", "systemctl start powerwaked")
+    if lab.state("web1") != "awake":
+        lab.button("web1")
+        lab.wait_state("web1", "awake", 20)
+
+
+@pytest.mark.parametrize("url", ["http://198.18.0.3/", "http://[fd4c::3]/"])
+def test_a_request_wakes_the_sleeping_web_server_and_is_answered_by_it(site, url):
+    since = site.lab.mark()
+    site.nap()
+    page = site.fetch(url)
+    assert page.stdout == "Served by web1.\n", page.stderr
+    events = [e["event"] for e in site.lab.events(since) if e["host"] == "web1"]
+    assert events[:2] == ["suspending", "asleep"]
+    assert "magic packet" in events
+    assert "resumed" in events
+    assert site.lab.arp_answers("web1") == {site.hosts["web1"]["mac"]}
+
+
+def test_the_wake_server_stands_in_for_a_sleeping_host_and_asking_does_not_wake(site):
+    site.nap()
+    assert site.lab.arp_answers("web1", seconds=2) == {site.hosts["wake1"]["mac"]}
+    site.lab.run("desk", "ping -c2 -W1 198.18.0.3", check=False)
+    assert site.fetch("http://198.18.0.3:4444/", seconds=3).returncode != 0  # nothing listens there
+    assert site.lab.state("web1") == "asleep"
+    assert site.known_state() != "awake"
+
+
+def test_a_request_wakes_although_magic_packets_get_lost(site):
+    site.lab.set("web1", "deaf_to_magic", 4)
+    site.nap()
+    since = site.lab.mark()
+    assert site.fetch().stdout == "Served by web1.\n"
+    lost = [e for e in site.lab.events(since) if e["event"] == "magic packet ignored"]
+    assert len(lost) >= 4
+
+
+def test_the_module_wakes_waits_and_is_idempotent(site):
+    site.nap()
+    woken = site.ansible.adhoc("wake_servers", "powernap.powernap.powerwake", "name=web1")
+    assert (woken["changed"], woken["was"], woken["state"]) == (True, "asleep", "awake")
+    assert 1.0 <= woken["seconds"] < 10
+    again = site.ansible.adhoc("wake_servers", "powernap.powernap.powerwake", "name=web1")
+    assert (again["changed"], again["state"]) == (False, "awake")
+
+
+def test_a_host_that_is_cut_off_while_asleep_is_said_not_to_wake(site):
+    site.nap()
+    site.lab.cut("web1")
+    with pytest.raises(LabError, match="web1"):
+        site.ansible.adhoc("wake_servers", "powernap.powernap.powerwake", "name=web1 timeout=3")
+
+
+def test_without_its_wake_server_a_host_stays_awake_and_says_so(site):
+    site.lab.run("wake1", "systemctl stop powerwaked")
+    status, says = site.refuses()
+    assert status != 0
+    assert "wake server" in says
+
+
+def test_a_host_that_cannot_be_woken_stays_awake_and_says_so(site):
+    status, says = site.refuses("old1")
+    assert status != 0
+    assert "Wake-on-LAN" in says
+
+
+def test_after_a_failed_suspend_the_host_answers_for_itself_again(site):
+    site.lab.set("web1", "suspend", "fail")
+    site.lab.run("web1", "powernap now", check=False, timeout=60)
+    until = time.monotonic() + 20
+    while site.lab.last("web1", "suspend failed") is None and time.monotonic() < until:
+        time.sleep(0.1)
+    assert site.lab.last("web1", "suspend failed")
+    until = time.monotonic() + 20
+    while site.known_state() != "awake" and time.monotonic() < until:
+        time.sleep(0.2)
+    assert site.known_state() == "awake"
+    assert site.lab.arp_answers("web1") == {site.hosts["web1"]["mac"]}
+    assert site.fetch(seconds=5).stdout == "Served by web1.\n"
+
+
+def test_a_wake_server_that_restarts_still_stands_in(site):
+    site.nap()
+    site.lab.run("wake1", "systemctl restart powerwaked")
+    assert site.lab.state("web1") == "asleep"
+    assert site.fetch().stdout == "Served by web1.\n"
+
+
+def test_a_second_run_of_the_playbook_changes_nothing(site):
+    again = site.ansible.playbook(lambda *_: None)
+    assert again.problems == []
+    assert {host: counts["changed"] for host, counts in again.stats.items()} == dict.fromkeys(again.stats, 0)
