@@ -39,6 +39,11 @@ _apt() {
     DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$verb" --no-install-recommends "$@"
 }
 
+# need_lab installs what the datacenter in a box is built from.
+need_lab() {
+    need_apt mmdebstrap debian-archive-keyring nftables iproute2 openssh-client util-linux
+}
+
 # pythons LOWEST prints every Python 3.LOWEST and newer, newest first, as the path of the interpreter itself: a version
 # manager's shim is followed, or skipped where it does not run, since ansible-test and venv need the real one.
 pythons() {
