@@ -32,7 +32,7 @@ class TestLab(Lab):
     def sleep(self, name, wol="g"):
         """By logind, as a person or powernapd would."""
         self.run(name, ["ethtool", "-s", "eth0", "wol", wol])
-        self.run(name, ["systemctl", "suspend"])
+        self.order(name, ["systemctl", "suspend"])
         self.wait_state(name, "asleep", 10)
 
     def last(self, name, event, since=0):

@@ -25,12 +25,12 @@ class Site:
         assert self.first.problems == []
 
     def nap(self, host="web1"):
-        self.lab.run(host, "powernap now", timeout=60)
+        self.lab.order(host, "powernap now", timeout=60)
         self.lab.wait_state(host, "asleep", 30)
 
     def refuses(self, host="web1"):
         """What 'powernap now' says when it does not nap."""
-        done = self.lab.run(host, "powernap now", check=False, timeout=60)
+        done = self.lab.order(host, "powernap now", check=False, timeout=60)
         time.sleep(1)
         assert self.lab.state(host) == "awake"
         return done.returncode, (done.stdout + done.stderr).strip()
@@ -123,7 +123,7 @@ def test_a_host_that_cannot_be_woken_stays_awake_and_says_so(site):
 
 def test_after_a_failed_suspend_the_host_answers_for_itself_again(site):
     site.lab.set("web1", "suspend", "fail")
-    site.lab.run("web1", "powernap now", check=False, timeout=60)
+    site.lab.order("web1", "powernap now", check=False, timeout=60)
     until = time.monotonic() + 20
     while site.lab.last("web1", "suspend failed") is None and time.monotonic() < until:
         time.sleep(0.1)

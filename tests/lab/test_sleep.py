@@ -38,7 +38,7 @@ def test_suspend_goes_through_logind_and_systemd_sleep(lab):
     lab.run("laptop1", "chmod 755 /lib/systemd/system-sleep/note; rm -f /run/hooks")
     call = ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager"]
     assert "yes" in lab.run("laptop1", ["busctl", "call", *call, "CanSuspend"]).stdout
-    lab.run("laptop1", ["busctl", "call", *call, "Suspend", "b", "false"])
+    lab.order("laptop1", ["busctl", "call", *call, "Suspend", "b", "false"])
     lab.wait_state("laptop1", "asleep", 10)
     lab.magic("laptop1")
     lab.wait_state("laptop1", "awake", 10)
@@ -53,7 +53,7 @@ def test_an_inhibitor_delays_the_suspend_as_on_any_machine(lab):
         "laptop1", "timeout 5 sh -c 'until systemd-inhibit --list | grep -q sleep.1.5; do sleep 0.05; done'", timeout=10
     )
     asked = time.time()
-    lab.run("laptop1", "systemctl suspend")
+    lab.order("laptop1", "systemctl suspend")
     lab.wait_state("laptop1", "asleep", 10)
     assert lab.last("laptop1", "asleep")["time"] - asked > 0.7
     lab.magic("laptop1")
@@ -123,7 +123,7 @@ def test_lost_magic_packets_and_a_slow_resume(lab):
 def test_a_failing_suspend_leaves_the_host_awake_and_its_service_failed(lab):
     since = lab.mark()
     lab.set("laptop1", "suspend", "fail")
-    lab.run("laptop1", "systemctl suspend")
+    lab.order("laptop1", "systemctl suspend")
     lab.run(
         "laptop1", "timeout 5 sh -c 'until systemctl is-failed -q systemd-suspend; do sleep 0.05; done'", timeout=10
     )
@@ -137,7 +137,7 @@ def test_a_failing_suspend_leaves_the_host_awake_and_its_service_failed(lab):
 def test_poweroff_and_wake_is_a_new_boot(lab):
     before = boot_id(lab, "file1")
     lab.set("file1", "resume_delay", 0)
-    lab.run("file1", "touch /root/kept; ethtool -s eth0 wol g; systemctl poweroff", check=False)
+    lab.order("file1", "touch /root/kept; ethtool -s eth0 wol g; systemctl poweroff", check=False)
     lab.wait_state("file1", "off", 15)
     assert lab.arp_answers("file1") == set()
     lab.magic("file1")

@@ -241,21 +241,53 @@ class Lab:
     def run(self, name: str, command, check: bool = True, timeout: float = 30.0, input: str | None = None):
         """Run a command (a list, or a string for sh) on an awake host, or beside the switch with the name ctl.
         Returns CompletedProcess with text; raises LabError when it fails (check) or takes longer than timeout."""
-        command = ["sh", "-c", command] if isinstance(command, str) else [str(part) for part in command]
-        entrance = self.entrance(name)
-        with subprocess.Popen(
-            entrance.wrap(command), preexec_fn=entrance.enter, start_new_session=True, env=entrance.environment,
-            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        ) as process:  # fmt: skip
+        process = self._start_command(name, command, input is not None)
+        with process:
             try:
                 out, err = process.communicate(input, timeout)
             except subprocess.TimeoutExpired:
-                raise LabError(f"{name}: no end after {timeout:g} s: {shlex.join(command)}") from None
+                raise LabError(f"{name}: no end after {timeout:g} s: {shlex.join(process.args)}") from None
             finally:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)  # nsenter's child is in its session too
+                _end(process)
+        return self._done(name, process, out, err, check)
+
+    def order(self, name: str, command, check: bool = True, timeout: float = 30.0):
+        """As run, for a command that sends its host to sleep or off: one that is caught by that has done its work, and
+        has returncode 0."""
+        process = self._start_command(name, command, False)
+        until = time.monotonic() + timeout
+        with process:
+            try:
+                while True:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        out, err = process.communicate(timeout=0.1)
+                        return self._done(name, process, out, err, check)
+                    if self.state(name) in ("asleep", "off"):
+                        return subprocess.CompletedProcess(process.args, 0, "", "")
+                    if time.monotonic() > until:
+                        raise LabError(f"{name}: no end after {timeout:g} s: {shlex.join(process.args)}")
+            finally:
+                _end(process)
+
+    def _start_command(self, name: str, command, has_input: bool) -> subprocess.Popen:
+        command = ["sh", "-c", command] if isinstance(command, str) else [str(part) for part in command]
+        entrance = self.entrance(name)
+        process = subprocess.Popen(
+            entrance.wrap(command), preexec_fn=entrance.enter, start_new_session=True, env=entrance.environment,
+            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        process.args = command
+        return process
+
+    @staticmethod
+    def _done(name: str, process, out: str, err: str, check: bool) -> subprocess.CompletedProcess:
         if check and process.returncode:
             words = (err.strip() or out.strip() or "no output")[-2000:]
-            raise LabError(f"{name}: exit status {process.returncode} of {shlex.join(command)}: {words}")
-        return subprocess.CompletedProcess(command, process.returncode, out, err)
+            raise LabError(f"{name}: exit status {process.returncode} of {shlex.join(process.args)}: {words}")
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def _end(process) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)  # nsenter's child is in its session too

@@ -168,7 +168,7 @@ class Demo:
         command = "ansible wake_servers -m powernap.powernap.powerwake -a name=file1"
         step(f"file1 is sent to sleep (powernap now) and woken by hand: {command}")
         since = time.time()
-        now = self.lab.run("file1", "powernap now", check=False)
+        now = self.lab.order("file1", "powernap now", check=False, timeout=PATIENCE)
         claim(now.returncode == 0, "file1 accepted", f"'powernap now' on file1: {(now.stdout + now.stderr).strip()}")
         self.lab.wait_state("file1", "asleep", PATIENCE)
         fact(f"file1 asleep after {self._event('file1', 'asleep', since)['time'] - since:.2f} s")
