@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the collection says about itself in more than one place."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+import powernap
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_collection_has_the_version_of_the_programs() -> None:
+    assert yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"] == powernap.__version__
+
+
+def test_every_module_is_in_the_action_group() -> None:
+    modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")}
+    assert set(yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]["all"]) == modules
+
+
+def test_every_module_states_what_it_supports() -> None:
+    for path in (ROOT / "plugins" / "modules").glob("*.py"):
+        documented = re.search(r'DOCUMENTATION = r"""(.*?)"""', path.read_text(), re.DOTALL)
+        assert documented, path
+        attributes = yaml.safe_load(documented.group(1))["attributes"]
+        assert {"check_mode", "diff_mode", "idempotent", "platform"} <= set(attributes), path
+
+
+def test_every_role_and_module_is_in_the_changelog() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text().replace("\\", "")
+    names = [path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")]
+    names += [path.name for path in (ROOT / "roles").iterdir() if path.is_dir()]
+    assert [name for name in names if f"powernap.powernap.{name} " not in text] == []
