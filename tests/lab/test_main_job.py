@@ -27,6 +27,10 @@ class Site:
     def nap(self, host="web1"):
         self.lab.order(host, "powernap now", timeout=60)
         self.lab.wait_state(host, "asleep", 30)
+        until = time.monotonic() + 20
+        while self.known_state(host) != "proxied":  # the server first makes sure that the host is silent
+            assert time.monotonic() < until, f"the wake server says that {host} is {self.known_state(host)}"
+            time.sleep(0.1)
 
     def refuses(self, host="web1"):
         """What 'powernap now' says when it does not nap."""

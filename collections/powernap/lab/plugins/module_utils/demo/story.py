@@ -95,6 +95,12 @@ class Demo:
             ) from None
         slept = self._event("web1", "asleep", since)
         fact(f"asleep {slept['time'] - since:.1f} s after the playbook's last connection was closed")
+        until = time.monotonic() + PATIENCE
+        while not any(m.what == "proxied" for m in timeline.of_powerwaked(self.lab, "wake1", "web1", since)):
+            if time.monotonic() > until:
+                raise LabError(f"wake1 does not stand in for web1, which has been asleep for {PATIENCE:g} s.")
+            time.sleep(0.2)
+        fact("wake1 has made sure that web1 is silent, and stands in for it")
         return since
 
     def asleep(self) -> None:
@@ -148,7 +154,7 @@ class Demo:
     def show_timeline(self, idle: float, knocked: float) -> None:
         step("What happened when, seen by the machine, both daemons and the desk (seconds from the knock)")
         moments = [
-            Moment(idle, "desk", "idle", "the last connection to web1 is closed"),
+            Moment(idle, "ansible", "done", "its last connection to web1 is closed"),
             *timeline.of_powernapd(self.lab, "web1", idle),
             *timeline.of_powerwaked(self.lab, "wake1", "web1", idle),
             *timeline.of_hardware(self.lab, "web1", idle),

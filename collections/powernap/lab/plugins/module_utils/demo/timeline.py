@@ -32,21 +32,32 @@ class Moment:
 
 
 def of_hardware(lab, host: str, since: float) -> list:
-    return [
-        Moment(event["time"], "machine", event["event"], event["detail"])
-        for event in lab.events()
-        if event["host"] == host and event["time"] >= since
-    ]
+    """Of magic packets only the first in a row."""
+    moments, last = [], ""
+    for event in lab.events():
+        if event["host"] == host and event["time"] >= since:
+            if event["event"] != last or last != "magic packet":
+                moments.append(Moment(event["time"], "machine", event["event"], event["detail"]))
+            last = event["event"]
+    return moments
 
 
 def of_powernapd(lab, host: str, since: float) -> list:
-    """Only where it runs, so on an awake host."""
+    """Its changes of state, and before a warning the last activity that it knows of. Needs an awake host."""
     answer = _parse(lab.run(host, ["python3", "-c", _NAP]).stdout, "powernapd")
-    return [
-        Moment(record["time"], "powernapd", record["state"].lower(), record.get("cause", ""))
-        for record in answer["decisions"]
-        if record["time"] >= since
-    ]
+    moments, last = [], ""
+    for record in answer["decisions"]:
+        if record["state"] == last or record["time"] < since:
+            continue
+        last = record["state"]
+        seen = [(m["idle_seconds"], m["name"]) for m in record["monitors"] if m["idle_seconds"] is not None]
+        if last == "warned" and seen:
+            idle, name = min(seen)
+            moments.append(
+                Moment(record["time"] - idle, "powernapd", "idle", f"the last activity, seen by monitor {name}")
+            )
+        moments.append(Moment(record["time"], "powernapd", last, record["cause"]))
+    return moments
 
 
 def of_powerwaked(lab, server: str, host: str, since: float) -> list:
