@@ -245,7 +245,7 @@ class Server(Node):
     def __init__(self, lan: Lan, name: str, number: int, directory: Path) -> None:
         super().__init__(lan, name, number)
         self.directory = directory
-        self.settings: dict[str, str] = {"probe_seconds": "0.15"}
+        self.settings: dict[str, str] = {"probe_seconds": "0.08"}
         self.process: subprocess.Popen[bytes] | None = None
         self.log = directory / "log"
         self.admin = Admin(str(directory / "admin.sock"), timeout=10)
