@@ -5,15 +5,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors.base import Monitor
 from powernap.shared.schema import Option
 
+#: Not getloadavg(3), which asks the kernel: a container may have a load average of its own here (lxcfs).
+LOADAVG = Path("/proc/loadavg")
+
 
 class LoadMonitor(Monitor):
-    """The 1-minute load average, looked at several times a period. In a container it is the whole machine's."""
+    """The 1-minute load average, looked at several times a period. A container has the whole
+    machine's, unless lxcfs gives it its own."""
 
     kind = "load"
     summary = "the 1-minute load average is above a threshold"
@@ -33,12 +38,12 @@ class LoadMonitor(Monitor):
         self._threshold = float(os.cpu_count() or 1) if threshold == "n" else float(threshold)
 
     def look(self, now: float) -> Reading:
-        load = os.getloadavg()[0]
+        load = float(LOADAVG.read_text().split()[0])
         busy = load > self._threshold
         return self.reading(
             last_active=now if busy else None,
             active_now=busy,
             detail=f"load {load:.2f}, threshold {self._threshold:g}",
-            source="/proc/loadavg",
+            source=str(LOADAVG),
             counts=True,
         )
