@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 
 import pytest
@@ -74,3 +75,29 @@ def test_an_interface_that_comes_and_goes_is_followed(lan: Lan) -> None:
     wait_for(lambda: names() == {"eth0", "eth1", "eth1peer"})
     server.run("ip", "link", "del", "eth1")
     wait_for(lambda: names() == {"eth0"})
+
+
+def test_systemd_is_told_how_the_daemon_fares(bare_lan: Lan, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = bare_lan.server
+    path = str(server.directory / "notify.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(path)
+        systemd.settimeout(5)
+
+        def hear(word: bytes) -> None:
+            while word not in systemd.recv(4096):
+                pass
+
+        monkeypatch.setenv("NOTIFY_SOCKET", path)
+        monkeypatch.setenv("WATCHDOG_USEC", "200000")
+        server.start()
+        hear(b"READY=1")
+        for _ in range(3):
+            hear(b"WATCHDOG=1")
+        assert server.process is not None
+        server.process.send_signal(signal.SIGHUP)
+        hear(b"RELOADING=1")
+        hear(b"READY=1")
+        server.process.send_signal(signal.SIGTERM)
+        hear(b"STOPPING=1")
+        assert server.process.wait(10) == 0

@@ -179,8 +179,8 @@ class Engine:
 
     def _replay(self, host: Host, effect: ev.Replay) -> None:
         segment = self.segments.get(effect.held.address.segment)
-        if segment is not None and segment.replay(effect.held):
-            self.note(host.name, "replayed", str(effect.held.visitor))
+        if segment is not None:
+            segment.replay(effect.held)
 
     # For people
 
@@ -206,6 +206,6 @@ def _describe(segment: Segment) -> dict[str, Any]:
         "addresses": [str(network) for network in interface.networks],
         "packet_path": "classic BPF",
         "frames": segment.frames,
-        "dropped": dict(segment.dropped),
+        "dropped": {reason: count for reason, count in segment.dropped.items() if count},
         "unsent": segment.unsent,
     }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The life of one host as the wake server sees it: `step(host, event, now, policy) -> (host, effects)`.
 
-Pure: no sockets, no clock. The protocol and its reasons are in docs of the wake server; the numbers are in Policy.
+Pure: no sockets, no clock. docs/protocol.md tells what each state does; the numbers are in Policy.
 Two rules stand above the rest: a demand on a sleeping host leads to magic packets until it is awake or the time is up,
 and nobody is told that the address of a host that is awake is here.
 """
@@ -244,6 +244,7 @@ def _restore_step(host: Host, now: float, policy: Policy, effects: list[Effect])
         again = tuple(a for a in restore.addresses if last and not a.is_ipv6 and a.ip in restore.given)
         effects.extend(ev.GiveBack(a) for a in (*ready, *again))
         effects.extend(ev.Replay(held) for held in host.held)
+        effects.extend(ev.Log("replayed", held.visitor) for held in host.held if restore.step == 1)
         host = replace(host, held=() if last else tuple(held for held in host.held if not _is_done(held, restore)))
     else:
         effects.extend(ev.GiveBack(a) for a in ready)

@@ -110,22 +110,38 @@ class Service:
         now = time.time()
         new = old or Record(name, key=secrets.token_hex(32), registered_at=now, since=now)
         new = dataclasses.replace(new, macs=macs, addresses=addresses, wake_on=wake_on)
-        await self._journal.commit(new)
-        # Meanwhile the host may have spoken: what it said stays.
-        new = dataclasses.replace(self._records.get(name, new), macs=macs, addresses=addresses, wake_on=wake_on)
+        # In memory first: what the host says meanwhile is written on top of it.
         self._records[name] = new
+        try:
+            await self._journal.commit(new)
+        except RegistryError:
+            self._undo(name, new, old)
+            raise
+        new = self._records.get(name, new)
         self.engine.put(self._host(new))
         self.engine.note(name, "enrolled", ", ".join(macs))
         return True, new
 
     async def forget(self, name: str) -> bool:
-        if name not in self._records:
+        old = self._records.pop(name, None)
+        if old is None:
             return False
-        await self._journal.commit(name)
-        self._records.pop(name, None)
+        try:
+            await self._journal.commit(name)
+        except RegistryError:
+            self._undo(name, None, old)
+            raise
         self.engine.forget(name)
         self.engine.note(name, "forgotten")
         return True
+
+    def _undo(self, name: str, new: Record | None, old: Record | None) -> None:
+        """Back to what the disk says, unless there is something newer by now."""
+        if self._records.get(name) is not new:
+            return
+        self._records.pop(name, None)
+        if old is not None:
+            self._records[name] = old
 
     def record(self, name: str) -> Record:
         try:
@@ -172,10 +188,10 @@ class Service:
         try:
             await self._journal.commit(record)
         except RegistryError:
-            if self._records.get(name) is record:
-                self._records[name] = before
+            self._undo(name, record, before)
             raise
-        if self._records.get(name) is record:  # else it has said meanwhile that it is awake
+        now_known = self._records.get(name)
+        if now_known is not None and now_known.sequence == record.sequence:  # else it has spoken again meanwhile
             self.engine.tell(name, ev.Asleep(sleep))
 
     async def awake(self, name: str, cause: str) -> None:

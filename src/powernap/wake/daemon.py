@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of the daemon: start, reload, watchdog, end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+
+from aiohttp import web
+
+from powernap import __version__
+from powernap.config import ConfigError, WakeConfig, load_wake
+from powernap.machine import sdnotify
+from powernap.shared.errors import PowernapError
+from powernap.wake.api.admin import admin_api
+from powernap.wake.api.hosts import host_api
+from powernap.wake.registry import Registry
+from powernap.wake.service import Service
+
+_log = logging.getLogger(__name__)
+
+
+class StartError(PowernapError):
+    """Why powerwaked cannot start."""
+
+
+async def serve(path: str, config: WakeConfig) -> None:
+    """Until SIGTERM or SIGINT. Raises PowernapError where something needed is missing."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    registry = Registry(config.registry.path)
+    service = Service(config, registry)
+    runners: list[web.AppRunner] = []
+    try:
+        records = registry.load()
+        runners.append(await _listen_tcp(service, config))
+        service.start(records)
+        runners.append(await _listen_admin(service, config.listen.admin_socket))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, _reload, service, path)
+        watchdog = asyncio.ensure_future(_feed_watchdog())
+        sdnotify.notify("READY=1", f"STATUS=knows {len(records)} hosts")
+        _log.info("powerwaked %s is ready; it knows %d hosts", __version__, len(records))
+        await stopping.wait()
+        sdnotify.notify("STOPPING=1")
+        watchdog.cancel()
+    finally:
+        service.end_waiting()
+        for runner in runners:
+            await runner.cleanup()
+        await service.stop()
+        if len(runners) > 1:
+            _remove(config.listen.admin_socket)
+
+
+def _reload(service: Service, path: str) -> None:
+    sdnotify.reloading()
+    try:
+        service.reload(load_wake(path))
+        _log.info("configuration read again")
+    except ConfigError as error:
+        _log.error("the configuration stays as it was:\n%s", error)
+    sdnotify.notify("READY=1")
+
+
+async def _feed_watchdog() -> None:
+    seconds = sdnotify.watchdog_seconds()
+    while seconds:
+        sdnotify.notify("WATCHDOG=1")
+        await asyncio.sleep(seconds / 2)
+
+
+async def _listen_tcp(service: Service, config: WakeConfig) -> web.AppRunner:
+    address, port = config.listen.address, config.listen.port
+    runner = await _runner(host_api(service))
+    try:
+        await web.TCPSite(runner, address, port, reuse_address=True).start()
+    except (OSError, socket.gaierror) as error:
+        await runner.cleanup()
+        raise StartError(
+            f"cannot listen on {address} port {port} ({_reason(error)}): set listen.address to an address of this "
+            "machine and listen.port to a port that no other program uses"
+        ) from error
+    return runner
+
+
+async def _listen_admin(service: Service, path: str) -> web.AppRunner:
+    if _is_answered(path):
+        raise StartError(f"{path} is in use by another powerwaked: stop it, or set listen.admin_socket")
+    try:
+        admin = _bind_unix(path)
+    except OSError as error:
+        raise StartError(
+            f"cannot make the admin socket {path} ({_reason(error)}): make its directory writable for powerwaked, or "
+            "set listen.admin_socket"
+        ) from error
+    runner = await _runner(admin_api(service))
+    await web.SockSite(runner, admin).start()
+    return runner
+
+
+def _bind_unix(path: str) -> socket.socket:
+    _remove(path)
+    admin = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        admin.bind(path)
+        Path(path).chmod(0o600)
+    except OSError:
+        admin.close()
+        raise
+    return admin
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        Path(path).unlink()
+
+
+async def _runner(app: web.Application) -> web.AppRunner:
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    return runner
+
+
+def _is_answered(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.settimeout(2)
+        try:
+            other.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
