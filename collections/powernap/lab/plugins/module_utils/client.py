@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import secrets
 import shlex
 import shutil
 import signal
@@ -140,7 +141,7 @@ class Lab:
         command = [sys.executable, "-S", "-m", module, str(self.folder), str(topology_path), str(base), str(writing)]
         if pathlib.Path("/run/systemd/system").is_dir():  # a part of the machine's tree that its systemd leaves to us
             scope = ["systemd-run", "--scope", "--quiet", "--collect", "-p", "Delegate=yes"]
-            command = [*scope, f"--unit=powernap-lab-{os.getpid()}", *command]
+            command = [*scope, f"--unit=powernap-lab-{secrets.token_hex(4)}", *command]
         with (self.folder / "lab.log").open("ab") as log:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[writing], start_new_session=True,
