@@ -83,7 +83,7 @@ def line(operation: int, value: int = 0, yes: str = "", no: str = "") -> Line:
 
 
 def _assemble(code: list[Line]) -> list[Instruction]:
-    """Resolve the labels, and "drop" and "pass" at the end: a conditional jump reaches only 255 further, a JA anywhere."""
+    """Resolve the labels. A conditional jump reaches only 255 further, so "drop" and "pass" at the end go by JA."""
     lines: list[Line] = []
     for item in code:
         far = set() if isinstance(item, str) else {item[1], item[2]} & {"drop", "pass"}
@@ -169,7 +169,7 @@ def _statistics(sock: socket.socket) -> int:
 
 
 def _drain(sock: socket.socket) -> None:
-    for _ in range(1000):
+    for _turn in range(1000):
         try:
             sock.recv(1)
         except BlockingIOError:

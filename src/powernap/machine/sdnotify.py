@@ -28,10 +28,10 @@ def reloading() -> None:
 
 
 def watchdog_seconds() -> float | None:
-    """Return how often to send WATCHDOG=1 (half of what systemd allows), or None: sd_watchdog_enabled(3)."""
+    """Return within how many seconds systemd wants to see WATCHDOG=1, or None: sd_watchdog_enabled(3)."""
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     try:
-        return int(os.environ["WATCHDOG_USEC"]) / 2e6
+        return int(os.environ["WATCHDOG_USEC"]) / 1e6
     except (KeyError, ValueError):
         return None

@@ -94,3 +94,12 @@ def due(state: State, policy: Policy) -> float | None:
         return None
     base = max(state.idle_since, state.entered) if state.depth else state.idle_since
     return max(base + step.after_seconds, state.not_before, state.retry_at)
+
+
+def wants_holds(state: State, policy: Policy, now: float) -> bool:
+    """Tell whether a look at that time must also bring who forbids a sleep: only when a sleep is near."""
+    step = next_step(state, policy)
+    at = due(state, policy)
+    if step is None or at is None or not step.sleeps:
+        return False
+    return state.warned or state.ask is not Ask.NO or state.phase is Phase.HELD or now >= at - step.grace_seconds

@@ -77,8 +77,9 @@ def test_the_end_of_the_process_calls_at_once_and_is_its_last_activity(process):
         await asyncio.wait_for(called.wait(), 1)
         assert clocks.now() - ended < 0.1
         process.wait()
-        after = monitor.look(clocks.now() + 0.0)
+        after = monitor.look(clocks.now() + 50)
         assert not after.active_now
+        assert after.last_active == pytest.approx(ended, abs=0.1)
 
     asyncio.run(run())
 
@@ -96,15 +97,19 @@ def test_while_it_is_held_proc_is_not_scanned(process, tmp_path):
     asyncio.run(run())
 
 
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_closing_gives_the_pidfd_back(process):
     monitor = ProcessMonitor("work", {"pattern": MARK})
 
     async def run():
-        before = len(list(Path("/proc/self/fd").iterdir()))
+        before = open_files()
         monitor.attach(asyncio.get_running_loop(), lambda: None)
         monitor.look(clocks.now())
-        assert len(list(Path("/proc/self/fd").iterdir())) == before + 1
+        assert open_files() == before + 1
         monitor.close()
-        assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert open_files() == before
 
     asyncio.run(run())

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from powernap.machine import clocks
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors.base import Monitor
 from powernap.shared.errors import PowernapError
@@ -55,7 +56,7 @@ class ProcessMonitor(Monitor):
                 return self._running(now)
             self._ended = now
             return self.reading(last_active=now, active_now=True, detail=self._what, source=source)
-        return self.reading(last_active=self._ended, detail=self._what and "no match any more", source=source)
+        return self.reading(last_active=self._ended, detail="no process matches", source=source)
 
     def _running(self, now: float) -> Reading:
         self._ended = now
@@ -92,6 +93,7 @@ class ProcessMonitor(Monitor):
         return True
 
     def _released(self) -> None:
+        self._ended = clocks.now()
         self.close()
         self.call()
 

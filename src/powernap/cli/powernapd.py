@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""powernapd: puts this machine to sleep when it is idle. Runs as root.
+
+Signals: SIGHUP reads the configuration again, SIGUSR1 naps now, SIGUSR2 recovers now, SIGTERM ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from powernap import __version__
+from powernap.config import ConfigError, NapConfig, explain
+from powernap.config.nap import DEFAULT_PATH
+from powernap.machine import sdnotify
+from powernap.nap import control, setup
+from powernap.nap.daemon import Daemon
+from powernap.shared.errors import PowernapError
+
+_log = logging.getLogger("powernapd")
+#: sd-daemon(3): systemd takes a line's priority from such a prefix.
+PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the daemon; 0: ended in order, 2: bad configuration, or not possible here."""
+    options = _options(arguments)
+    path = Path(options.check_config or options.config)
+    try:
+        config = setup.load(path)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.check_config is not None:
+        return _check(config)
+    if os.geteuid() != 0:
+        print("powernapd: needs root: start it with 'sudo systemctl start powernapd'", file=sys.stderr)
+        return 2
+    _log_to_stderr(options.debug)
+    try:
+        asyncio.run(_run(path, config, Path(options.state_dir), options.control_socket))
+    except PowernapError as error:
+        print(f"powernapd: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    state = os.environ.get("STATE_DIRECTORY", "/var/lib/powernapd").split(":")[0]
+    runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    sock = f"{runtime}/{Path(control.PATH).name}" if runtime else control.PATH
+    parser = argparse.ArgumentParser(prog="powernapd", description="Put this machine to sleep when it is idle.")
+    parser.add_argument("--config", default=DEFAULT_PATH, metavar="FILE", help="configuration (default: %(default)s)")
+    parser.add_argument(
+        "--check-config",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="say how the configuration is understood, or what is wrong with it, and exit",
+    )
+    parser.add_argument("--state-dir", default=state, metavar="DIR", help="what must survive (default: %(default)s)")
+    parser.add_argument("--control-socket", default=sock, metavar="FILE", help="for powernap (default: %(default)s)")
+    parser.add_argument("--debug", action="store_true", help="log every detail")
+    parser.add_argument("--version", action="version", version=f"powernapd {__version__}")
+    options = parser.parse_args(arguments)
+    if options.check_config == "":
+        options.check_config = options.config
+    return options
+
+
+def _check(config: NapConfig) -> int:
+    try:
+        setup.build(config).watch.close()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(explain(config))
+    return 0
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"<{PRIORITIES.get(record.levelno, 6)}>{super().format(record)}"
+
+
+def _log_to_stderr(debug: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    if not sys.stderr.isatty():
+        handler.setFormatter(_Formatter("%(message)s"))
+    _log.addHandler(handler)
+    _log.setLevel(logging.DEBUG if debug else logging.INFO)
+    _log.propagate = False
+
+
+async def _run(path: Path, config: NapConfig, state_dir: Path, control_path: str) -> None:
+    """Run until SIGTERM or SIGINT. Raises PowernapError."""
+    _make(state_dir)
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    parts = setup.build(config)
+    daemon = Daemon(parts, path, state_dir, setup.virtualization(config))
+    server = await control.serve(control_path, daemon.answer)
+    await daemon.start()
+    handlers: dict[int, Callable[[], object]] = {
+        signal.SIGTERM: ended.set,
+        signal.SIGINT: ended.set,
+        signal.SIGHUP: lambda: daemon.spawn(_reload(daemon)),
+        signal.SIGUSR1: lambda: daemon.spawn(_nap_now(daemon)),
+        signal.SIGUSR2: daemon.recover,
+    }
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
+    _feed_watchdog(loop)
+    sdnotify.notify("READY=1")
+    _log.info("powernapd %s watches %s", __version__, ", ".join(config.monitors) or "nothing: no monitor is enabled")
+    await ended.wait()
+    sdnotify.notify("STOPPING=1")
+    server.close()
+    Path(control_path).unlink(missing_ok=True)  # noqa: ASYNC240  # nothing else runs any more
+    await daemon.stop()
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PowernapError(f"the state directory {directory} cannot be made: {error.strerror}") from error
+
+
+async def _reload(daemon: Daemon) -> None:
+    sdnotify.reloading()
+    try:
+        await daemon.reload()
+        _log.info("the configuration was read again")
+    except PowernapError as error:
+        _log.error("the configuration stays as it was: %s", "; ".join(str(error).splitlines()))
+    sdnotify.notify("READY=1")
+
+
+async def _nap_now(daemon: Daemon) -> None:
+    answer = await daemon.nap_now()
+    _log.log(logging.INFO if answer.ok else logging.WARNING, "ordered by signal to nap: %s", answer.sentence)
+
+
+def _feed_watchdog(loop: asyncio.AbstractEventLoop) -> None:
+    seconds = sdnotify.watchdog_seconds()
+    if seconds is not None:
+        sdnotify.notify("WATCHDOG=1")
+        loop.call_later(seconds / 2, _feed_watchdog, loop)

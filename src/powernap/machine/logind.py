@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""systemd-logind: suspend and power off, who forbids it, and to be told before and after (org.freedesktop.login1)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from powernap.machine.dbus import Bus, BusError
+
+MANAGER = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
+SYSTEMD = "org.freedesktop.systemd1"
+SUSPEND_UNIT = "/org/freedesktop/systemd1/unit/systemd_2dsuspend_2eservice"
+METHODS = {"suspend": "Suspend", "poweroff": "PowerOff"}
+#: What an inhibitor must forbid to hold such an action; "idle" holds what nobody ordered.
+FORBIDS = {"suspend": "sleep", "poweroff": "shutdown"}
+
+
+@dataclass(frozen=True)
+class Inhibitor:
+    """``what``: such as {"sleep", "shutdown"}; ``mode``: "block" or "delay" (or, since systemd 257, "block-weak")."""
+
+    what: frozenset[str]
+    who: str
+    why: str
+    mode: str
+
+    def holds(self, action: str, ordered: bool) -> bool:
+        forbidden = {FORBIDS.get(action, "")} | (set() if ordered else {"idle"})
+        return self.mode.startswith("block") and bool(self.what & forbidden)
+
+    def __str__(self) -> str:
+        return f"{self.who} forbids {'/'.join(sorted(self.what))}: {self.why or 'no reason given'}"
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Whom to tell. ``sleeping``/``stopping``: before; the machine waits until ``Logind.let_go`` (5 s at most)."""
+
+    sleeping: Callable[[], None]
+    resumed: Callable[[], None]
+    stopping: Callable[[], None]
+    inhibitors_changed: Callable[[], None]
+    lost: Callable[[], None]
+
+
+class Logind:
+    """logind, through one kept connection; it holds a delay inhibitor so that no sleep goes unannounced."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+        self._bus: Bus | None = None
+        self._delay: int | None = None
+
+    async def start(self) -> None:
+        """Connect and subscribe. Raises BusError."""
+        bus = Bus(self._lost)
+        self._bus = bus
+        _name, path, interface = MANAGER
+        await bus.on_signal(interface, "PrepareForSleep", path, self._prepare_for_sleep)
+        await bus.on_signal(interface, "PrepareForShutdown", path, self._prepare_for_shutdown)
+        await bus.on_signal("org.freedesktop.DBus.Properties", "PropertiesChanged", path, self._changed)
+        await self.hold()
+
+    async def hold(self) -> None:
+        """Take the delay inhibitor, unless it is held. Raises BusError."""
+        if self._delay is None:
+            why = "Tell the wake server first"
+            body = ("sleep:shutdown", "powernapd", why, "delay")
+            (descriptor,) = await self._connected().call(MANAGER, "Inhibit", "ssss", body)
+            self._delay = descriptor.to_raw_fd()
+
+    def let_go(self) -> None:
+        """Give the delay inhibitor up: now the machine may sleep."""
+        if self._delay is not None:
+            os.close(self._delay)
+            self._delay = None
+
+    async def order(self, action: str) -> None:
+        """Order "suspend" or "poweroff". Raises BusError."""
+        can = (await self._connected().call(MANAGER, "Can" + METHODS[action]))[0]
+        if can not in ("yes", "challenge"):
+            raise BusError(f"this machine cannot {action} (logind says {can!r}): choose another nap.action")
+        await self._connected().call(MANAGER, METHODS[action], "b", (False,))
+
+    async def inhibitors(self) -> list[Inhibitor]:
+        """Return who forbids or delays what. Raises BusError."""
+        (entries,) = await self._connected().call(MANAGER, "ListInhibitors")
+        return [Inhibitor(frozenset(what.split(":")), who, why, mode) for what, who, why, mode, _uid, _pid in entries]
+
+    async def preparing(self) -> bool:
+        """Tell whether a sleep or a shutdown is under way. Raises BusError."""
+        bus = self._connected()
+        return bool(await bus.get(MANAGER, "PreparingForSleep") or await bus.get(MANAGER, "PreparingForShutdown"))
+
+    async def suspend_failure(self) -> str:
+        """Return why the last suspend failed, or "": logind itself signals a failed one like a good one."""
+        try:
+            result = await self._connected().get((SYSTEMD, SUSPEND_UNIT, f"{SYSTEMD}.Service"), "Result")
+        except BusError:
+            return ""
+        if result == "success":
+            return ""
+        return f"the suspend failed ({result}): see 'journalctl -u systemd-suspend'"
+
+    def _connected(self) -> Bus:
+        if self._bus is None:
+            raise BusError("there is no connection to logind")
+        return self._bus
+
+    def _prepare_for_sleep(self, body: tuple[Any, ...]) -> None:
+        (self._hooks.sleeping if body[0] else self._hooks.resumed)()
+
+    def _prepare_for_shutdown(self, body: tuple[Any, ...]) -> None:
+        if body[0]:
+            self._hooks.stopping()
+
+    def _changed(self, body: tuple[Any, ...]) -> None:
+        names = {*body[1], *body[2]}
+        if "BlockInhibited" in names:
+            self._hooks.inhibitors_changed()
+
+    def _lost(self) -> None:
+        self._bus = None
+        self.let_go()
+        self._hooks.lost()
+
+    def close(self) -> None:
+        self.let_go()
+        if self._bus is not None:
+            self._bus.close()
+            self._bus = None

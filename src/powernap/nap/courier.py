@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries messages to the wake server: one at a time, in order, and "awake" again and again until acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from powernap.config.nap import ServerSettings
+from powernap.nap.background import beside
+from powernap.shared.errors import PowernapError
+
+if TYPE_CHECKING:
+    from powernap.nap.link import Link
+
+_log = logging.getLogger("powernapd")
+FIRST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 300.0
+#: Beyond the time limit of each step of a connection: name resolution has none of its own.
+SLACK_SECONDS = 10.0
+
+
+class Courier:
+    """``acknowledged``: whether the last message was (None: none was sent); ``error``: why not."""
+
+    def __init__(self, server: ServerSettings, state_dir: Path) -> None:
+        self.url = server.url
+        self.acknowledged: bool | None = None
+        self.error = ""
+        self._server = server
+        self._state_dir = state_dir
+        self._link: Link | None = None
+        self._turn = asyncio.Lock()
+        self._announcing: asyncio.Task[None] | None = None
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def register(self, content: Mapping[str, Any]) -> None:
+        """Say that this machine is about to sleep. Raises PowernapError unless it is acknowledged."""
+        self.stop()
+        await self._send("asleep", content)
+
+    def announce(self, cause: str, slept_seconds: float) -> None:
+        """Say that this machine is awake, again and again until it is acknowledged. A newer word replaces it."""
+        self.stop()
+        if self.url:
+            content = {"cause": cause, "slept_seconds": round(slept_seconds, 3)}
+            self._announcing = asyncio.ensure_future(self._announce(content))
+
+    def stop(self) -> None:
+        """Give up announcing."""
+        if self._announcing is not None:
+            self._announcing.cancel()
+            self._announcing = None
+
+    async def end(self) -> None:
+        """Give the last announcement one more chance, then give up."""
+        if self._announcing is not None:
+            await asyncio.wait([self._announcing], timeout=self._server.timeout_seconds)
+        self.stop()
+
+    async def _announce(self, content: Mapping[str, Any]) -> None:
+        wait = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                await self._send("awake", content)
+            except PowernapError as error:
+                _log.log(
+                    logging.WARNING if wait == FIRST_RETRY_SECONDS else logging.DEBUG,
+                    "could not tell the wake server that this machine is awake, trying again: %s",
+                    error,
+                )
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LONGEST_RETRY_SECONDS)
+                continue
+            _log.info("told the wake server that this machine is awake (%s)", content["cause"])
+            return
+
+    async def _send(self, verb: str, content: Mapping[str, Any]) -> None:
+        """Send in turn. Shielded: a message that is on its way must be over before the next may overtake it."""
+        task = asyncio.ensure_future(self._send_in_turn(verb, content))
+        self._sending.add(task)
+        task.add_done_callback(self._sent)
+        await asyncio.shield(task)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        error = None if task.cancelled() else task.exception()
+        self.acknowledged, self.error = error is None, str(error or "")
+
+    async def _send_in_turn(self, verb: str, content: Mapping[str, Any]) -> None:
+        async with self._turn:
+            try:
+                await asyncio.wait_for(
+                    beside(lambda: self._connect().send(verb, content)),
+                    2 * self._server.timeout_seconds + SLACK_SECONDS,
+                )
+            except asyncio.TimeoutError as error:
+                raise PowernapError(
+                    f"the wake server {self.url} did not answer in time: is the name in server.url resolved?"
+                ) from error
+
+    def _connect(self) -> Link:
+        if self._link is None:
+            from powernap.nap.link import Link  # brings http.client, which costs memory
+
+            server = self._server
+            self._link = Link(server.url, server.name, server.key_file, self._state_dir, server.timeout_seconds)
+        return self._link

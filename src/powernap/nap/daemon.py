@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""powernapd at work: feeds the engine with events, carries its effects out, and sleeps until the next deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from powernap import __version__
+from powernap.machine import clocks, sdnotify
+from powernap.nap import actions, report, setup
+from powernap.nap.background import beside
+from powernap.nap.courier import Courier
+from powernap.nap.decisions import Decisions
+from powernap.nap.engine import step
+from powernap.nap.events import (
+    Acknowledged,
+    Act,
+    ActionDone,
+    ActionFailed,
+    Announce,
+    Answer,
+    CancelWarning,
+    Effect,
+    Event,
+    Look,
+    LookAt,
+    NapNow,
+    Record,
+    Recover,
+    Refused,
+    Register,
+    Undo,
+    Warn,
+)
+from powernap.nap.evidence import Reading
+from powernap.nap.policy import policy_of
+from powernap.nap.preparation import Preparation
+from powernap.nap.setup import Parts
+from powernap.nap.sleepguard import SleepGuard
+from powernap.nap.state import Ask, begin, next_step, wants_holds
+from powernap.shared.errors import PowernapError
+from powernap.shared.virtual import Virtualization
+
+_log = logging.getLogger("powernapd")
+#: Shortest time between looks that a monitor's call brings about: while activity must be noticed at once, and else.
+ATTENTIVE_GAP_SECONDS = 0.05
+CALL_GAP_SECONDS = 1.0
+ORDER_SECONDS = 90.0
+
+
+class Daemon:
+    """Owns the state; everything that happens goes through ``tell``, one event after the other."""
+
+    def __init__(self, parts: Parts, path: Path, state_dir: Path, virtualization: Virtualization) -> None:
+        self._path = path
+        self._state_dir = state_dir
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._looking = asyncio.Lock()
+        self._looked_at = float("-inf")
+        self._readings: tuple[Reading, ...] = ()
+        self._held: tuple[str, ...] = ()
+        self._ordered: asyncio.Future[Answer] | None = None
+        self._acting = asyncio.Lock()
+        self._warning = asyncio.Lock()
+        self.decisions = Decisions()
+        self.state = begin(clocks.now())
+        self.guard = SleepGuard(self)
+        self._adopt(parts, virtualization)
+
+    def _adopt(self, parts: Parts, virtualization: Virtualization) -> None:
+        config = parts.config
+        self._parts = parts
+        self._virtualization = virtualization
+        self.policy = policy_of(config, virtualization)
+        self._courier = Courier(config.server, self._state_dir)
+        self._preparation = Preparation(config, self._courier)
+        means = actions.Means(self.guard.logind, self._state_dir, config.powersave.knobs)
+        self._actions = {kind: cls(means) for kind, cls in actions.KINDS.items()}
+        parts.watch.attach(self._loop, self.look_soon)
+
+    # --- life
+
+    async def start(self) -> None:
+        """Put back what a crash left behind, connect, announce, and look for the first time."""
+        await self._undo("powersave")
+        await self.guard.start()
+        self.spawn(self._arm_at_start())
+        self._announce("boot", 0.0)
+        self.look_soon()
+
+    async def stop(self) -> None:
+        """Leave the machine as it was found."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.state.ask in (Ask.ASKED, Ask.ACKNOWLEDGED):
+            self._announce("cancelled", 0.0)
+        await self._courier.end()
+        if self.state.depth and not self.policy.observe:
+            await self._undo("powersave")
+        for task in tuple(self._tasks):
+            task.cancel()
+        self._parts.watch.close()
+        self.guard.close()
+
+    async def reload(self) -> None:
+        """Read the configuration again; a bad one changes nothing. Raises ConfigError."""
+        config = setup.load(self._path)
+        virtualization = await beside(lambda: setup.virtualization(config))
+        parts = setup.build(config)
+        self.tell(Recover("the configuration was read again"))  # new monitors know nothing of what was before
+        self._courier.stop()
+        self._parts.watch.close()
+        self._readings = ()
+        self._adopt(parts, virtualization)
+        self.spawn(self._arm_at_start())
+        self._announce("reload", 0.0)
+        self.look_soon()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run something beside, and log what it fails with."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("internal error: %s", task.exception(), exc_info=task.exception())
+
+    async def _arm_at_start(self) -> None:
+        if self.policy.never or self.policy.observe or not any(taken.sleeps for taken in self.policy.steps):
+            return
+        try:
+            await self._preparation.arm()
+        except PowernapError as error:
+            _log.warning("this machine will not sleep as things stand: %s", error)
+
+    # --- looking
+
+    def look_soon(self) -> None:
+        """Look because something called, but not for every one of many calls."""
+        gap = ATTENTIVE_GAP_SECONDS if self.state.attentive else CALL_GAP_SECONDS
+        self._look_at(max(clocks.now(), self._looked_at + gap))
+
+    def _look_at(self, at: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if at is not None:
+            self._timer = self._loop.call_later(max(0.0, at - clocks.now()), lambda: self.spawn(self.look()))
+
+    async def look(self) -> None:
+        """Ask everybody, and tell the engine."""
+        async with self._looking:
+            if self.state.ask is Ask.ACTING:
+                await self.guard.check()
+            self.guard.notice_sleep()
+            held: tuple[str, ...] = ()
+            following = next_step(self.state, self.policy)
+            if following is not None and wants_holds(self.state, self.policy, clocks.now()):
+                held = await self.guard.held(following.action, self.state.ordered)
+            now = self._looked_at = clocks.now()
+            self._held = held
+            self._readings = self._parts.watch.look(now)
+            self.tell(Look(self._readings, held), now)
+
+    def tell(self, event: Event, now: float | None = None) -> None:
+        """One step of the engine, and its effects."""
+        self.state, effects = step(self.state, event, clocks.now() if now is None else now, self.policy)
+        for effect in effects:
+            self._carry_out(effect)
+        if self.state.attentive:
+            self._parts.watch.arm()
+        else:
+            self._parts.watch.disarm()
+
+    # --- effects
+
+    def _carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, LookAt):
+            self._look_at(effect.at)
+        elif isinstance(effect, Record):
+            self._record(effect.cause)
+        elif isinstance(effect, Warn):
+            host = self._host()
+            self.spawn(
+                self._say(
+                    [
+                        (method, method.warning(host, effect.seconds, effect.action, effect.reason))
+                        for method in self._parts.warnings
+                    ]
+                )
+            )
+        elif isinstance(effect, CancelWarning):
+            host = self._host()
+            self.spawn(
+                self._say([(method, method.cancellation(host, effect.reason)) for method in self._parts.warnings])
+            )
+        elif isinstance(effect, Register):
+            self.spawn(self._prepare(effect))
+        elif isinstance(effect, Act):
+            self.spawn(self._act(effect))
+        elif isinstance(effect, Undo):
+            self.spawn(self._undo(effect.action))
+        elif isinstance(effect, Announce):
+            self._announce(effect.cause, effect.slept_seconds)
+        elif self._ordered is not None and not self._ordered.done():
+            self._ordered.set_result(effect)
+
+    def _announce(self, cause: str, slept_seconds: float) -> None:
+        if not self.policy.never:
+            self._courier.announce(cause, slept_seconds)
+
+    def _record(self, cause: str) -> None:
+        record = self.decisions.add(time.time(), self.state, self.policy, cause, self._readings)
+        _log.info("%s: %s", record["state"], cause)
+        sdnotify.notify(f"STATUS={record['state']}: {cause}")
+
+    def _host(self) -> str:
+        return self._parts.config.server.name or socket.gethostname()
+
+    async def _say(self, texts: list[tuple[Any, str]]) -> None:
+        async with self._warning:  # a cancellation never overtakes its warning
+            for method, text in texts:
+                try:
+                    await method.tell(text)
+                except PowernapError as error:
+                    _log.warning("%s", error)
+
+    async def _prepare(self, effect: Register) -> None:
+        try:
+            await self._preparation.prepare(effect.action)
+        except PowernapError as error:
+            _log.warning("not napping: %s", error)
+            self.tell(Refused(effect.attempt, str(error)))
+        else:
+            self.tell(Acknowledged(effect.attempt))
+
+    async def prepare_foreign(self, action: str) -> None:
+        """Somebody else puts the machine to sleep: register that, too. Raises PowernapError."""
+        if self.policy.never or self.policy.observe:
+            return
+        if action == "poweroff":  # whoever switches a machine off does not want it woken on demand
+            await self._preparation.arm()
+        else:
+            await self._preparation.prepare(action)
+
+    async def _act(self, effect: Act) -> None:
+        async with self._acting:
+            try:
+                problems = await self._actions[effect.action].act()
+            except PowernapError as error:
+                _log.error("%s failed: %s", effect.action, error)
+                self.tell(ActionFailed(effect.attempt, str(error)))
+                return
+        for problem in problems:
+            _log.warning("%s: %s", effect.action, problem)
+        self.tell(ActionDone(effect.attempt))
+
+    async def _undo(self, action: str) -> None:
+        async with self._acting:
+            for problem in await self._actions[action].undo():
+                _log.warning("%s: %s", action, problem)
+
+    # --- orders and questions
+
+    async def nap_now(self) -> Answer:
+        """Order a nap, and wait until it is known whether it comes."""
+        following = next_step(self.state, self.policy)
+        held = await self.guard.held(following.action, True) if following is not None and following.sleeps else ()
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        self._ordered = answer
+        self.tell(NapNow(held))
+        try:
+            return await asyncio.wait_for(answer, ORDER_SECONDS)
+        except asyncio.TimeoutError:
+            return Answer(False, "it is not known whether the nap came about: ask 'powernap why'")
+
+    def recover(self) -> None:
+        self.tell(Recover("ordered to recover"))
+
+    async def answer(self, command: str) -> dict[str, Any]:
+        """Answer a request on the control socket (control.py)."""
+        if command == "now":
+            said = await self.nap_now()
+            return {"ok": True, "action": said.sentence} if said.ok else {"ok": False, "error": said.sentence}
+        if command == "recover":
+            self.recover()
+            return {"ok": True, "state": self.state.phase.value}
+        if command == "decisions":
+            return {"ok": True, "decisions": self.decisions.all()}
+        await self.look()
+        situation = self._situation()
+        if command == "why":
+            return {"ok": True, "text": report.why(situation), "decision": self.decisions.last()}
+        return report.status(situation)
+
+    def _situation(self) -> report.Situation:
+        courier = self._courier
+        return report.Situation(
+            self.state,
+            self.policy,
+            clocks.now(),
+            self._readings,
+            self._held,
+            {"url": courier.url, "acknowledged": courier.acknowledged, "error": courier.error},
+            self._virtualization.as_dict(),
+            str(self._path),
+            __version__,
+        )

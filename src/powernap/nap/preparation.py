@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Before a sleep: make sure that the machine can be woken, and that the wake server knows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from powernap.config import NapConfig
+from powernap.machine import nics, sockdiag, wol
+from powernap.nap.background import beside
+from powernap.nap.courier import Courier
+from powernap.shared.errors import PowernapError
+from powernap.shared.ports import format_ports, parse_ports
+
+_log = logging.getLogger("powernapd")
+
+
+class Preparation:
+    """Arms the cards and registers. Every refusal is a PowernapError of one sentence."""
+
+    def __init__(self, config: NapConfig, courier: Courier) -> None:
+        self._config = config
+        self._courier = courier
+
+    async def prepare(self, action: str) -> None:
+        """Raises PowernapError: then the machine must stay awake."""
+        interfaces = await self.arm()
+        if not self._config.server.url:
+            return
+        try:
+            content = await beside(lambda: registration(self._config, action, interfaces))
+            await self._courier.register(content)
+        except PowernapError as error:
+            if self._config.server.required:
+                raise
+            _log.warning("sleeping without a wake server that knows, as server.required is false: %s", error)
+
+    async def arm(self) -> tuple[nics.Interface, ...]:
+        """Arm every card for Wake-on-LAN. Raises PowernapError where that is required and cannot be."""
+        return await beside(self._arm)
+
+    def _arm(self) -> tuple[nics.Interface, ...]:
+        required = self._config.nap.require_wake_on_lan
+        try:
+            interfaces = nics.find(self._config.nap.interfaces, self._config.server.url)
+        except PowernapError as error:
+            if required or self._config.nap.interfaces:
+                raise
+            _log.warning("%s", error)
+            return ()
+        for interface in interfaces:
+            for card, _mac in interface.cards:
+                try:
+                    if wol.arm(card):
+                        _log.info("armed %s for Wake-on-LAN", card)
+                except wol.NotArmed as error:
+                    if required:
+                        raise
+                    _log.warning("not required, but missing: %s", error)
+        return interfaces
+
+
+def registration(config: NapConfig, action: str, interfaces: Iterable[nics.Interface]) -> dict[str, Any]:
+    """Return what the wake server is told before a sleep (docs/protocol.md). Raises PowernapError."""
+    server = config.server
+    return {
+        "action": action,
+        "interfaces": list(_cards(interfaces)),
+        "tcp_ports": format_ports(server.tcp_ports or _listening()),
+        "udp_ports": format_ports(server.udp_ports),
+        "lease_seconds": server.lease_seconds,
+        "password": None,
+    }
+
+
+def _cards(interfaces: Iterable[nics.Interface]) -> Iterable[dict[str, Any]]:
+    """Each interface with its addresses, then the cards below it, which have none but hear the magic packet."""
+    for interface in interfaces:
+        yield {"name": interface.name, "mac": interface.mac, "addresses": list(interface.addresses)}
+        for card, mac in interface.cards:
+            if mac != interface.mac:
+                yield {"name": card, "mac": mac, "addresses": []}
+
+
+def _listening() -> tuple[tuple[int, int], ...]:
+    """Return the TCP ports that somebody outside can connect to."""
+    try:
+        sockets = sockdiag.listening_tcp()
+    except OSError as error:
+        raise PowernapError(f"the listening ports cannot be read ({error}): name them in server.tcp_ports") from error
+    return parse_ports(sorted({socket.local_port for socket in sockets if not socket.local.is_loopback}))

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the configuration to the parts that act by it. What only this machine can tell is checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from powernap.config import ConfigError, NapConfig, load_nap
+from powernap.nap import monitors, warnings, watch
+from powernap.nap.actions.knobs import KNOBS, unknown
+from powernap.nap.warnings import WarningMethod
+from powernap.nap.watch import Watch
+from powernap.shared.errors import PowernapError
+from powernap.shared.schema import Option
+from powernap.shared.virtual import Virtualization, detect
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A configuration, checked, and what is made from it."""
+
+    config: NapConfig
+    watch: Watch
+    warnings: tuple[WarningMethod, ...]
+
+
+def load(path: str | Path) -> NapConfig:
+    """Read and check a configuration. Raises ConfigError."""
+    config = load_nap(path, _options(monitors.KINDS), _options(warnings.KINDS))
+    names = unknown(config.powersave.knobs)
+    if names:
+        where = f"{config.origin.get('powersave.knobs', path)}: powersave.knobs"
+        known = ", ".join(knob.name for knob in KNOBS)
+        raise ConfigError([f"{where}: there is no knob {name!r}: known are {known}" for name in names])
+    return config
+
+
+def build(config: NapConfig) -> Parts:
+    """Make the parts. Raises ConfigError; then nothing is left open."""
+    methods, problems = [], []
+    for section in config.warnings.values():
+        try:
+            methods.append(warnings.KINDS[section.kind](section.name, section.values))
+        except PowernapError as error:
+            dotted = f"warnings.{section.name}"
+            problems.append(f"{config.origin.get(dotted, '')}: {dotted}.{error}".removeprefix(": "))
+    if problems:
+        raise ConfigError(problems)
+    return Parts(config, watch.build(config.monitors, config.origin), tuple(methods))
+
+
+def virtualization(config: NapConfig) -> Virtualization:
+    """Return what this machine is, or what the configuration says that it is. Blocks."""
+    said = config.nap.virtualization
+    if said != "auto":
+        file = config.origin.get("nap.virtualization", "the configuration")
+        return Virtualization(said, said, file)
+    return detect()
+
+
+def _options(
+    kinds: Mapping[str, type[monitors.Monitor]] | Mapping[str, type[WarningMethod]],
+) -> dict[str, tuple[Option, ...]]:
+    return {kind: cls.options for kind, cls in kinds.items()}
