@@ -65,6 +65,12 @@ def site(running_site):
         lab.wait_state("web1", "awake", 20)
 
 
+def test_a_second_run_of_the_playbook_changes_nothing(site):
+    again = site.ansible.playbook(lambda *_: None)
+    assert again.problems == []
+    assert {host: counts["changed"] for host, counts in again.stats.items()} == dict.fromkeys(again.stats, 0)
+
+
 @pytest.mark.parametrize("url", ["http://198.18.0.3/", "http://[fd4c::3]/"])
 def test_a_request_wakes_the_sleeping_web_server_and_is_answered_by_it(site, url):
     since = site.lab.mark()
@@ -145,9 +151,3 @@ def test_a_wake_server_that_restarts_still_stands_in(site):
     site.lab.run("wake1", "systemctl restart powerwaked")
     assert site.lab.state("web1") == "asleep"
     assert site.fetch().stdout == "Served by web1.\n"
-
-
-def test_a_second_run_of_the_playbook_changes_nothing(site):
-    again = site.ansible.playbook(lambda *_: None)
-    assert again.problems == []
-    assert {host: counts["changed"] for host, counts in again.stats.items()} == dict.fromkeys(again.stats, 0)

@@ -15,8 +15,12 @@ import uuid
 from . import network
 
 FAKES = pathlib.Path(__file__).resolve().parents[2] / "files"
-# For a unit that protects control groups systemd mounts /proc afresh: without this its load would be the whole machine's.
-OWN_PROC = "[Service]\nBindReadOnlyPaths=/proc/loadavg /proc/sys/kernel/random/boot_id\n"
+# What a hardened unit needs on a lab host. For one that protects control groups systemd mounts /proc afresh, where it
+# would see the whole machine's load; and the fake ethtool keeps in a file what the real one tells the driver.
+DROP_IN = """[Service]
+BindReadOnlyPaths=/proc/loadavg /proc/sys/kernel/random/boot_id
+ReadWritePaths=/var/lib/fake-ethtool
+"""
 HOST_KEY = "etc_ssh_host_key"
 CLIENT_KEY = "key"
 
@@ -42,7 +46,8 @@ def files(spec, topology, folder: pathlib.Path) -> dict:
         "/etc/machine-id": (uuid.uuid4().hex + "\n", 0o444),
         "/etc/powernap-lab/virtual": (f"{spec.virtual} {kind}\n", 0o644),
         "/etc/powernap-lab/wol": (spec.wol + "\n", 0o644),
-        "/etc/systemd/system/powernapd.service.d/lab.conf": (OWN_PROC, 0o644),
+        "/etc/systemd/system/powernapd.service.d/lab.conf": (DROP_IN, 0o644),
+        "/var/lib/fake-ethtool/lo": ("d\n", 0o644),
         "/etc/ssh/ssh_host_ed25519_key": ((folder / HOST_KEY).read_text(), 0o600),
         "/root/.ssh/authorized_keys": ((folder / (CLIENT_KEY + ".pub")).read_text(), 0o600),
         "/usr/local/bin/systemd-detect-virt": ((FAKES / "systemd-detect-virt").read_text(), 0o755),

@@ -48,9 +48,9 @@ class Host:
     def note(self, event: str, detail: str = "") -> None:
         self.lab.note(self.name, event, detail)
 
-    def _become(self, state: str, event: str, detail: str = "") -> None:
-        self.state, self.since = state, time.time()
-        self.note(event, detail)
+    def _become(self, state: str, event: str, detail: str = "", when: float = 0.0) -> None:
+        self.state, self.since = state, when or time.time()
+        self.lab.note(self.name, event, detail, self.since)
 
     def prepare(self) -> None:
         """Once in a lab: the files behind its /proc and /sys, and the socket on which its systemd says it is up."""
@@ -91,7 +91,7 @@ class Host:
     def notified(self) -> None:
         """systemd reports to whoever started it (sd_notify(3))."""
         if b"READY=1" in self.notify.recv(4096).split(b"\n") and self.state == "booting":
-            self._become("awake", "booted", "%.2f s" % (time.time() - self.since))
+            self._become("awake", "booted", f"{time.time() - self.since:.2f} s")
 
     def look(self) -> None:
         """Somebody may wait to write to /sys/power/state: suspend."""
@@ -164,11 +164,12 @@ class Host:
             return
         self.waking = False
         if self.state == "asleep":
-            slept = time.time() - self.since
+            now = time.time()  # the hardware runs; what follows takes the lab some milliseconds
+            slept = now - self.since
             self._listen(False)
             cgroup.freeze(self.group, False)
             self.power.release(wrote=True)
-            self._become("awake", "resumed", f"slept {slept:.2f} s")
+            self._become("awake", "resumed", f"slept {slept:.2f} s", now)
             self._arm()
         elif self.state == "off":
             self.start()

@@ -72,8 +72,14 @@ class Supervisor:
     def unwatch(self, fileobj) -> None:
         self.selector.unregister(fileobj)
 
-    def note(self, host: str, event: str, detail: str = "") -> None:
-        record = {"id": self.next_event, "time": round(time.time(), 4), "host": host, "event": event, "detail": detail}
+    def note(self, host: str, event: str, detail: str = "", when: float = 0.0) -> None:
+        record = {
+            "id": self.next_event,
+            "time": round(when or time.time(), 4),
+            "host": host,
+            "event": event,
+            "detail": detail,
+        }
         self.next_event += 1
         self.events.append(record)
         for waiter in list(self.waiting):

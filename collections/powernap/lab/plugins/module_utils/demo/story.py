@@ -155,7 +155,7 @@ class Demo:
         step("What happened when, seen by the machine, both daemons and the desk (seconds from the knock)")
         moments = [
             Moment(idle, "ansible", "done", "its last connection to web1 is closed"),
-            *timeline.of_powernapd(self.lab, "web1", idle),
+            *timeline.of_powernapd(self.lab, "web1", idle, ABSENT),
             *timeline.of_powerwaked(self.lab, "wake1", "web1", idle),
             *timeline.of_hardware(self.lab, "web1", idle),
             Moment(knocked, "desk", "knocked", "curl http://web1/"),

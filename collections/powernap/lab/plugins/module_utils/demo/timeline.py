@@ -42,21 +42,19 @@ def of_hardware(lab, host: str, since: float) -> list:
     return moments
 
 
-def of_powernapd(lab, host: str, since: float) -> list:
-    """Its changes of state, and before a warning the last activity that it knows of. Needs an awake host."""
+def of_powernapd(lab, host: str, since: float, absent: float) -> list:
+    """Its changes of state; before a warning the last activity, which is absent seconds before the nap that is due.
+    The host must be awake."""
     answer = _parse(lab.run(host, ["python3", "-c", _NAP]).stdout, "powernapd")
     moments, last = [], ""
     for record in answer["decisions"]:
         if record["state"] == last or record["time"] < since:
             continue
         last = record["state"]
-        seen = [(m["idle_seconds"], m["name"]) for m in record["monitors"] if m["idle_seconds"] is not None]
-        if last == "warned" and seen:
-            idle, name = min(seen)
-            moments.append(
-                Moment(record["time"] - idle, "powernapd", "idle", f"the last activity, seen by monitor {name}")
-            )
-        moments.append(Moment(record["time"], "powernapd", last, record["cause"]))
+        if last == "warned" and record["deadline_seconds"] is not None:
+            idle = record["time"] + record["deadline_seconds"] - absent
+            moments.append(Moment(idle, "powernapd", "idle", "nothing seen from here on"))
+        moments.append(Moment(record["time"], "powernapd", last, record["cause"].removeprefix(f"{last}: ")))
     return moments
 
 
