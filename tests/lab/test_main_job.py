@@ -68,6 +68,7 @@ def site(running_site):
 def test_a_second_run_of_the_playbook_changes_nothing(site):
     again = site.ansible.playbook(lambda *_: None)
     assert again.problems == []
+    assert again.changes == []
     assert {host: counts["changed"] for host, counts in again.stats.items()} == dict.fromkeys(again.stats, 0)
 
 

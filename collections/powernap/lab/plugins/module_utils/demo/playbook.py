@@ -25,12 +25,9 @@ class Outcome:
     stats: dict = field(default_factory=dict)
     """host -> {"ok", "changed", "unreachable", "failures", "skipped"}"""
     problems: list = field(default_factory=list)
+    changes: list = field(default_factory=list)
     told: dict = field(default_factory=dict)
     """host -> what debug tasks and the like have said"""
-
-    @property
-    def changed(self) -> int:
-        return sum(counts["changed"] for counts in self.stats.values())
 
 
 class Ansible:
@@ -81,6 +78,8 @@ class Ansible:
     def _note(outcome: Outcome, task: str, event: dict) -> None:
         if event["status"] in ("failed", "unreachable"):
             outcome.problems.append(f"{event['host']}: {task}: {event['message']}")
+        elif event["status"] == "changed":
+            outcome.changes.append(f"{event['host']}: {task}")
         elif event["message"] and event["status"] == "ok":
             outcome.told.setdefault(event["host"], []).append(event["message"])
 
