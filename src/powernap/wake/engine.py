@@ -175,7 +175,7 @@ class Engine:
     def _give_back(self, host: Host, effect: ev.GiveBack) -> None:
         segment = self.segments.get(effect.address.segment)
         if segment is not None:
-            segment.announce(effect.address, effect.address.mac)
+            segment.announce(effect.address, effect.address.mac, effect.to)
 
     def _replay(self, host: Host, effect: ev.Replay) -> None:
         segment = self.segments.get(effect.held.address.segment)

@@ -101,9 +101,10 @@ class Answer(NamedTuple):
 
 
 class GiveBack(NamedTuple):
-    """Tell all that the address is at its owner."""
+    """Tell all, or one card alone, that the address is at its owner."""
 
     address: Address
+    to: bytes | None = None
 
 
 class Replay(NamedTuple):

@@ -18,6 +18,7 @@ STANDING_BY = (State.PROXIED, State.UNREACHABLE)
 class Host:
     """`captured`: neighbours may have been told that its addresses are here.
 
+    `neighbours` are the cards that sent to an address while it was here: they believe that it still is.
     `addresses` is what the administrator gave, for asking a host that never registered a sleep. `arm` is present
     while it is not known whether the host is down (also beside AWAKE, until it has said hello), `wake` while WAKING,
     `restore` while RESTORING.
@@ -37,6 +38,7 @@ class Host:
     announced: int = 0
     announced_at: float = 0.0
     held: tuple[Held, ...] = ()
+    neighbours: tuple[tuple[Address, bytes], ...] = ()
 
     def known_addresses(self) -> tuple[Address, ...]:
         return self.sleep.addresses if self.sleep else self.addresses

@@ -107,7 +107,7 @@ def _back(addresses: tuple[Address, ...], alive: bytes | None = None) -> list[Ef
 def _asked(host: Host, event: ev.Asked, now: float, policy: Policy, effects: list[Effect]) -> Host:
     if host.stands_in():
         effects.append(ev.Answer(event.address, event.visitor, event.probe))
-        return host
+        return host if event.probe else _meet(host, event.address, event.visitor.mac, policy)
     if host.wake_on == "arp" and host.state in STANDING_BY and not event.probe:
         return _demand(host, Wanted("arp", event.visitor), now, policy, effects)
     if host.arm is None:
@@ -115,6 +115,13 @@ def _asked(host: Host, event: ev.Asked, now: float, policy: Policy, effects: lis
     if host.state is State.AWAKE:
         return replace(host, arm=host.arm.soon(now))
     return replace(host, arm=host.arm.asked_by(event, policy).hurry(now))
+
+
+def _meet(host: Host, address: Address, mac: bytes, policy: Policy) -> Host:
+    neighbour = (address, mac)
+    if neighbour in host.neighbours or len(host.neighbours) >= policy.neighbours:
+        return host
+    return replace(host, neighbours=(*host.neighbours, neighbour))
 
 
 def _claimed(host: Host, event: ev.Claimed, now: float, policy: Policy, effects: list[Effect]) -> Host:
@@ -139,6 +146,7 @@ def _knock(host: Host, event: ev.Knock, now: float, policy: Policy, effects: lis
     if host.state in _GOING_DOWN and host.arm is not None:
         arm = replace(host.arm, wanted=host.arm.wanted or wanted).hurry(now)
         return _hold(replace(host, arm=arm), event, policy)
+    host = _meet(host, event.held.address, event.held.visitor.mac, policy)
     return _demand(_hold(host, event, policy), wanted, now, policy, effects)
 
 
@@ -224,7 +232,9 @@ def _settle(host: Host, confirmed: bool, now: float, policy: Policy, effects: li
     """The host is awake; one that has not said so itself is watched, for it may have been on its way down."""
     if confirmed or host.sleep is None:
         effects.append(ev.Forgotten())
-        return _enter(host, State.AWAKE, now, sleep=None, arm=None, restore=None, captured=False, held=())
+        return _enter(
+            host, State.AWAKE, now, sleep=None, arm=None, restore=None, captured=False, held=(), neighbours=()
+        )
     arm = Arm(gap=policy.probe_seconds, next_at=now + policy.probe_seconds)
     return _enter(host, State.AWAKE, now, arm=arm, restore=None, captured=False, held=())
 
@@ -243,11 +253,15 @@ def _restore_step(host: Host, now: float, policy: Policy, effects: list[Effect])
         # IPv4 may be told twice, lest a lost frame leaves neighbours with our MAC.
         again = tuple(a for a in restore.addresses if last and not a.is_ipv6 and a.ip in restore.given)
         effects.extend(ev.GiveBack(a) for a in (*ready, *again))
+        # Who was told that an address is here is told again, alone: no owner hears that, so it may be repeated.
+        known = restore.given | {a.ip for a in ready}
+        effects.extend(ev.GiveBack(a, mac) for a, mac in host.neighbours if a.ip in known)
         effects.extend(ev.Replay(held) for held in host.held)
         effects.extend(ev.Log("replayed", held.visitor) for held in host.held if restore.step == 1)
         host = replace(host, held=() if last else tuple(held for held in host.held if not _is_done(held, restore)))
     else:
         effects.extend(ev.GiveBack(a) for a in ready)
+        effects.extend(ev.GiveBack(a, mac) for a, mac in host.neighbours if a in ready)
     restore = restore.give(ready)
     waits = restore.waits_for()
     if waits and now >= restore.next_probe:

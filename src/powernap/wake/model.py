@@ -111,6 +111,7 @@ class Policy:
     restore_seconds: float = 5.0
     held_per_host: int = 64
     askers: int = 16
+    neighbours: int = 64
 
     def volley_at(self, number: int) -> float:
         """When volley `number` (from 0) leaves, after the first: dense at first, as most hosts wake at once."""

@@ -96,13 +96,14 @@ class Segment:
         else:
             self.send(arp.request(mac, self.interface.ipv4 or arp.NO_ADDRESS, address.ip, to))
 
-    def announce(self, address: Address, owner: bytes | None = None) -> None:
-        """Tell all where the address is: here, or at `owner`."""
+    def announce(self, address: Address, owner: bytes | None = None, to: bytes | None = None) -> None:
+        """Tell all, or the card `to` alone, where the address is: here, or at `owner`."""
         mac, at = self.interface.mac, owner or self.interface.mac
         if address.is_ipv6:
-            self.send(ndp.announcement(mac, self.interface.link_local or address.ip, at, address.ip))
+            frame = ndp.announcement(mac, self.interface.link_local or address.ip, at, address.ip)
         else:
-            self.send(arp.announcement(mac, at, address.ip))
+            frame = arp.announcement(mac, at, address.ip)
+        self.send(frame if to is None else to + frame[6:])
 
     def answer(self, address: Address, visitor: Visitor) -> None:
         mac = self.interface.mac

@@ -6,10 +6,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.python.wake.play import DESK4, DESK6, OWNER, SLEEP, THIRD, WEB4, WEB6, Play, asked, knock
+from tests.python.wake.play import DESK, DESK4, DESK6, OWNER, SLEEP, THIRD, WEB4, WEB6, Play, asked, knock
 
 from powernap.wake import events as ev
 from powernap.wake.model import Policy, State
+
+
+def given(play: Play, to: bytes | None = None) -> list[object]:
+    return [effect.address for effect in play.all(ev.GiveBack) if effect.to == to]
+
 
 # Going to sleep
 
@@ -359,13 +364,34 @@ def test_ipv4_goes_back_twice_and_each_ipv6_address_once_and_only_when_alive() -
     play = Play().waking()
     play.tell(ev.OwnerSeen(WEB4.ip))
     play.advance(0.5)
-    assert [effect.address for effect in play.all(ev.GiveBack)] == [WEB4], "IPv6 may be in duplicate-address detection"
+    assert given(play) == [WEB4], "IPv6 may be in duplicate-address detection"
     assert WEB6 in {probe.address for probe in play.all(ev.Probe)}
     play.tell(ev.OwnerSeen(WEB6.ip))
     play.tell(ev.OwnerSeen(WEB6.ip))
     play.advance(10)
-    given = [effect.address for effect in play.all(ev.GiveBack)]
-    assert given.count(WEB6) == 1 and given.count(WEB4) == 2
+    assert given(play).count(WEB6) == 1 and given(play).count(WEB4) == 2
+
+
+def test_who_was_told_that_an_address_is_here_is_told_again_alone() -> None:
+    play = Play().asleep()
+    play.tell(asked(WEB6))
+    play.tell(asked(WEB6))
+    play.tell(asked(WEB4, mac=THIRD, probe=True))
+    play.tell(knock(address=WEB6))
+    play.tell(ev.OwnerSeen(WEB4.ip))
+    assert given(play, DESK) == [], "IPv6 may be in duplicate-address detection"
+    play.advance(0.05)
+    play.tell(ev.OwnerSeen(WEB6.ip))
+    play.advance(10)
+    assert given(play, DESK) == [WEB6] * 4
+    assert given(play, THIRD) == []
+
+
+def test_at_most_64_neighbours_are_remembered() -> None:
+    play = Play().asleep()
+    for number in range(1000):
+        play.tell(asked(mac=number.to_bytes(6, "big")))
+    assert len(play.host.neighbours) == 64
 
 
 def test_an_ipv6_address_that_never_shows_is_let_go_after_five_seconds() -> None:
