@@ -9,6 +9,7 @@ a plain file the writer would race on before it is frozen, and a FIFO would brea
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -50,7 +51,8 @@ class PowerState:
         self.armed = False
         self._mtime = os.fstat(self._fd).st_mtime_ns if wrote else 0
         self._until = time.monotonic() + _RELEASE_SECONDS
-        fcntl.fcntl(self._fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        with contextlib.suppress(BlockingIOError):  # the kernel took it back: /proc/sys/fs/lease-break-time is over
+            fcntl.fcntl(self._fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
     def arm(self) -> bool:
         """Take the lease. False: try again soon, the last writer has not written and closed yet."""
