@@ -19,7 +19,7 @@ _ERROR, _DONE = 2, 3
 _REQUEST_DUMP = 0x301
 _ARPHRD_ETHER = 1
 _IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 0x1, 0x8, 0x40
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER = 1, 3, 10
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _TENTATIVE_OR_FAILED = 0x40 | 0x08
 _GROUP_LINK, _GROUP_IPV4, _GROUP_IPV6 = 0x1, 0x10, 0x100
@@ -33,7 +33,6 @@ class Interface:
     up: bool = True
     ethernet: bool = True
     has_master: bool = False
-    mtu: int = 1500
     networks: tuple[Network, ...] = field(default=())
 
     @property
@@ -128,7 +127,6 @@ def _link(body: bytes) -> Interface | None:
         up=bool(flags & _IFF_UP and flags & _IFF_RUNNING),
         ethernet=hardware == _ARPHRD_ETHER and not flags & _IFF_LOOPBACK and len(mac) == 6 and mac != ethernet.ZERO,
         has_master=_IFLA_MASTER in attributes,
-        mtu=struct.unpack("=I", attributes[_IFLA_MTU])[0] if _IFLA_MTU in attributes else 1500,
     )
 
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
-import ctypes
 import socket
 import struct
 from typing import NamedTuple
@@ -50,10 +50,10 @@ class RawSocket:
 
     def filter(self, program: list[bpf.Instruction]) -> None:
         """Attach, or replace in one step."""
-        code = ctypes.create_string_buffer(bpf.to_bytes(program))
-        self._socket.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(program), ctypes.addressof(code))
-        )
+        # An array, for its address: ctypes may need writable and executable memory, which a hardened unit denies.
+        code = array.array("B", bpf.to_bytes(program))
+        pointer, _ = code.buffer_info()
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(program), pointer))
 
     def fileno(self) -> int:
         return self._socket.fileno()
