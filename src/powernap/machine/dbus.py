@@ -32,7 +32,7 @@ class Bus:
             self._connection = open_dbus_connection("SYSTEM", enable_fds=True)
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise BusError(f"D-Bus cannot be reached ({reason}): start it with 'systemctl start dbus.socket'") from error
+            raise BusError(f"D-Bus cannot be reached ({reason}): try 'systemctl start dbus.socket'") from error
         self._lost = lost
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._handlers: dict[tuple[str, str], Callable[[tuple[Any, ...]], None]] = {}

@@ -244,6 +244,8 @@ class _Turn:
             if self.state.warned:
                 self.effects.append(CancelWarning("the machine is put to sleep now"))
             self.set(warned=False, ordered=False, ask=Ask.ACTING)
+        else:
+            self.causes.append("as decided")
         self.set(phase=Phase.ASLEEP, look_at=self.now + SLEEP_CHECK_SECONDS)
 
     def resumed(self, event: Resumed) -> None:
@@ -269,16 +271,17 @@ class _Turn:
         self.set(warned=True, nap_at=nap_at, quiet_since=self.state.idle_since, phase=Phase.WARNED, reason="")
         reason = f"idle for {self.now - self.state.idle_since:.0f} s"
         self.effects.append(Warn(nap_at - self.now, following.action, reason))
-        self.causes.append(f"warned: {following.action} in {nap_at - self.now:.0f} s, {reason}")
+        self.causes.append(f"{following.action} in {nap_at - self.now:.0f} s, {reason}")
 
     def nap(self, following: Step) -> None:
         """Take the next step, or begin to."""
-        self.causes.append(f"{following.action}: idle for {self.now - self.state.idle_since:.0f} s")
+        idle = f"idle for {self.now - self.state.idle_since:.0f} s"
         if self.policy.observe:
-            self.causes[-1] = "observing, so nothing is done: " + self.causes[-1]
+            self.causes.append(f"it would {following.action} now, {idle}")
             self.set(depth=self.state.depth + 1, entered=self.now, settled=self.state.idle_since)
             self.rest(Phase.OBSERVING, self.now)
         elif following.sleeps:
+            self.causes.append(idle)
             self.set(
                 ask=Ask.ASKED,
                 attempt=self.state.attempt + 1,
@@ -289,6 +292,7 @@ class _Turn:
             )
             self.effects.append(Register(following.action, self.state.attempt))
         else:
+            self.causes.append(idle)
             settled = self.now + SETTLE_SECONDS if self.state.ordered else self.state.idle_since
             self.set(depth=self.state.depth + 1, entered=self.now, settled=settled, attempt=self.state.attempt + 1)
             self.effects.append(Act(following.action, self.state.attempt))
@@ -301,7 +305,7 @@ class _Turn:
         assert following is not None
         self.effects.append(Act(following.action, self.state.attempt))
         self.answer(True, following.action)
-        self.causes.append(f"acknowledged: {following.action}")
+        self.causes.append(f"acknowledged, {following.action} begins")
         self.set(ask=Ask.ACTING, warned=False, ordered=False, look_at=self.now + SLEEP_CHECK_SECONDS)
 
     def cancel(self, reason: str) -> None:

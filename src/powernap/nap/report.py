@@ -103,7 +103,7 @@ def _headline(situation: Situation) -> str:
         Phase.POWERSAVE: f"In powersave {since}",
         Phase.SUSPENDING: f"On its way to sleep {since}",
         Phase.ASLEEP: f"Going to sleep {since}",
-        Phase.RESUMING: f"Awake {since}, {state.cause}",
+        Phase.RESUMING: f"Awake {since}, after a sleep",
         Phase.HELD: f"Awake {since}, held",
         Phase.BACKOFF: f"Awake {since}, after a nap that failed; next try in {max(0.0, state.retry_at - now):.0f} s",
         Phase.OBSERVING: f"Observing: it would have napped {now - state.entered:.0f} s ago",

@@ -224,7 +224,7 @@ def test_observing_touches_nothing(machine):
     assert not machine.logind.calls
     assert not machine.server.said("asleep")
     assert (machine.folder / "eth0.armed").read_text().strip() == "d"
-    assert any("observing, so nothing is done" in each["cause"] for each in machine.ask("decisions")["decisions"])
+    assert any("it would suspend now" in each["cause"] for each in machine.ask("decisions")["decisions"])
 
 
 def test_a_second_powernapd_is_refused(machine):

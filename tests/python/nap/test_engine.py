@@ -256,8 +256,8 @@ def test_recover_takes_back_cancels_and_starts_a_fresh_period(world, source):
 def test_observing_decides_and_records_but_does_nothing(world, source):
     run = world(replace(TWO, observe=True), [source("stamp", [2500.0])]).run(2400)
     causes = [effect.cause for _time, effect in run.log if isinstance(effect, Record)]
-    assert any("powersave: idle for 300 s" in cause for cause in causes)
-    assert any("suspend: idle for 900 s" in cause for cause in causes)
+    assert any("it would powersave now, idle for 300 s" in cause for cause in causes)
+    assert any("it would suspend now, idle for 900 s" in cause for cause in causes)
     assert run.state.phase is Phase.OBSERVING
     assert run.run(4000).log
     assert not [e for _t, e in run.log if isinstance(e, (Warn, Act, Register, Announce, Undo, CancelWarning))]
