@@ -24,10 +24,6 @@ printf '[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\n' >"$root/etc/systemd/jo
 printf '[Manager]\nDefaultTimeoutStopSec=10s\n' >"$root/etc/systemd/system.conf.d/lab.conf"
 printf 'UseDNS no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n' >"$root/etc/ssh/sshd_config.d/lab.conf"
 
-# the fake ethtool keeps in a file what a NIC keeps itself: a hardened daemon that may set a NIC must be able to write it
-install -d "$root/var/lib/fake-ethtool" "$units/powernapd.service.d"
-printf '[Service]\nReadWritePaths=/var/lib/fake-ethtool\n' >"$units/powernapd.service.d/lab.conf"
-
 rm -f "$root"/etc/ssh/ssh_host_* "$root/etc/resolv.conf"
 : >"$root/etc/fstab"
 : >"$root/etc/resolv.conf"
