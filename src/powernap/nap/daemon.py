@@ -43,7 +43,7 @@ from powernap.nap.policy import policy_of
 from powernap.nap.preparation import Preparation
 from powernap.nap.setup import Parts
 from powernap.nap.sleepguard import SleepGuard
-from powernap.nap.state import Ask, begin, next_step, wants_holds
+from powernap.nap.state import Ask, Phase, begin, next_step, wants_holds
 from powernap.shared.errors import PowernapError
 from powernap.shared.virtual import Virtualization
 
@@ -52,6 +52,8 @@ _log = logging.getLogger("powernapd")
 ATTENTIVE_GAP_SECONDS = 0.05
 CALL_GAP_SECONDS = 1.0
 ORDER_SECONDS = 90.0
+#: The next look after one that ran into a defect.
+RESCUE_SECONDS = 60.0
 
 
 class Daemon:
@@ -70,6 +72,7 @@ class Daemon:
         self._ordered: asyncio.Future[Answer] | None = None
         self._acting = asyncio.Lock()
         self._warning = asyncio.Lock()
+        self._phase: Phase | None = None
         self.decisions = Decisions()
         self.state = begin(clocks.now())
         self.guard = SleepGuard(self)
@@ -155,7 +158,14 @@ class Daemon:
             self._timer.cancel()
             self._timer = None
         if at is not None:
-            self._timer = self._loop.call_later(max(0.0, at - clocks.now()), lambda: self.spawn(self.look()))
+            self._timer = self._loop.call_later(max(0.0, at - clocks.now()), lambda: self.spawn(self._look_in_time()))
+
+    async def _look_in_time(self) -> None:
+        try:
+            await self.look()
+        except Exception:
+            self._look_at(clocks.now() + RESCUE_SECONDS)  # whatever it was: there must be a next look
+            raise
 
     async def look(self) -> None:
         """Ask everybody, and tell the engine."""
@@ -221,7 +231,9 @@ class Daemon:
 
     def _record(self, cause: str) -> None:
         record = self.decisions.add(time.time(), self.state, self.policy, cause, self._readings)
-        _log.info("%s: %s", record["state"], cause)
+        moved = self.state.phase is self._phase  # only a deadline moved
+        self._phase = self.state.phase
+        _log.log(logging.DEBUG if moved else logging.INFO, "%s: %s", record["state"], cause)
         sdnotify.notify(f"STATUS={record['state']}: {cause}")
 
     def _host(self) -> str:

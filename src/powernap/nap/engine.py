@@ -151,10 +151,10 @@ class _Turn:
             return
         if state.depth and state.last_active > state.settled:
             self.take_back(evidence.cause)
-            self.causes.append(f"awake again: {evidence.cause}")
+            self.causes = [f"no longer idle: {evidence.cause}"]
         elif (state.warned or state.ask is not Ask.NO) and state.idle_since > state.quiet_since:
             self.cancel(evidence.cause)
-            self.causes.append(f"not napping: {evidence.cause}")
+            self.causes = [f"not napping: {evidence.cause}"]
 
     def last_look(self, event: Look) -> bool:
         """The wake server has acknowledged, and this look found no activity: sleep, unless somebody forbids it."""

@@ -206,7 +206,7 @@ def test_a_datagram_is_noticed_though_nobody_listens_and_the_port_stays_free(seg
     time.sleep(0.05)
     reading = look(segment, watcher)
     assert reading.last_active is not None
-    assert reading.detail.startswith("1 datagrams")
+    assert reading.detail.startswith("1 datagram ")
     with segment.on("here"), socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.bind((FAMILIES[family][1], 8001))
 

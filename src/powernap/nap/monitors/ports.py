@@ -70,3 +70,8 @@ class PortMonitor(Monitor):
         if self.ledger is not None:
             self.ledger.close()
             self.ledger = None
+
+
+def count(number: int, thing: str) -> str:
+    """Return such as "1 frame" or "2 frames"."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")

@@ -7,7 +7,7 @@ import socket
 
 from powernap.machine import sockdiag
 from powernap.nap.evidence import Reading
-from powernap.nap.monitors.ports import LOOPBACK, PORTS, PortMonitor
+from powernap.nap.monitors.ports import LOOPBACK, PORTS, PortMonitor, count
 
 
 class TcpMonitor(PortMonitor):
@@ -35,7 +35,7 @@ class TcpMonitor(PortMonitor):
             last_active = now - newest.idle_seconds
             detail = f"{newest.remote} to port {newest.local_port}, data {newest.idle_seconds:.1f} s ago"
         if frames:  # perhaps of a connection that is gone: the moment is not known, so it counts as now
-            last_active, detail = now, f"{frames} frames on {self.where()} since the last look"
+            last_active, detail = now, f"{count(frames, 'frame')} on {self.where()} since the last look"
         return self.reading(
             last_active=last_active,
             detail=detail,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 
 from powernap.nap.evidence import Reading
-from powernap.nap.monitors.ports import LOOPBACK, PORTS, PortMonitor
+from powernap.nap.monitors.ports import LOOPBACK, PORTS, PortMonitor, count
 
 
 class UdpMonitor(PortMonitor):
@@ -23,7 +23,7 @@ class UdpMonitor(PortMonitor):
         frames = self.passed()
         return self.reading(
             last_active=now if frames else None,
-            detail=f"{frames} datagrams on {self.where()} since the last look",
+            detail=f"{count(frames, 'datagram')} on {self.where()} since the last look",
             source="packet ledger",
             counts=True,
             calls=self.armed,
