@@ -52,7 +52,7 @@ class RawSocket:
         """Attach, or replace in one step."""
         # An array, for its address: ctypes may need writable and executable memory, which a hardened unit denies.
         code = array.array("B", bpf.to_bytes(program))
-        pointer, _ = code.buffer_info()
+        pointer, _length = code.buffer_info()
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(program), pointer))
 
     def fileno(self) -> int:
