@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from powernap.wake.arming import Arm
 from powernap.wake.model import Address, Held, Policy, Sleep, State
@@ -21,7 +21,7 @@ class Host:
     `neighbours` are the cards that sent to an address while it was here: they believe that it still is.
     `addresses` is what the administrator gave, for asking a host that never registered a sleep. `arm` is present
     while it is not known whether the host is down (also beside AWAKE, until it has said hello), `wake` while WAKING,
-    `restore` while RESTORING.
+    `restore` while RESTORING. `look_at`: when its owner is asked again while it is stood in for.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Host:
     restore: Restore | None = None
     announced: int = 0
     announced_at: float = 0.0
+    look_at: float = NEVER
     held: tuple[Held, ...] = ()
     neighbours: tuple[tuple[Address, bytes], ...] = ()
 
@@ -50,6 +51,22 @@ class Host:
         """True while questions for the host's addresses are answered here."""
         return self.captured and self.state in (State.PROXIED, State.WAKING, State.UNREACHABLE)
 
+    def met(self, address: Address, mac: bytes, policy: Policy) -> Host:
+        """One more neighbour that believes that the address is here."""
+        neighbour = (address, mac)
+        if neighbour in self.neighbours or len(self.neighbours) >= policy.neighbours:
+            return self
+        return replace(self, neighbours=(*self.neighbours, neighbour))
+
+    def holding(self, new: Held, policy: Policy) -> Host:
+        """With the newest SYN of each flow, and the first datagram."""
+        for number, old in enumerate(self.held):
+            if old.flow == new.flow:
+                if new.once:
+                    return self
+                return replace(self, held=(*self.held[:number], new, *self.held[number + 1 :]))
+        return self if len(self.held) >= policy.held_per_host else replace(self, held=(*self.held, new))
+
     def deadline(self, policy: Policy) -> float:
         """When the next Tick is due; NEVER (infinity) where nothing waits for time."""
         if self.restore is not None:
@@ -62,6 +79,8 @@ class Host:
         elif self.sleep is not None and self.state in STANDING_BY:
             wakes = self.state is State.PROXIED and self.wake_on != "never"
             due = self.sleep.wake_by if wakes else self.sleep.lease_ends
+            if self.captured:
+                due = min(due, self.look_at)
         if self.state is State.PROXIED and self.captured and self.announced < len(policy.announce_at):
             due = min(due, self.announced_at + policy.announce_at[self.announced])
         return due

@@ -107,7 +107,7 @@ def _back(addresses: tuple[Address, ...], alive: bytes | None = None) -> list[Ef
 def _asked(host: Host, event: ev.Asked, now: float, policy: Policy, effects: list[Effect]) -> Host:
     if host.stands_in():
         effects.append(ev.Answer(event.address, event.visitor, event.probe))
-        return host if event.probe else _meet(host, event.address, event.visitor.mac, policy)
+        return host if event.probe else host.met(event.address, event.visitor.mac, policy)
     if host.wake_on == "arp" and host.state in STANDING_BY and not event.probe:
         return _demand(host, Wanted("arp", event.visitor), now, policy, effects)
     if host.arm is None:
@@ -115,13 +115,6 @@ def _asked(host: Host, event: ev.Asked, now: float, policy: Policy, effects: lis
     if host.state is State.AWAKE:
         return replace(host, arm=host.arm.soon(now))
     return replace(host, arm=host.arm.asked_by(event, policy).hurry(now))
-
-
-def _meet(host: Host, address: Address, mac: bytes, policy: Policy) -> Host:
-    neighbour = (address, mac)
-    if neighbour in host.neighbours or len(host.neighbours) >= policy.neighbours:
-        return host
-    return replace(host, neighbours=(*host.neighbours, neighbour))
 
 
 def _claimed(host: Host, event: ev.Claimed, now: float, policy: Policy, effects: list[Effect]) -> Host:
@@ -145,22 +138,12 @@ def _knock(host: Host, event: ev.Knock, now: float, policy: Policy, effects: lis
     wanted = Wanted("demand", event.held.visitor)
     if host.state in _GOING_DOWN and host.arm is not None:
         arm = replace(host.arm, wanted=host.arm.wanted or wanted).hurry(now)
-        return _hold(replace(host, arm=arm), event, policy)
-    host = _meet(host, event.held.address, event.held.visitor.mac, policy)
-    return _demand(_hold(host, event, policy), wanted, now, policy, effects)
-
-
-def _hold(host: Host, event: ev.Knock, policy: Policy) -> Host:
-    """Keep the newest SYN of each flow, and the first datagram."""
-    if not event.may_hold:
-        return host
-    new = event.held
-    for number, old in enumerate(host.held):
-        if old.flow == new.flow:
-            if new.once:
-                return host
-            return replace(host, held=(*host.held[:number], new, *host.held[number + 1 :]))
-    return host if len(host.held) >= policy.held_per_host else replace(host, held=(*host.held, new))
+        host = replace(host, arm=arm)
+        return host.holding(event.held, policy) if event.may_hold else host
+    host = host.met(event.held.address, event.held.visitor.mac, policy)
+    if event.may_hold:
+        host = host.holding(event.held, policy)
+    return _demand(host, wanted, now, policy, effects)
 
 
 # Waking
@@ -302,6 +285,10 @@ def _tick(host: Host, event: ev.Tick, now: float, policy: Policy, effects: list[
             return _expire(host, now, effects)
         if host.state is State.PROXIED and host.wake_on != "never" and now >= host.sleep.wake_by:
             return _demand(host, Wanted("lease", "the end of its lease"), now, policy, effects)
+        if host.captured and now >= host.look_at:
+            # Its answers while arming may have been lost, and one that is up need not send what we hear.
+            effects.extend(ev.Probe(a, False) for a in host.known_addresses())
+            host = replace(host, look_at=now + policy.look_seconds)
     if host.state is State.PROXIED and host.captured and host.announced < len(policy.announce_at):
         return _announce(host, now, policy, effects)
     return host
@@ -324,7 +311,8 @@ def _arm_tick(host: Host, arm: Arm, now: float, policy: Policy, effects: list[Ef
 def _asleep_now(host: Host, arm: Arm, now: float, policy: Policy, effects: list[Effect]) -> Host:
     """The owner is silent: stand in for it, and wake it where somebody waits already."""
     stands_in = host.wake_on == "demand"
-    host = _enter(host, State.PROXIED, now, arm=None, captured=stands_in, announced=0, announced_at=now)
+    host = replace(host, arm=None, captured=stands_in, announced=0, announced_at=now, look_at=now + policy.look_seconds)
+    host = _enter(host, State.PROXIED, now)
     if stands_in:
         host = _announce(host, now, policy, effects)
         effects.extend(ev.Answer(*asked) for asked in arm.asked)
@@ -340,13 +328,15 @@ def _asleep_now(host: Host, arm: Arm, now: float, policy: Policy, effects: list[
 def _announce(host: Host, now: float, policy: Policy, effects: list[Effect]) -> Host:
     while host.announced < len(policy.announce_at) and now >= host.announced_at + policy.announce_at[host.announced]:
         effects.extend(ev.Announce(a) for a in host.known_addresses())
+        if host.announced:
+            effects.extend(ev.Probe(a, False) for a in host.known_addresses())
         host = replace(host, announced=host.announced + 1)
     return host
 
 
 def _wake_tick(host: Host, wake: Wake, now: float, policy: Policy, effects: list[Effect]) -> Host:
     if now >= wake.ends:
-        return _give_up(host, wake, now, effects)
+        return _give_up(host, wake, now, policy, effects)
     if wake.check_until is not None and now >= wake.check_until:
         wake = replace(wake, next_volley=now)
         if host.sleep is not None and host.wake_on == "demand":
@@ -362,7 +352,8 @@ def _wake_tick(host: Host, wake: Wake, now: float, policy: Policy, effects: list
     return replace(host, wake=wake)
 
 
-def _give_up(host: Host, wake: Wake, now: float, effects: list[Effect]) -> Host:
+def _give_up(host: Host, wake: Wake, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    host = replace(host, look_at=now + policy.look_seconds)
     if wake.quiet:
         return _enter(host, State.PROXIED, now, wake=None)
     _end_wake(host, now, effects, woken=False)

@@ -101,6 +101,7 @@ class Policy:
     fast_probe_seconds: float = 0.1
     fast_probes: int = 2
     announce_at: tuple[float, ...] = (0.0, 1.0, 3.0, 7.0)
+    look_seconds: float = 60.0
     volleys: int = 15
     volley_seconds: float = 30.0
     ready_probe_seconds: float = 0.1

@@ -170,7 +170,7 @@ class World(RuleBasedStateMachine):
         """From wherever it is: with a network that works, the truth comes out."""
         self.loses_magic, self.hello_arrives, self.probes_arrive = 0, True, True
         if self.up:
-            self.pass_time(30)
+            self.pass_time(POLICY.look_seconds + 30)
             assert not self.host.stands_in(), "an owner that answers is no longer stood in for"
             return
         if self.on_disk is None:
@@ -188,5 +188,5 @@ class World(RuleBasedStateMachine):
         assert not self.host.stands_in()
 
 
-World.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+World.TestCase.settings = settings(max_examples=3 * settings.default.max_examples, stateful_step_count=40)
 TestWorld = World.TestCase

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from tests.python.wake.play import DESK, DESK4, DESK6, OWNER, SLEEP, THIRD, WEB4, WEB6, Play, asked, knock
@@ -136,6 +137,33 @@ def test_an_address_is_defended_against_who_wants_it() -> None:
     probe = asked(probe=True)
     assert play.tell(probe) == [ev.Answer(WEB4, probe.visitor, True)]
     assert play.state is State.PROXIED
+
+
+def test_an_owner_whose_answers_were_lost_while_arming_gets_its_address_back_when_asked_again() -> None:
+    play = Play()
+    play.tell(ev.Asleep(SLEEP))
+    play.advance(3.6)
+    assert play.state is State.PROXIED
+    play.clear()
+    play.advance(1, owner_answers=True)
+    assert play.state is State.RESTORING and WEB4 in given(play)
+    assert not any(probe.broadcast for probe in play.all(ev.Probe)), "one that sleeps is not to be disturbed"
+
+
+@pytest.mark.parametrize("way", ["asleep", "unreachable"])
+def test_an_owner_that_is_stood_in_for_is_asked_every_minute(way: str) -> None:
+    play = getattr(Play(), way)()
+    play.advance(600)
+    times = sorted(set(play.times(ev.Probe)))
+    assert len(times) == 10 and {round(later - time, 3) for time, later in pairwise(times)} == {60}
+    play.advance(60, owner_answers=True)
+    assert not play.host.stands_in() and WEB4 in given(play)
+
+
+def test_who_is_not_stood_in_for_is_left_alone() -> None:
+    play = Play(wake_on="never").asleep()
+    play.advance(600)
+    assert not play.all(ev.Probe)
 
 
 def test_a_third_card_with_the_address_wakes_the_owner() -> None:
