@@ -73,7 +73,9 @@ class Source:
             self.times = merged
 
     def past(self, now: float) -> list:
-        return self.times[: bisect_right(self.times, (now, END) if self.kind == "hold" else now)]
+        """The last one until now; none where there was none yet."""
+        at = bisect_right(self.times, (now, END) if self.kind == "hold" else now)
+        return self.times[max(0, at - 1) : at]
 
     def look(self, now: float) -> Reading:
         since, self.looked = self.looked, now

@@ -65,7 +65,7 @@ orders = st.lists(
     max_size=5,
 )
 answers = st.lists(st.tuples(st.booleans(), st.floats(0, 100)), max_size=8)
-many = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 def build(world, source, policy, stamps, counts, holds, armed, **more):
