@@ -12,7 +12,7 @@ machines. Not seen: IPv6 with extension headers, later fragments (the first one 
 
 from __future__ import annotations
 
-import ctypes
+import array
 import socket
 import struct
 from collections.abc import Callable
@@ -152,10 +152,9 @@ def _open(ethertype: int, filter: list[Instruction]) -> socket.socket:
     sock = socket.socket(socket.AF_PACKET, kind, socket.htons(ethertype))
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the kernel raises it to its minimum
-        packed = b"".join(struct.pack("=HBBI", *instruction) for instruction in filter)
-        buffer = ctypes.create_string_buffer(packed)
-        attach = struct.pack("@HP", len(filter), ctypes.addressof(buffer))
-        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, attach)
+        # an array, for its address: ctypes may need memory that a hardened unit denies
+        code = array.array("B", b"".join(struct.pack("=HBBI", *instruction) for instruction in filter))
+        sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(filter), code.buffer_info()[0]))
         _statistics(sock)  # forget what was counted before the filter was there
     except OSError:
         sock.close()

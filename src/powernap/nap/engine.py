@@ -95,7 +95,7 @@ class _Turn:
             self.set(since=self.now)
         self.effects.append(LookAt(self.state.look_at))
         if self.causes or self.state.phase is not self.before.phase:
-            self.effects.append(Record("; ".join(self.causes) or self.state.cause))
+            self.effects.append(Record("; ".join(self.causes) or self.state.reason or self.state.cause))
         return self.state, tuple(self.effects)
 
     # --- events

@@ -93,7 +93,7 @@ def due(state: State, policy: Policy) -> float | None:
     if step is None or policy.never:
         return None
     base = max(state.idle_since, state.entered) if state.depth else state.idle_since
-    return max(base + step.after_seconds, state.not_before, state.retry_at)
+    return max(base + step.after_seconds, state.not_before, state.retry_at, state.nap_at if state.warned else NEVER)
 
 
 def wants_holds(state: State, policy: Policy, now: float) -> bool:

@@ -316,3 +316,41 @@ def test_a_warning_is_never_shorter_than_the_grace_time(world, source):
     run.policy = Policy(steps=(Step(100, "suspend", 60),))
     run.tell(None)
     assert run.first(Warn).seconds == 60
+
+
+def test_half_a_minute_of_lateness_is_enough_to_start_afresh():
+    state = replace(begin(START), look_at=START + 240)
+    late, _effects = step(state, Look((Reading("ssh", "tcp"),)), START + 271, SUSPEND)
+    assert due(late, SUSPEND) == START + 571
+    slow, _effects = step(state, Look((Reading("ssh", "tcp"),)), START + 250, SUSPEND)
+    assert due(slow, SUSPEND) == START + 310  # 10 s late: warned then, with the full grace time
+    assert slow.warned
+
+
+def test_activity_just_after_the_warning_cancels_however_short_the_times_are(world, source):
+    policy = Policy(steps=(Step(2.0, "suspend", 1.0),))
+    run = world(policy, [source("stamp", [START + 1.2])]).run(START + 2.5)
+    assert run.times(CancelWarning)
+    assert not run.times(Act)
+
+
+def test_an_inhibitor_that_comes_while_the_wake_server_is_asked_holds_the_sleep(world, source):
+    run = world(SUSPEND, [source("stamp")], answers=[(True, 3.0)], inhibited=[(1301.0, 1400.0)]).run(1310)
+    assert not run.times(Act)
+    assert run.times(Announce, cause="cancelled")
+    assert run.state.phase is Phase.HELD
+
+
+def test_a_good_sleep_forgets_the_failures_before_it(world, source):
+    policy = replace(SUSPEND, backoff_seconds=100)
+    run = world(policy, [source("stamp")], actions=[False, False, True, False], sleep=10).run(5000)
+    acts = run.times(Act)
+    waits = [round(b - a) for a, b in pairwise(acts)]
+    assert waits[:4] == [160, 260, 310, 160]
+
+
+def test_a_good_powersave_forgets_the_failures_before_it(world, source):
+    policy = Policy(steps=(Step(300, "powersave"),), backoff_seconds=100)
+    run = world(policy, [source("stamp", [2000.0])], actions=[False, False, True]).run(1800)
+    assert [round(time) for time in run.times(Act)] == [1300, 1400, 1600]
+    assert run.state.backoff == 0.0
