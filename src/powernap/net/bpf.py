@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from powernap.net import ethernet, ndp
+from powernap.net import arp, ethernet, ndp
 from powernap.net.checksum import ICMPV6, TCP, UDP
 
 # linux/bpf_common.h
@@ -18,6 +18,7 @@ _PACKET_HOST, _PACKET_OUTGOING = 0, 4
 _WHOLE = 0x40000
 _SYN_OF = 0x17  # FIN, SYN, RST, ACK
 _SSH = 22
+_MOST_SLEEPERS = 100
 
 
 class Instruction(NamedTuple):
@@ -59,18 +60,23 @@ class _Assembler:
         ]
 
 
-def program(own_ipv4: tuple[bytes, ...] = (), own_ipv6: tuple[bytes, ...] = ()) -> list[Instruction]:
+def program(
+    own_ipv4: tuple[bytes, ...] = (), own_ipv6: tuple[bytes, ...] = (), sleepers: tuple[bytes, ...] = ()
+) -> list[Instruction]:
     """Passes ARP, NS and NA, and of what is sent to this card but not to the server's own addresses: TCP SYN without
-    ACK, TCP to port 22, and UDP. At most 8 own addresses of each kind are told apart: more only cost time.
+    ACK, TCP to port 22, and UDP; of what this machine itself sends: the same to sleepers, and its questions to all.
+    At most 8 own addresses and 100 sleepers of each kind are told apart: more only cost time.
     """
     a = _Assembler()
     a.put(_LD_W, _PACKET_TYPE)
-    a.put(_JEQ, _PACKET_OUTGOING, true="near drop")
+    a.put(_JEQ, _PACKET_OUTGOING, true="outgoing")
+    a.put(_JA, true="incoming")
+    _outgoing(a, sleepers)
+    a.label("incoming")
     a.put(_LD_H, 12)
     a.put(_JEQ, ethernet.ARP, true="near pass")
     a.put(_JEQ, ethernet.IPV4, true="ipv4")
     a.put(_JEQ, ethernet.IPV6, true="ipv6")
-    a.label("near drop")
     a.put(_RET, 0)
     a.label("near pass")
     a.put(_RET, _WHOLE)
@@ -78,11 +84,12 @@ def program(own_ipv4: tuple[bytes, ...] = (), own_ipv6: tuple[bytes, ...] = ()) 
     a.label("ipv4")
     a.put(_LD_W, _PACKET_TYPE)
     a.put(_JEQ, _PACKET_HOST, false="drop")
-    a.put(_LD_H, 20)
-    a.put(_JSET, 0x1FFF, true="drop")
     a.put(_LD_W, 30)
     for address in own_ipv4[:8]:
         a.put(_JEQ, int.from_bytes(address, "big"), true="drop")
+    a.label("ipv4 knock")
+    a.put(_LD_H, 20)
+    a.put(_JSET, 0x1FFF, true="drop")
     a.put(_LD_B, 23)
     a.put(_JEQ, UDP, true="pass")
     a.put(_JEQ, TCP, false="drop")
@@ -104,6 +111,7 @@ def program(own_ipv4: tuple[bytes, ...] = (), own_ipv6: tuple[bytes, ...] = ()) 
             value = int.from_bytes(address[4 * word : 4 * word + 4], "big")
             a.put(_JEQ, value, true="drop" if word == 3 else "", false=f"not own {number}")
         a.label(f"not own {number}")
+    a.label("ipv6 knock")
     a.put(_LD_B, 20)
     a.put(_JEQ, UDP, true="pass")
     a.put(_JEQ, TCP, false="drop")
@@ -114,6 +122,47 @@ def program(own_ipv4: tuple[bytes, ...] = (), own_ipv6: tuple[bytes, ...] = ()) 
     a.label("drop")
     a.put(_RET, 0)
     return a.program()
+
+
+def _outgoing(a: _Assembler, sleepers: tuple[bytes, ...]) -> None:
+    """A question to one card only verifies an entry that the kernel still has, five seconds after its last use: right
+    after a host's own registration it does that too. Only a question to all means that somebody waits.
+    """
+    a.label("outgoing")
+    a.put(_LD_H, 12)
+    a.put(_JEQ, ethernet.IPV4, true="own ipv4")
+    a.put(_JEQ, ethernet.IPV6, true="own ipv6")
+    a.put(_JEQ, ethernet.ARP, false="own drop")
+    a.put(_LD_H, 20)
+    a.put(_JEQ, arp.REQUEST, true="own question", false="own drop")
+    a.label("own ipv6")
+    a.put(_LD_B, 20)
+    a.put(_JEQ, ICMPV6, false="own ipv6 packet")
+    a.put(_LD_B, 54)
+    a.put(_JEQ, ndp.SOLICITATION, false="own drop")
+    a.label("own question")
+    a.put(_LD_B, 0)
+    a.put(_JSET, 1, false="own drop")
+    a.put(_RET, _WHOLE)
+    a.label("own drop")
+    a.put(_RET, 0)
+    a.label("own ipv4")
+    _to_sleeper(a, 30, "ipv4 knock", [ip for ip in sleepers if len(ip) == 4])
+    a.label("own ipv6 packet")
+    _to_sleeper(a, 50, "ipv6 knock", [ip[12:] for ip in sleepers if len(ip) == 16])
+
+
+def _to_sleeper(a: _Assembler, at: int, knock: str, words: list[bytes]) -> None:
+    """On to `knock` where the word of the destination at `at` is one of a sleeper."""
+    if len(words) <= _MOST_SLEEPERS:
+        a.put(_LD_W, at)
+        for number, word in enumerate(words):
+            a.put(_JEQ, int.from_bytes(word, "big"), false=f"not {at} {number}")
+            a.put(_JA, true=knock)
+            a.label(f"not {at} {number}")
+        a.put(_RET, 0)
+    else:
+        a.put(_JA, true=knock)
 
 
 def _tcp(a: _Assembler, load_byte: int, load_half: int, start: int) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import array
-import contextlib
 import socket
 import struct
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from powernap.net import bpf, frames
 _ETH_P_ALL = 3
 _SO_ATTACH_FILTER = 26
 _SOL_PACKET = 263
-_ADD_MEMBERSHIP, _STATISTICS, _AUXDATA, _IGNORE_OUTGOING = 1, 6, 8, 23
+_ADD_MEMBERSHIP, _STATISTICS, _AUXDATA = 1, 6, 8
 _MULTICAST = 0
 _CHECKSUM_NOT_READY, _VLAN_VALID = 1 << 3, 1 << 4
 _AUXDATA_FORMAT = struct.Struct("=IIIHHHH")
@@ -25,10 +24,14 @@ class Captured(NamedTuple):
     frame: bytes
     vlan: int
     checksum_missing: bool
+    outgoing: bool
 
 
 class RawSocket:
-    """Frames of one interface that pass the filter; sends whole Ethernet frames. Never blocks."""
+    """Frames of one interface that pass the filter, in both directions; sends whole Ethernet frames. Never blocks.
+
+    It does not hear what it sends itself.
+    """
 
     def __init__(self, interface: str, program: list[bpf.Instruction]) -> None:
         """Raises OSError (PermissionError without CAP_NET_RAW)."""
@@ -39,8 +42,6 @@ class RawSocket:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
             self.filter(program)
             self._socket.setsockopt(_SOL_PACKET, _AUXDATA, 1)
-            with contextlib.suppress(OSError):  # before Linux 4.20; the filter drops outgoing frames too
-                self._socket.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
             self._socket.bind((interface, _ETH_P_ALL))
         except OSError:
             self._socket.close()
@@ -61,7 +62,7 @@ class RawSocket:
     def receive(self) -> Captured | None:
         """None where nothing waits. Raises OSError (ENETDOWN once after the interface goes down)."""
         try:
-            size, ancillary, _flags, _sender = self._socket.recvmsg_into([self._buffer], 64)
+            size, ancillary, _flags, sender = self._socket.recvmsg_into([self._buffer], 64)
         except (BlockingIOError, InterruptedError):
             return None
         vlan, missing = 0, False
@@ -71,7 +72,7 @@ class RawSocket:
                 missing = bool(status & _CHECKSUM_NOT_READY)
                 # A tag with VLAN id 0 only carries a priority: the frame belongs to this interface.
                 vlan = tci & 0xFFF if status & _VLAN_VALID else 0
-        return Captured(bytes(self._view[:size]), vlan, missing)
+        return Captured(bytes(self._view[:size]), vlan, missing, sender[2] == socket.PACKET_OUTGOING)
 
     def send(self, frame: bytes) -> None:
         """Raises OSError where the card cannot take it."""

@@ -9,7 +9,7 @@ from powernap.net import arp, ethernet, ip, ndp
 from powernap.net.checksum import UDP
 from powernap.net.frames import Frame
 from powernap.shared.ports import contains
-from powernap.wake.events import Asked, Claimed, Event, Knock, OwnerSeen
+from powernap.wake.events import Asked, Claimed, Event, Knock, OwnerSeen, SelfAsked
 from powernap.wake.model import Address, Held, Sleep, Visitor
 
 _SSH = 22
@@ -49,11 +49,12 @@ class Book:
 
 
 class Received(NamedTuple):
-    """A frame with where it came from. `raw` is kept for the replay."""
+    """A frame with where it came from; `outgoing`: from this machine itself. `raw` is kept for the replay."""
 
     segment: str
     frame: Frame
     raw: bytes
+    outgoing: bool = False
 
 
 Meaning = list[tuple[str, Event]]
@@ -62,6 +63,8 @@ Meaning = list[tuple[str, Event]]
 def meaning(received: Received, book: Book) -> Meaning:
     """(host, event) for each host that the frame concerns, in the order in which they are to be told."""
     frame = received.frame
+    if received.outgoing:
+        return _of_own(received, book)
     if isinstance(frame, arp.Arp):
         return _of_arp(received.segment, frame, book)
     if isinstance(frame, ndp.Solicitation):
@@ -123,23 +126,48 @@ def _of_advertisement(segment: str, frame: ndp.Advertisement, book: Book) -> Mea
     return []
 
 
+def _of_own(received: Received, book: Book) -> Meaning:
+    """What this machine's kernel sends. The frames that powerwaked sends are not among it: a raw socket does not hear
+    itself, and what other segments' sockets send concerns no address of this one.
+    """
+    segment, frame = received.segment, received.frame
+    target, visitor = b"", None
+    if isinstance(frame, arp.Arp):
+        if (
+            frame.operation == arp.REQUEST
+            and frame.sha in book.own_macs
+            and frame.spa not in (arp.NO_ADDRESS, frame.tpa)
+        ):
+            target, visitor = frame.tpa, Visitor("ARP", frame.sha, frame.spa, own=True)
+    elif isinstance(frame, ndp.Solicitation):
+        if frame.eth_source in book.own_macs and frame.source != ndp.UNSPECIFIED:
+            target, visitor = frame.target, Visitor("NS", frame.eth_source, frame.source, own=True)
+    elif isinstance(frame, ip.Packet) and frame.eth_source in book.own_macs:
+        return _knock(received, frame, book)
+    asked = book.by_address.get((segment, target))
+    return [(asked[0], SelfAsked(asked[1], visitor))] if asked is not None and visitor is not None else []
+
+
 def _of_packet(received: Received, frame: ip.Packet, book: Book) -> Meaning:
     if frame.eth_source in book.own_macs or ethernet.is_group(frame.eth_destination):
         return []
-    found: Meaning = []
     owner = book.by_mac.get(frame.eth_source)
-    if owner is not None:
-        found.append((owner, OwnerSeen(frame.source)))
+    if owner is None:
+        return _knock(received, frame, book)
+    knock = [(name, event) for name, event in _knock(received, frame, book) if name != owner]
+    return [(owner, OwnerSeen(frame.source)), *knock]
+
+
+def _knock(received: Received, frame: ip.Packet, book: Book) -> Meaning:
     entry = book.by_address.get((received.segment, frame.destination))
-    if entry is None or entry[0] == owner:
-        return found
+    if entry is None:
+        return []
     sleep = book.sleeps.get(entry[0])
     what = _demand(frame, sleep) if sleep is not None else None
-    if what is not None:
-        visitor = Visitor(what, frame.eth_source, frame.source, frame.source_port, frame.port)
-        held = Held(visitor, entry[1], received.raw, frame.protocol == UDP)
-        found.append((entry[0], Knock(held, True)))
-    return found
+    if what is None:
+        return []
+    visitor = Visitor(what, frame.eth_source, frame.source, frame.source_port, frame.port, received.outgoing)
+    return [(entry[0], Knock(Held(visitor, entry[1], received.raw, frame.protocol == UDP), True))]
 
 
 def _demand(frame: ip.Packet, sleep: Sleep) -> str | None:

@@ -56,6 +56,13 @@ class Asked(NamedTuple):
     probe: bool
 
 
+class SelfAsked(NamedTuple):
+    """This machine's own kernel asks where an address of the host is."""
+
+    address: Address
+    visitor: Visitor
+
+
 class Claimed(NamedTuple):
     """A third card says that it has an address of the host."""
 
@@ -70,7 +77,7 @@ class Knock(NamedTuple):
     may_hold: bool
 
 
-Event = Tick | Asleep | Recalled | Hello | Order | OwnerSeen | Asked | Claimed | Knock
+Event = Tick | Asleep | Recalled | Hello | Order | OwnerSeen | Asked | SelfAsked | Claimed | Knock
 
 
 class Volley(NamedTuple):

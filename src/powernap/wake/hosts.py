@@ -96,7 +96,10 @@ def _still_up(host: Host, event: ev.OwnerSeen, now: float, effects: list[Effect]
         # Neighbours may still send to us, from before this server's restart.
         effects.extend(_back(host.known_addresses(), event.ip))
         effects.extend(ev.Replay(held) for held in host.held)
-    return replace(host, arm=host.arm.answered(now), captured=False, held=())
+    arm = host.arm.answered(now)
+    if host.state is State.AWAKE:
+        arm = replace(arm, wanted=None, fast_at=None)  # who wanted it has it
+    return replace(host, arm=arm, captured=False, held=())
 
 
 def _back(addresses: tuple[Address, ...], alive: bytes | None = None) -> list[Effect]:
@@ -126,6 +129,9 @@ def _claimed(host: Host, event: ev.Claimed, now: float, policy: Policy, effects:
 
 
 def _knock(host: Host, event: ev.Knock, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    visitor = event.held.visitor
+    if visitor.own and (host.restore is not None or host.state is State.AWAKE):
+        return _self_asked(host, ev.SelfAsked(event.held.address, visitor), now, policy, effects)  # the owner got it
     if host.restore is not None:
         effects.append(ev.Replay(event.held))
         return host
@@ -135,15 +141,25 @@ def _knock(host: Host, event: ev.Knock, now: float, policy: Policy, effects: lis
         # Its sender missed that the address went back.
         effects += (ev.Replay(event.held), *_back((event.held.address,)))
         return host
-    wanted = Wanted("demand", event.held.visitor)
-    if host.state in _GOING_DOWN and host.arm is not None:
-        arm = replace(host.arm, wanted=host.arm.wanted or wanted).hurry(now)
-        host = replace(host, arm=arm)
-        return host.holding(event.held, policy) if event.may_hold else host
-    host = host.met(event.held.address, event.held.visitor.mac, policy)
+    if host.arm is None and not visitor.own:
+        host = host.met(event.held.address, visitor.mac, policy)
     if event.may_hold:
         host = host.holding(event.held, policy)
-    return _demand(host, wanted, now, policy, effects)
+    return _need(host, visitor, now, policy, effects)
+
+
+def _self_asked(host: Host, event: ev.SelfAsked, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    """Nothing sent from here reaches our own kernel: it is not answered, and no port will follow to be waited for."""
+    if host.sleep is None or host.restore is not None or host.wake_on == "never":
+        return host
+    return _need(host, event.visitor, now, policy, effects)
+
+
+def _need(host: Host, visitor: Visitor, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    wanted = Wanted("demand", visitor)
+    if host.arm is None:
+        return _demand(host, wanted, now, policy, effects)
+    return replace(host, arm=replace(host.arm, wanted=host.arm.wanted or wanted).hurry(now))
 
 
 # Waking
@@ -377,6 +393,7 @@ _HANDLERS: dict[type, Callable[[Host, Any, float, Policy, list[Effect]], Host]] 
     ev.Order: _order,
     ev.OwnerSeen: _owner_seen,
     ev.Asked: _asked,
+    ev.SelfAsked: _self_asked,
     ev.Claimed: _claimed,
     ev.Knock: _knock,
 }

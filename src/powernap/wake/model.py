@@ -40,20 +40,22 @@ class Address(NamedTuple):
 
 
 class Visitor(NamedTuple):
-    """Who asks for a host, and with what; `port` and `to_port` are 0 for ARP and NS."""
+    """Who asks for a host, and with what; `port` and `to_port` are 0 for ARP and NS. `own`: this machine itself."""
 
     what: str
     mac: bytes
     ip: bytes
     port: int = 0
     to_port: int = 0
+    own: bool = False
 
     def __str__(self) -> str:
         ip = ipaddress.ip_address(self.ip)
         source = f"[{ip}]" if ip.version == 6 and self.port else str(ip)
+        itself = ", this machine itself" if self.own else ""
         if self.port:
-            return f"{self.what} to port {self.to_port} from {source}:{self.port} ({format_mac(self.mac)})"
-        return f"{self.what} from {source} ({format_mac(self.mac)})"
+            return f"{self.what} to port {self.to_port} from {source}:{self.port} ({format_mac(self.mac)}){itself}"
+        return f"{self.what} from {source} ({format_mac(self.mac)}){itself}"
 
 
 class Held(NamedTuple):

@@ -7,7 +7,7 @@ import contextlib
 import errno
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from powernap.net import arp, bpf, ndp
 from powernap.net.checksum import complete
@@ -30,8 +30,9 @@ class Segment:
         self.dropped: Counter[str] = Counter()
         self.frames = 0
         self.unsent = 0
-        self._raw = RawSocket(interface.name, _program(interface))
+        self._raw = RawSocket(interface.name, _program(interface, ()))
         self._groups = SolicitedNodes(interface.index)
+        self._sleepers: Counter[bytes] = Counter()
 
     def fileno(self) -> int:
         return self._raw.fileno()
@@ -39,7 +40,7 @@ class Segment:
     def update(self, interface: Interface) -> None:
         """Its addresses or its link have changed."""
         self.interface = interface
-        self._raw.filter(_program(interface))
+        self._raw.filter(_program(interface, self._sleepers))
 
     def close(self) -> None:
         self._raw.close()
@@ -64,7 +65,8 @@ class Segment:
                 self.dropped[frame.reason] += 1
                 continue
             raw = captured.frame
-            yield Received(self.interface.name, frame, complete(raw) if captured.checksum_missing else raw)
+            raw = complete(raw) if captured.checksum_missing else raw
+            yield Received(self.interface.name, frame, raw, captured.outgoing)
 
     def lost(self) -> int:
         """Frames that the kernel had no room for; counted for ever."""
@@ -117,9 +119,13 @@ class Segment:
         """To the owner, as if a switch had passed it on; its checksum is complete already."""
         return self.send(held.address.mac + self.interface.mac + held.frame[12:])
 
-    # A snooping switch delivers a solicitation only to members of its group
+    # Whose questions and packets are to be heard
 
     def join(self, address: Address) -> None:
+        self._sleepers[address.ip] += 1
+        if self._sleepers[address.ip] == 1:
+            self._raw.filter(_program(self.interface, self._sleepers))
+        # A snooping switch delivers a solicitation only to members of its group.
         if address.is_ipv6 and not self._groups.join(address.ip):
             # IPv6 is off on this interface: at least the card shall pass the frames.
             with contextlib.suppress(OSError):
@@ -127,9 +133,13 @@ class Segment:
                 self._raw.join(self.interface.index, ndp.multicast_mac(group))
 
     def leave(self, address: Address) -> None:
+        self._sleepers[address.ip] -= 1
+        if self._sleepers[address.ip] <= 0:
+            del self._sleepers[address.ip]
+            self._raw.filter(_program(self.interface, self._sleepers))
         if address.is_ipv6:
             self._groups.leave(address.ip)
 
 
-def _program(interface: Interface) -> list[bpf.Instruction]:
-    return bpf.program(interface.own(4), interface.own(16))
+def _program(interface: Interface, sleepers: Iterable[bytes]) -> list[bpf.Instruction]:
+    return bpf.program(interface.own(4), interface.own(16), tuple(sleepers))

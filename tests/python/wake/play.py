@@ -13,6 +13,8 @@ from powernap.wake.model import Address, Held, Policy, Sleep, State, Visitor
 
 E = TypeVar("E")
 OWNER, DESK, THIRD = (bytes.fromhex(text) for text in ("024c00000003", "024c00000009", "024c00000077"))
+SERVER = bytes.fromhex("024c00000001")
+SERVER4, SERVER6 = bytes([198, 18, 0, 1]), bytes.fromhex("fd4c" + "00" * 13 + "01")
 DESK4, DESK6 = bytes([198, 18, 0, 9]), bytes.fromhex("fd4c" + "00" * 13 + "09")
 WEB4 = Address("eth0", bytes([198, 18, 0, 3]), OWNER)
 WEB6 = Address("eth0", bytes.fromhex("fd4c" + "00" * 13 + "03"), OWNER)
@@ -89,6 +91,17 @@ def knock(port: int = 50000, frame: bytes = b"syn", address: Address = WEB4, onc
     ip = DESK6 if address.is_ipv6 else DESK4
     what = "UDP" if once else "TCP SYN"
     return ev.Knock(Held(Visitor(what, DESK, ip, port, 80), address, frame, once), True)
+
+
+def self_asked(address: Address = WEB4) -> ev.SelfAsked:
+    ip = SERVER6 if address.is_ipv6 else SERVER4
+    return ev.SelfAsked(address, Visitor("ARP", SERVER, ip, own=True))
+
+
+def own(event: ev.Knock) -> ev.Knock:
+    """The same knock, by the wake server's own machine."""
+    visitor = event.held.visitor._replace(mac=SERVER, ip=SERVER4, own=True)
+    return event._replace(held=event.held._replace(visitor=visitor))
 
 
 def asked(address: Address = WEB4, probe: bool = False, mac: bytes = DESK) -> ev.Asked:

@@ -12,7 +12,7 @@ from powernap.net import arp, ethernet, ip, ndp
 from powernap.net.checksum import TCP, UDP
 from powernap.net.frames import Frame, parse
 from powernap.wake.demand import Book, Received, meaning
-from powernap.wake.events import Asked, Claimed, Event, Knock, OwnerSeen
+from powernap.wake.events import Asked, Claimed, Event, Knock, OwnerSeen, SelfAsked
 from powernap.wake.model import Address, Visitor
 
 PROXY = bytes.fromhex("024c00000001")
@@ -116,6 +116,48 @@ def test_a_router_that_asks_with_another_ethernet_source_is_answered(book: Book)
     frame = arp.Arp(THIRD, ethernet.BROADCAST, arp.REQUEST, DESK, DESK4, ethernet.ZERO, WEB4.ip)
     ((name, event),) = means(book, frame.to_bytes())
     assert name == "web1" and isinstance(event, Asked)
+
+
+# This machine itself
+
+
+def own(book: Book, frame: Frame | bytes, segment: str = "eth0") -> list[tuple[str, Event]]:
+    read = parse(frame) if isinstance(frame, bytes) else frame
+    return meaning(Received(segment, read, b"raw", outgoing=True), book)
+
+
+SERVER4, SERVER6 = bytes([198, 18, 0, 1]), bytes.fromhex("fd4c" + "00" * 13 + "01")
+
+
+def test_this_machines_own_question_for_a_sleeper_is_told_apart(book: Book) -> None:
+    four, six = Visitor("ARP", PROXY, SERVER4, own=True), Visitor("NS", PROXY, SERVER6, own=True)
+    assert own(book, arp.request(PROXY, SERVER4, WEB4.ip)) == [("web1", SelfAsked(WEB4, four))]
+    assert own(book, ndp.solicitation(PROXY, SERVER6, WEB6.ip)) == [("web1", SelfAsked(WEB6, six))]
+    assert str(four) == "ARP from 198.18.0.1 (02:4c:00:00:00:01), this machine itself"
+
+
+def test_this_machines_own_packet_is_a_knock_by_its_port(book: Book) -> None:
+    mine = packet(80, eth_source=PROXY, eth_destination=OWNER, source=SERVER4)
+    ((name, event),) = own(book, mine)
+    assert name == "web1" and isinstance(event, Knock) and event.held.visitor.own
+    assert own(book, mine._replace(port=81)) == []
+    assert own(book, mine._replace(flags=ip.ACK)) == []
+
+
+def test_other_frames_that_leave_here_are_no_question(book: Book) -> None:
+    for frame in (
+        arp.request(PROXY, arp.NO_ADDRESS, WEB4.ip),
+        arp.announcement(PROXY, PROXY, WEB4.ip),
+        arp.answer(PROXY, SERVER4, OWNER, WEB4.ip),
+        arp.request(PROXY, SERVER4, SERVER4[:3] + b"\x63"),
+        arp.request(DESK, DESK4, WEB4.ip),  # bridged, from somebody behind this machine
+        ndp.solicitation(PROXY, ndp.UNSPECIFIED, WEB6.ip),
+        ndp.solicitation(DESK, DESK6, WEB6.ip),
+        ndp.announcement(PROXY, SERVER6, PROXY, WEB6.ip),
+        packet(80),
+    ):
+        assert own(book, frame) == []
+    assert own(book, arp.request(PROXY, SERVER4, WEB4.ip), segment="eth1") == []
 
 
 # Knocks

@@ -6,12 +6,12 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.python.wake.play import OWNER, SLEEP, THIRD, WEB4, WEB6, asked, knock
+from tests.python.wake.play import OWNER, SLEEP, THIRD, WEB4, WEB6, asked, knock, own, self_asked
 
 from powernap.wake import events as ev
 from powernap.wake.host import Host
 from powernap.wake.hosts import step
-from powernap.wake.model import Policy, Sleep, State
+from powernap.wake.model import Address, Policy, Sleep, State
 
 POLICY = Policy()
 BY_THEN_DOWN = 40.0
@@ -118,7 +118,7 @@ class World(RuleBasedStateMachine):
         self.loses_magic, self.hello_arrives, self.probes_arrive = losses, hello, probes
 
     @rule(probe=st.booleans(), address=st.sampled_from((WEB4, WEB6)))
-    def somebody_asks(self, probe: bool, address: object) -> None:
+    def somebody_asks(self, probe: bool, address: Address) -> None:
         self.tell(asked(address, probe))
 
     @rule(port=st.integers(1, 100))
@@ -127,6 +127,17 @@ class World(RuleBasedStateMachine):
         effects = self.tell(knock(port))
         if before.state in (State.PROXIED, State.UNREACHABLE) and before.sleep is not None:
             assert effects[0] == ev.Volley(0), "a demand on a sleeper must send magic packets at once"
+
+    @rule(address=st.sampled_from((WEB4, WEB6)))
+    def this_machine_asks(self, address: Address) -> None:
+        before = self.host
+        effects = self.tell(self_asked(address))
+        if before.state in (State.PROXIED, State.UNREACHABLE) and before.sleep is not None:
+            assert effects[0] == ev.Volley(0), "it cannot be answered, so it is demand"
+
+    @rule(port=st.integers(1, 100))
+    def this_machine_knocks(self, port: int) -> None:
+        self.tell(own(knock(port)))
 
     @rule()
     def somebody_claims_the_address(self) -> None:

@@ -7,7 +7,22 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from tests.python.wake.play import DESK, DESK4, DESK6, OWNER, SLEEP, THIRD, WEB4, WEB6, Play, asked, knock
+from tests.python.wake.play import (
+    DESK,
+    DESK4,
+    DESK6,
+    OWNER,
+    SERVER,
+    SLEEP,
+    THIRD,
+    WEB4,
+    WEB6,
+    Play,
+    asked,
+    knock,
+    own,
+    self_asked,
+)
 
 from powernap.wake import events as ev
 from powernap.wake.model import Policy, State
@@ -306,6 +321,87 @@ def test_demand_during_the_volleys_adds_none() -> None:
     for port in range(100):
         play.tell(knock(port))
     assert not play.all(ev.Volley)
+
+
+# Demand by the wake server's own machine, whose kernel nobody answers
+
+
+@pytest.mark.parametrize("wake_on", ["demand", "arp"])
+@pytest.mark.parametrize("way", ["asleep", "unreachable"])
+def test_our_own_question_for_a_sleeper_is_demand(way: str, wake_on: str) -> None:
+    play = getattr(Play(wake_on=wake_on), way)()
+    effects = play.tell(self_asked())
+    assert effects[0] == ev.Volley(0) and play.state is State.WAKING
+    assert not play.all(ev.Answer), "it would not arrive"
+    assert "this machine itself" in str(next(log.detail for log in play.all(ev.Log) if log.event == "demand"))
+
+
+def test_our_own_question_wakes_no_host_that_nothing_may_wake() -> None:
+    play = Play(wake_on="never").asleep()
+    assert play.tell(self_asked()) == []
+    assert play.state is State.PROXIED
+
+
+def test_our_own_question_for_a_host_that_is_awake_is_its_own_to_answer() -> None:
+    play = Play()
+    assert play.tell(self_asked()) == []
+    play = Play().waking()
+    play.tell(ev.Hello("resume"))
+    play.clear()
+    assert play.tell(self_asked()) == []
+
+
+def test_our_own_question_while_arming_wakes_as_soon_as_the_owner_is_silent() -> None:
+    play = Play()
+    play.tell(ev.Asleep(SLEEP))
+    play.tell(self_asked())
+    play.advance(0.1, owner_answers=True)
+    assert not play.all(ev.Volley)
+    play.advance(1.4)
+    assert play.state is State.WAKING and play.all(ev.Volley)
+
+
+def test_our_own_question_for_a_host_that_was_seen_wakes_it_where_it_has_fallen_silent() -> None:
+    play = Play().waking()
+    play.tell(ev.OwnerSeen(WEB4.ip))
+    play.advance(5.5)
+    assert play.state is State.AWAKE
+    play.clear()
+    play.tell(self_asked())
+    play.advance(0.25)
+    assert play.state is State.WAKING and play.all(ev.Volley)
+
+
+def test_our_own_question_is_over_once_a_host_that_was_seen_has_answered() -> None:
+    play = Play().waking()
+    play.tell(ev.OwnerSeen(WEB4.ip))
+    play.advance(5.5)
+    play.clear()
+    play.tell(self_asked())
+    play.advance(3, owner_answers=True)
+    play.advance(20)
+    assert play.state is State.PROXIED and not play.all(ev.Volley)
+
+
+def test_our_own_knock_is_held_and_replayed() -> None:
+    play = Play().asleep()
+    assert play.tell(own(knock()))[0] == ev.Volley(0)
+    play.tell(ev.Hello("resume"))
+    play.advance(2)
+    assert [effect.held.frame for effect in play.all(ev.Replay)] == [b"syn"] * 4
+    assert given(play, SERVER) == [], "no frame of ours reaches ourselves"
+
+
+def test_our_own_knock_at_a_host_that_is_awake_has_gone_to_it_already() -> None:
+    play = Play().waking()
+    play.tell(ev.OwnerSeen(WEB4.ip))
+    for _ in range(2):
+        play.clear()
+        play.tell(own(knock(7, b"mine")))
+        assert not play.all(ev.Replay) or b"mine" not in [effect.held.frame for effect in play.all(ev.Replay)]
+        assert not [effect for effect in play.all(ev.GiveBack) if effect.to is None]
+        play.advance(5.5, owner_answers=True)
+    assert play.state is State.AWAKE
 
 
 # Orders
