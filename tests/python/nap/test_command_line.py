@@ -8,19 +8,31 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from powernap.nap import control
 
+#: Parse once as root: then all is imported, and neither interpreter nor checkout need be readable for others.
+AS_NOBODY = """
+import contextlib, os, sys
+from importlib import import_module
+program = import_module("powernap.cli." + sys.argv[1])
+with contextlib.suppress(SystemExit):
+    program.main(["--help"])
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+sys.exit(program.main(sys.argv[2:]))
+"""
 
-def run(*arguments, user=None, **environment):
-    command = [sys.executable, "-m", "powernap", *map(str, arguments)]
-    if user is not None:
-        command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=30, check=False, env={**os.environ, **environment}
-    )
+
+def run(*arguments, as_nobody=False):
+    start = ["-m", "powernap"] if not as_nobody else ["-c", AS_NOBODY]
+    command = [sys.executable, *start, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
 @pytest.fixture
@@ -76,11 +88,12 @@ def test_a_missing_configuration_is_told(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="dropping root needs root")
-def test_without_root_the_daemon_says_so(config):
-    path = config("")
-    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
-        folder.chmod(0o755)
-    done = run("powernapd", "--config", path, user=65534)
+def test_without_root_the_daemon_says_so():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "powernapd.toml")
+        path.touch()
+        path.parent.chmod(0o755)
+        done = run("powernapd", "--config", path, as_nobody=True)
     assert done.returncode == 2
     assert done.stderr == "powernapd: needs root: start it with 'sudo systemctl start powernapd'\n"
 
@@ -88,7 +101,7 @@ def test_without_root_the_daemon_says_so(config):
 @pytest.mark.skipif(os.geteuid() != 0, reason="dropping root needs root")
 @pytest.mark.parametrize("order", ["now", "recover"])
 def test_without_root_an_order_says_so(order):
-    done = run("powernap", order, user=65534)
+    done = run("powernap", order, as_nobody=True)
     assert done.returncode == 2
     assert done.stderr == f"powernap: powernap {order} needs root: run it with sudo\n".removeprefix("powernap: ")
 
