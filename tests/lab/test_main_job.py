@@ -10,9 +10,12 @@ from ansible_collections.powernap.lab.plugins.module_utils.demo.playbook import 
 from ansible_collections.powernap.lab.plugins.module_utils.errors import LabError
 
 NAP = {"absent_seconds": 3600, "grace_seconds": 2, "min_awake_seconds": 0, "backoff_seconds": 1}
-VARIABLES = {
-    "all": {"children": {"clients": {"vars": {"powernap_profile": "web-server", "powernap_config": {"nap": NAP}}}}}
+STAGES = {"action": "powersave", "stage2_absent_seconds": 3600, "stage2_action": "poweroff"}
+CLIENTS = {
+    "vars": {"powernap_profile": "web-server", "powernap_config": {"nap": NAP}},
+    "hosts": {"store1": {"powernap_config": {"nap": {**NAP, **STAGES}}}},
 }
+VARIABLES = {"all": {"children": {"clients": CLIENTS}}}
 
 
 class Site:
@@ -152,3 +155,25 @@ def test_a_wake_server_that_restarts_still_stands_in(site):
     site.lab.run("wake1", "systemctl restart powerwaked")
     assert site.lab.state("web1") == "asleep"
     assert site.fetch().stdout == "Served by web1.\n"
+
+
+def test_in_two_stages_down_to_poweroff_and_back_by_a_request(site):
+    lab = site.lab
+    assert lab.run("store1", "powernap now").returncode == 0
+    assert json.loads(lab.run("store1", "powernap status --json").stdout)["state"] == "powersave"
+    assert lab.state("store1") == "awake"
+    lab.run("store1", "powernap recover")
+    assert json.loads(lab.run("store1", "powernap status --json").stdout)["state"] == "awake"
+    lab.run("store1", "powernap now")
+    lab.order("store1", "powernap now", timeout=60)
+    lab.wait_state("store1", "off", 30)
+    until = time.monotonic() + 20
+    while site.known_state("store1") != "proxied" and time.monotonic() < until:
+        time.sleep(0.1)
+    assert site.fetch("http://198.18.0.5/").stdout == "Served by store1.\n"
+    lab.wait_state("store1", "awake", 20)
+    until = time.monotonic() + 20
+    while site.known_state("store1") != "awake" and time.monotonic() < until:
+        time.sleep(0.1)
+    assert site.known_state("store1") == "awake"
+    assert lab.arp_answers("store1") == {site.hosts["store1"]["mac"]}

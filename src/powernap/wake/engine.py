@@ -16,6 +16,7 @@ from powernap.wake.events import Effect, Event
 from powernap.wake.host import Host
 from powernap.wake.hosts import step
 from powernap.wake.model import HELD_IN_ALL, Policy, State
+from powernap.wake.portcheck import PortCheck
 from powernap.wake.segment import Segment
 from powernap.wake.segments import Segments
 from powernap.wake.timers import Timers
@@ -48,6 +49,7 @@ class Engine:
         self._waker = Waker(self.segments, udp_port)
         self._timers = Timers(clock, lambda name: self.tell(name, ev.Tick()))
         self.book = Book()
+        self._ports = PortCheck(lambda name, address, port: self.tell(name, ev.PortOpen(address, port)))
         self._held = 0
         self._packets: dict[str, int] = {}
         self._woken = woken
@@ -59,6 +61,7 @@ class Engine:
             ev.Announce: self._announce,
             ev.Answer: self._answer,
             ev.GiveBack: self._give_back,
+            ev.TryPort: lambda host, effect: self._ports.attempt(host.name, effect.address, effect.port),
             ev.Replay: self._replay,
             ev.Log: lambda host, effect: self.note(host.name, effect.event, str(effect.detail)),
             ev.Forgotten: lambda host, effect: self._forgotten(host),
@@ -72,6 +75,7 @@ class Engine:
 
     def close(self) -> None:
         self._timers.close()
+        self._ports.close()
         self.segments.close()
 
     def note(self, name: str, event: str, detail: str = "") -> None:
@@ -165,7 +169,7 @@ class Engine:
     def _announce(self, host: Host, effect: ev.Announce) -> None:
         segment = self.segments.get(effect.address.segment)
         if segment is not None:
-            segment.announce(effect.address)
+            segment.announce(effect.address, to=effect.to)
 
     def _answer(self, host: Host, effect: ev.Answer) -> None:
         segment = self.segments.get(effect.address.segment)

@@ -37,6 +37,13 @@ class Order(NamedTuple):
     timeout: float
 
 
+class PortOpen(NamedTuple):
+    """A TCP port of the host takes connections."""
+
+    address: Address
+    port: int
+
+
 class OwnerSeen(NamedTuple):
     """A frame from one of the host's own cards.
 
@@ -77,7 +84,7 @@ class Knock(NamedTuple):
     may_hold: bool
 
 
-Event = Tick | Asleep | Recalled | Hello | Order | OwnerSeen | Asked | SelfAsked | Claimed | Knock
+Event = Tick | Asleep | Recalled | Hello | Order | PortOpen | OwnerSeen | Asked | SelfAsked | Claimed | Knock
 
 
 class Volley(NamedTuple):
@@ -94,9 +101,10 @@ class Probe(NamedTuple):
 
 
 class Announce(NamedTuple):
-    """Tell all that the address is here."""
+    """Tell all, or one card alone, that the address is here."""
 
     address: Address
+    to: bytes | None = None
 
 
 class Answer(NamedTuple):
@@ -112,6 +120,13 @@ class GiveBack(NamedTuple):
 
     address: Address
     to: bytes | None = None
+
+
+class TryPort(NamedTuple):
+    """Find out whether a TCP port of the host takes connections; answer PortOpen if it does."""
+
+    address: Address
+    port: int
 
 
 class Replay(NamedTuple):
@@ -141,4 +156,4 @@ class WakeEnded(NamedTuple):
     asked_by: str | Visitor
 
 
-Effect = Volley | Probe | Announce | Answer | GiveBack | Replay | Log | Forgotten | WakeEnded
+Effect = Volley | Probe | Announce | Answer | GiveBack | TryPort | Replay | Log | Forgotten | WakeEnded

@@ -49,7 +49,13 @@ class Host:
 
     def stands_in(self) -> bool:
         """True while questions for the host's addresses are answered here."""
+        if self.wake is not None and self.wake.booting:
+            return False
         return self.captured and self.state in (State.PROXIED, State.WAKING, State.UNREACHABLE)
+
+    def ports_waited_for(self) -> tuple[tuple[Address, int], ...]:
+        """The TCP ports that held connections want."""
+        return tuple(dict.fromkeys((held.address, held.visitor.to_port) for held in self.held if not held.once))
 
     def met(self, address: Address, mac: bytes, policy: Policy) -> Host:
         """One more neighbour that believes that the address is here."""

@@ -64,7 +64,7 @@ def _hello(host: Host, event: ev.Hello, now: float, policy: Policy, effects: lis
     effects.append(ev.Log("hello", event.cause))
     if host.restore is not None:
         return replace(host, restore=replace(host.restore, confirmed=True))
-    return _is_awake(host, None, "said so", now, policy, effects)
+    return _runs(host, None, "said so", now, policy, effects)
 
 
 # What is heard on the wire
@@ -76,7 +76,7 @@ def _owner_seen(host: Host, event: ev.OwnerSeen, now: float, policy: Policy, eff
     if host.restore is not None:
         return _seen_while_restoring(host, event, now, policy, effects)
     if host.state is State.WAKING:
-        return _is_awake(host, event.ip, "", now, policy, effects) if uses_own else host
+        return _runs(host, event.ip, "", now, policy, effects) if uses_own else host
     if host.state in STANDING_BY and host.sleep is not None:
         if uses_own:
             return _is_awake(host, event.ip, "", now, policy, effects)
@@ -130,6 +130,8 @@ def _claimed(host: Host, event: ev.Claimed, now: float, policy: Policy, effects:
 
 def _knock(host: Host, event: ev.Knock, now: float, policy: Policy, effects: list[Effect]) -> Host:
     visitor = event.held.visitor
+    if visitor.own and host.wake is not None and host.wake.booting:
+        return host  # our own look whether the port is open
     if visitor.own and (host.restore is not None or host.state is State.AWAKE):
         return _self_asked(host, ev.SelfAsked(event.held.address, visitor), now, policy, effects)  # the owner got it
     if host.restore is not None:
@@ -168,6 +170,8 @@ def _need(host: Host, visitor: Visitor, now: float, policy: Policy, effects: lis
 def _demand(host: Host, wanted: Wanted, now: float, policy: Policy, effects: list[Effect]) -> Host:
     """Somebody needs the host, which is not known to be awake."""
     wake = host.wake
+    if wake is not None and wake.booting:
+        return host
     if wake is None or wake.quiet:
         wake = waking.begin(wanted, now, policy)
         effects += (ev.Volley(0), ev.Log("demand", wanted.asked_by))
@@ -205,6 +209,38 @@ def _end_wake(host: Host, now: float, effects: list[Effect], woken: bool = True)
     if wake is not None and not wake.quiet:
         was_awake = wake.check_until is not None
         effects.append(ev.WakeEnded(woken, was_awake, now - wake.started, *wake.wanted))
+
+
+def _runs(host: Host, ip: bytes | None, sure: str, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    """The machine runs. One that was off does so long before its services, and would refuse what was held for them."""
+    wake = host.wake
+    was_off = host.sleep is not None and host.sleep.action == "poweroff"
+    if wake is None or not was_off or not host.ports_waited_for():
+        return _is_awake(host, ip, sure, now, policy, effects)
+    if not wake.booting:
+        effects.append(ev.Log("booting", "runs again, and its services will"))
+        wake = waking.boot(wake, now, policy)
+    return replace(host, wake=replace(wake, confirmed=wake.confirmed or bool(sure)))
+
+
+def _boot_tick(host: Host, wake: Wake, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    if now >= wake.ends:
+        effects.append(ev.Log("alert", "runs, but its services do not answer: look at the machine"))
+        return _is_awake(host, None, "said so" if wake.confirmed else "", now, policy, effects)
+    if now < wake.next_probe:
+        return host
+    effects.extend(ev.TryPort(address, port) for address, port in host.ports_waited_for())
+    # The booting machine announces itself to all. Who waits is told, alone, to go on waiting here: it would be refused.
+    effects.extend(ev.Announce(address, mac) for address, mac in host.neighbours)
+    return replace(host, wake=replace(wake, next_probe=now + policy.try_port_seconds))
+
+
+def _port_open(host: Host, event: ev.PortOpen, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    """One service answers: the others are refused or not by themselves."""
+    if host.wake is None or not host.wake.booting or (event.address, event.port) not in host.ports_waited_for():
+        return host
+    sure = "said so" if host.wake.confirmed else ""
+    return _is_awake(host, event.address.ip, sure, now, policy, effects)
 
 
 def _is_awake(host: Host, ip: bytes | None, sure: str, now: float, policy: Policy, effects: list[Effect]) -> Host:
@@ -351,6 +387,8 @@ def _announce(host: Host, now: float, policy: Policy, effects: list[Effect]) -> 
 
 
 def _wake_tick(host: Host, wake: Wake, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    if wake.booting:
+        return _boot_tick(host, wake, now, policy, effects)
     if now >= wake.ends:
         return _give_up(host, wake, now, policy, effects)
     if wake.check_until is not None and now >= wake.check_until:
@@ -391,6 +429,7 @@ _HANDLERS: dict[type, Callable[[Host, Any, float, Policy, list[Effect]], Host]] 
     ev.Recalled: _recalled,
     ev.Hello: _hello,
     ev.Order: _order,
+    ev.PortOpen: _port_open,
     ev.OwnerSeen: _owner_seen,
     ev.Asked: _asked,
     ev.SelfAsked: _self_asked,

@@ -108,6 +108,7 @@ class Policy:
     volley_seconds: float = 30.0
     ready_probe_seconds: float = 0.1
     check_seconds: float = 0.3
+    try_port_seconds: float = 0.25
     resume_timeout: float = 120.0
     quiet_timeout: float = 10.0
     replay_at: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)

@@ -15,7 +15,7 @@ class Wake:
     """`check_until`: a host that is believed awake is only asked until then.
 
     `next_volley` None: no magic packets are due, because all are out or because the host seems to wake by itself
-    (`quiet`).
+    (`quiet`). `booting`: it was off and runs again, but its services do not yet; `confirmed`: it has said hello.
     """
 
     wanted: Wanted
@@ -28,6 +28,8 @@ class Wake:
     last_volley: float = 0.0
     volleys: int = 0
     quiet: bool = False
+    booting: bool = False
+    confirmed: bool = False
 
     @property
     def deadline(self) -> float:
@@ -57,6 +59,13 @@ def check(wanted: Wanted, now: float, policy: Policy, timeout: float) -> Wake:
     """A wake that first asks whether there is anything to wake."""
     until = now + policy.check_seconds
     return Wake(wanted, now, now + max(timeout, policy.resume_timeout), now, check_until=until)
+
+
+def boot(wake: Wake, now: float, policy: Policy) -> Wake:
+    """The machine runs: no more magic packets, but patience anew, for its services."""
+    return replace(
+        wake, booting=True, next_volley=None, check_until=None, next_probe=now, ends=now + policy.resume_timeout
+    )
 
 
 def watch(wanted: Wanted, now: float, policy: Policy) -> Wake:
