@@ -178,6 +178,31 @@ def test_waking_a_host_that_is_awake_changes_nothing(shared: Lan, web1: Sleeper)
         assert done["seconds"] < 1
 
 
+def test_a_host_as_the_role_registers_it_is_found_awake(shared: Lan) -> None:
+    facts = {"macs": ["02:4c:00:00:00:15", "02:4c:00:00:00:fe"], "addresses": ["10.9.8.7", "198.18.0.21", "fd4c::15"]}
+    shared.sleeper("laptop2", 21, **facts)
+    done = shared.server.admin.post("/v1/wake", {"target": "laptop2", "timeout_seconds": 5})
+    assert (done["was"], done["changed"], done["magic_packets"]) == ("awake", False, 0)
+
+
+def test_a_host_without_given_addresses_is_asked_by_what_it_last_registered(shared: Lan) -> None:
+    host = shared.sleeper("laptop3", 22, addresses=[])
+    host.nap()
+    woken = shared.server.admin.post("/v1/wake", {"target": "laptop3", "timeout_seconds": 10})
+    shared.wait_for_state("laptop3", "awake", 10)
+    again = shared.server.admin.post("/v1/wake", {"target": "laptop3", "timeout_seconds": 5})
+    assert (woken["changed"], again["was"], again["changed"], again["magic_packets"]) == (True, "awake", False, 0)
+
+
+def test_a_host_that_has_another_address_now_is_awake_all_the_same(shared: Lan) -> None:
+    host = shared.sleeper("laptop4", 23)
+    host.run("ip", "addr", "del", f"{host.ipv4}/16", "dev", "eth0")
+    host.run("ip", "addr", "add", "198.18.0.99/16", "dev", "eth0")
+    host.run("sh", "-c", "for i in 1 2 3 4 5 6; do ping -c1 -W0.3 198.18.0.250; done >/dev/null 2>&1 &")
+    done = shared.server.admin.post("/v1/wake", {"target": "laptop4", "timeout_seconds": 5})
+    assert done["state"] == "awake"
+
+
 def test_waking_a_sleeper_takes_as_long_as_it_takes(shared: Lan, web1: Sleeper) -> None:
     web1.nap()
     web1.resume_delay = 0.5

@@ -73,6 +73,7 @@ def _hello(host: Host, event: ev.Hello, now: float, policy: Policy, effects: lis
 def _owner_seen(host: Host, event: ev.OwnerSeen, now: float, policy: Policy, effects: list[Effect]) -> Host:
     addresses = host.known_addresses()
     uses_own = not addresses or any(event.ip == address.ip for address in addresses)
+    uses_own |= host.sleep is None and event.ip is not None  # what was given for it may be out of date
     if host.restore is not None:
         return _seen_while_restoring(host, event, now, policy, effects)
     if host.state is State.WAKING:

@@ -57,6 +57,7 @@ class Service:
         self.started = time.time()
         self._journal = Journal(registry)
         self._records: dict[str, Record] = {}
+        self._last_addresses: dict[str, tuple[str, ...]] = {}
         self._waiting: dict[str, list[asyncio.Future[ev.WakeEnded]]] = {}
         self._background: set[asyncio.Task[None]] = set()
         wake = config.wake
@@ -124,6 +125,7 @@ class Service:
 
     async def forget(self, name: str) -> bool:
         old = self._records.pop(name, None)
+        self._last_addresses.pop(name, None)
         if old is None:
             return False
         try:
@@ -181,6 +183,7 @@ class Service:
         registration = parse(body)
         sleep = resolve(registration, self.engine.segments.interfaces(), clock())
         self._refuse_others(name, sleep)
+        self._last_addresses[name] = tuple(text for card in registration.cards for text in card.addresses)
         now = time.time()
         before = self._records[name]
         record = dataclasses.replace(before, sleep=body.decode(), slept_at=now, state=State.REGISTERED.value, since=now)
@@ -192,6 +195,7 @@ class Service:
             raise
         now_known = self._records.get(name)
         if now_known is not None and now_known.sequence == record.sequence:  # else it has spoken again meanwhile
+            self.engine.put(self._host(now_known))
             self.engine.tell(name, ev.Asleep(sleep))
 
     async def awake(self, name: str, cause: str) -> None:
@@ -275,7 +279,9 @@ class Service:
 
     def _host(self, record: Record) -> Host:
         macs = tuple(mac_bytes(mac) for mac in record.macs)
-        addresses = locate(record.addresses, macs, self.engine.segments.interfaces())
+        # Where an administrator gave none, what the host itself said: to ask it whether it is awake.
+        known = record.addresses or self._last_addresses.get(record.name, ())
+        addresses = locate(known, macs, self.engine.segments.interfaces())
         wake_on = record.wake_on or self.config.wake.wake_on
         state = State.EXPIRED if record.state == State.EXPIRED.value else State.AWAKE
         return Host(record.name, macs, addresses, wake_on, state)

@@ -417,6 +417,15 @@ def test_an_order_for_a_host_that_answers_changes_nothing() -> None:
     assert [(end.woken, end.was_awake) for end in play.all(ev.WakeEnded)] == [(True, True)]
 
 
+def test_a_host_that_has_registered_no_sleep_is_awake_with_any_address() -> None:
+    play = Play()
+    play.tell(ev.Order("root", 60))
+    play.tell(ev.OwnerSeen(None))
+    assert play.state is State.WAKING, "perhaps a firmware that looks for a boot server"
+    play.tell(ev.OwnerSeen(DESK4))
+    assert play.state is State.AWAKE and play.all(ev.WakeEnded)
+
+
 def test_an_order_for_a_silent_host_believed_awake_wakes_it_after_300_ms() -> None:
     play = Play()
     play.tell(ev.Order("root", 60))
