@@ -77,6 +77,33 @@ def test_an_interface_that_comes_and_goes_is_followed(lan: Lan) -> None:
     wait_for(lambda: names() == {"eth0"})
 
 
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_sleepers_are_stood_in_for_again_after_the_interface_came_back(lan: Lan, family: str) -> None:
+    server, desk, web1 = lan.server, lan.client(), lan.sleeper()
+
+    def names() -> set[str]:
+        return {card["name"] for card in server.admin.get("/v1/status")["interfaces"]}
+
+    def groups() -> str:
+        return server.run("ip", "maddr", "show", "dev", "eth0").stdout
+
+    listener = web1.listen(80)
+    web1.nap()
+    solicited = "ff02::1:ff00:3"
+    assert solicited in groups()
+    for command in ("down", "name gone"):
+        server.run("ip", "link", "set", "eth0", *command.split())
+    wait_for(lambda: not names())
+    for command in ("name eth0", "up"):
+        server.run("ip", "link", "set", "gone" if command != "up" else "eth0", *command.split())
+    server.run("ip", "addr", "add", f"{server.ipv6}/64", "dev", "eth0", "nodad")
+    wait_for(lambda: names() == {"eth0"})
+    wait_for(lambda: solicited in groups())
+    desk.connect(getattr(web1, family), 80)
+    lan.wait_for_state("web1", "awake")
+    listener.close()
+
+
 def test_systemd_is_told_how_the_daemon_fares(bare_lan: Lan, monkeypatch: pytest.MonkeyPatch) -> None:
     server = bare_lan.server
     path = str(server.directory / "notify.sock")

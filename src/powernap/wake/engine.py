@@ -148,7 +148,16 @@ class Engine:
 
     def _interfaces_changed(self) -> None:
         self._know_own_cards()
+        self._join_again()
         self._relocate()
+
+    def _join_again(self) -> None:
+        """An interface that was gone is a new segment, which has to be told who sleeps there."""
+        new = {name for name, segment in self.segments.items() if segment.knows_nobody}
+        for host in self.hosts.values() if new else ():
+            for address in host.known_addresses() if host.sleep is not None else ():
+                if address.segment in new:
+                    self.segments[address.segment].join(address)
 
     def _know_own_cards(self) -> None:
         self.book.own_macs = frozenset(segment.interface.mac for segment in self.segments.values())

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from powernap.wake import coming_back, waking
 from powernap.wake import events as ev
-from powernap.wake import waking
 from powernap.wake.arming import Arm, Verdict
+from powernap.wake.coming_back import enter
 from powernap.wake.events import Effect, Event
 from powernap.wake.host import STANDING_BY, Host
-from powernap.wake.model import Address, Held, Policy, State, Visitor, Wanted
-from powernap.wake.restoring import Restore
+from powernap.wake.model import Policy, State, Visitor, Wanted
 from powernap.wake.waking import Wake
 
 _GOING_DOWN = (State.REGISTERED, State.ARMING)
@@ -29,24 +29,18 @@ def step(host: Host, event: Event, now: float, policy: Policy) -> tuple[Host, li
     return _HANDLERS[type(event)](host, event, now, policy, effects), effects
 
 
-def _enter(host: Host, state: State, now: float, **changes: Any) -> Host:
-    if state is not host.state:
-        changes["since"] = now
-    return replace(host, state=state, **changes)
-
-
 # What the host says
 
 
 def _asleep(host: Host, event: ev.Asleep, now: float, policy: Policy, effects: list[Effect]) -> Host:
     if host.wake is not None:
         # It could not say so if it had not been awake: whoever waited for that got it.
-        _end_wake(host, now, effects)
+        coming_back.end_wake(host, now, effects)
     effects.append(ev.Log("registered", f"goes to {event.sleep.action}"))
     arm = Arm(gap=policy.probe_seconds, next_at=now + policy.probe_seconds / 2)
     if host.arm is not None and host.arm.wanted is not None:
         arm = replace(arm, wanted=host.arm.wanted).hurry(now)
-    return _enter(
+    return enter(
         host, State.REGISTERED, now, sleep=event.sleep, arm=arm, wake=None, restore=None, captured=False, held=()
     )
 
@@ -55,7 +49,7 @@ def _recalled(host: Host, event: ev.Recalled, now: float, policy: Policy, effect
     effects.append(ev.Log("recalled", "was asleep when this server last ran"))
     arm = Arm(gap=policy.recall_probe_seconds, next_at=now)
     captured = host.wake_on == "demand"
-    return _enter(
+    return enter(
         host, State.ARMING, now, sleep=event.sleep, arm=arm, wake=None, restore=None, captured=captured, held=()
     )
 
@@ -64,7 +58,7 @@ def _hello(host: Host, event: ev.Hello, now: float, policy: Policy, effects: lis
     effects.append(ev.Log("hello", event.cause))
     if host.restore is not None:
         return replace(host, restore=replace(host.restore, confirmed=True))
-    return _runs(host, None, "said so", now, policy, effects)
+    return coming_back.runs(host, None, "said so", now, policy, effects)
 
 
 # What is heard on the wire
@@ -75,19 +69,19 @@ def _owner_seen(host: Host, event: ev.OwnerSeen, now: float, policy: Policy, eff
     uses_own = not addresses or any(event.ip == address.ip for address in addresses)
     uses_own |= host.sleep is None and event.ip is not None  # what was given for it may be out of date
     if host.restore is not None:
-        return _seen_while_restoring(host, event, now, policy, effects)
+        return coming_back.seen_while_restoring(host, event, now, policy, effects)
     if host.state is State.WAKING:
-        return _runs(host, event.ip, "", now, policy, effects) if uses_own else host
+        return coming_back.runs(host, event.ip, "", now, policy, effects) if uses_own else host
     if host.state in STANDING_BY and host.sleep is not None:
         if uses_own:
-            return _is_awake(host, event.ip, "", now, policy, effects)
+            return coming_back.is_awake(host, event.ip, "", now, policy, effects)
         effects.append(ev.Log("owner seen", "its card sends, without an address of its own yet"))
         wake = waking.watch(Wanted("owner seen", host.name), now, policy)
-        return _enter(host, State.WAKING, now, wake=wake)
+        return enter(host, State.WAKING, now, wake=wake)
     if host.arm is not None:
         return _still_up(host, event, now, effects) if uses_own else host
     if host.state in (State.UNREACHABLE, State.EXPIRED):
-        return _is_awake(host, event.ip, "", now, policy, effects)
+        return coming_back.is_awake(host, event.ip, "", now, policy, effects)
     return host
 
 
@@ -95,17 +89,12 @@ def _still_up(host: Host, event: ev.OwnerSeen, now: float, effects: list[Effect]
     assert host.arm is not None
     if host.captured or host.held:
         # Neighbours may still send to us, from before this server's restart.
-        effects.extend(_back(host.known_addresses(), event.ip))
+        effects.extend(coming_back.back(host.known_addresses(), event.ip))
         effects.extend(ev.Replay(held) for held in host.held)
     arm = host.arm.answered(now)
     if host.state is State.AWAKE:
         arm = replace(arm, wanted=None, fast_at=None)  # who wanted it has it
     return replace(host, arm=arm, captured=False, held=())
-
-
-def _back(addresses: tuple[Address, ...], alive: bytes | None = None) -> list[Effect]:
-    """Give IPv4 addresses back, and the one IPv6 address known to be alive (restoring.py tells why)."""
-    return [ev.GiveBack(a) for a in addresses if not a.is_ipv6 or a.ip == alive]
 
 
 def _asked(host: Host, event: ev.Asked, now: float, policy: Policy, effects: list[Effect]) -> Host:
@@ -142,7 +131,7 @@ def _knock(host: Host, event: ev.Knock, now: float, policy: Policy, effects: lis
         return host
     if host.state is State.AWAKE:
         # Its sender missed that the address went back.
-        effects += (ev.Replay(event.held), *_back((event.held.address,)))
+        effects += (ev.Replay(event.held), *coming_back.back((event.held.address,)))
         return host
     if host.arm is None and not visitor.own:
         host = host.met(event.held.address, visitor.mac, policy)
@@ -180,7 +169,7 @@ def _demand(host: Host, wanted: Wanted, now: float, policy: Policy, effects: lis
         effects += (ev.Volley(wake.volleys), ev.Log("demand", wanted.asked_by))
     else:
         return host
-    return _enter(host, State.WAKING, now, wake=wake.fire(now, policy))
+    return enter(host, State.WAKING, now, wake=wake.fire(now, policy))
 
 
 def _order(host: Host, event: ev.Order, now: float, policy: Policy, effects: list[Effect]) -> Host:
@@ -199,128 +188,10 @@ def _order(host: Host, event: ev.Order, now: float, policy: Policy, effects: lis
         effects.extend(ev.Probe(a, False) for a in host.known_addresses())
         wake = waking.check(wanted, now, policy, event.timeout)
         wake = replace(wake, next_probe=now + policy.ready_probe_seconds)
-        return _enter(host, State.WAKING, now, wake=wake, arm=None)
+        return enter(host, State.WAKING, now, wake=wake, arm=None)
     host = _demand(host, wanted, now, policy, effects)
     assert host.wake is not None
     return replace(host, arm=None, wake=replace(host.wake, ends=max(host.wake.ends, now + event.timeout)))
-
-
-def _end_wake(host: Host, now: float, effects: list[Effect], woken: bool = True) -> None:
-    wake = host.wake
-    if wake is not None and not wake.quiet:
-        was_awake = wake.check_until is not None
-        effects.append(ev.WakeEnded(woken, was_awake, now - wake.started, *wake.wanted))
-
-
-def _runs(host: Host, ip: bytes | None, sure: str, now: float, policy: Policy, effects: list[Effect]) -> Host:
-    """The machine runs. One that was off does so long before its services, and would refuse what was held for them."""
-    wake = host.wake
-    was_off = host.sleep is not None and host.sleep.action == "poweroff"
-    if wake is None or not was_off or not host.ports_waited_for():
-        return _is_awake(host, ip, sure, now, policy, effects)
-    if not wake.booting:
-        effects.append(ev.Log("booting", "runs again, and its services will"))
-        wake = waking.boot(wake, now, policy)
-    return replace(host, wake=replace(wake, confirmed=wake.confirmed or bool(sure)))
-
-
-def _boot_tick(host: Host, wake: Wake, now: float, policy: Policy, effects: list[Effect]) -> Host:
-    if now >= wake.ends:
-        effects.append(ev.Log("alert", "runs, but its services do not answer: look at the machine"))
-        return _is_awake(host, None, "said so" if wake.confirmed else "", now, policy, effects)
-    if now < wake.next_probe:
-        return host
-    effects.extend(ev.TryPort(address, port) for address, port in host.ports_waited_for())
-    # The booting machine announces itself to all. Who waits is told, alone, to go on waiting here: it would be refused.
-    effects.extend(ev.Announce(address, mac) for address, mac in host.neighbours)
-    return replace(host, wake=replace(wake, next_probe=now + policy.try_port_seconds))
-
-
-def _port_open(host: Host, event: ev.PortOpen, now: float, policy: Policy, effects: list[Effect]) -> Host:
-    """One service answers: the others are refused or not by themselves."""
-    if host.wake is None or not host.wake.booting or (event.address, event.port) not in host.ports_waited_for():
-        return host
-    sure = "said so" if host.wake.confirmed else ""
-    return _is_awake(host, event.address.ip, sure, now, policy, effects)
-
-
-def _is_awake(host: Host, ip: bytes | None, sure: str, now: float, policy: Policy, effects: list[Effect]) -> Host:
-    """Stop standing in. `ip`: the address that the host was seen to use; `sure`: what makes it more than a sighting."""
-    confirmed = bool(sure)
-    was_wanted = host.arm.wanted if host.arm is not None else None
-    checked = host.wake is not None and host.wake.check_until is not None
-    host = replace(host, announced=len(policy.announce_at))
-    if host.captured or host.held:
-        restore = Restore(now, confirmed, host.known_addresses())
-        woken = replace(host, restore=restore if ip is None else restore.seen(ip), arm=None, wake=None)
-        woken = _restore_step(_enter(woken, State.RESTORING, now), now, policy, effects)
-    else:
-        woken = _settle(replace(host, wake=None), confirmed, now, policy, effects)
-    if not checked:
-        effects.append(ev.Log("awake", sure or "was seen"))
-    _end_wake(host, now, effects)
-    if was_wanted is not None:
-        effects.append(ev.WakeEnded(True, True, 0.0, *was_wanted))
-    return woken
-
-
-def _settle(host: Host, confirmed: bool, now: float, policy: Policy, effects: list[Effect]) -> Host:
-    """The host is awake; one that has not said so itself is watched, for it may have been on its way down."""
-    if confirmed or host.sleep is None:
-        effects.append(ev.Forgotten())
-        return _enter(
-            host, State.AWAKE, now, sleep=None, arm=None, restore=None, captured=False, held=(), neighbours=()
-        )
-    arm = Arm(gap=policy.probe_seconds, next_at=now + policy.probe_seconds)
-    return _enter(host, State.AWAKE, now, arm=arm, restore=None, captured=False, held=())
-
-
-# Restoring
-
-
-def _restore_step(host: Host, now: float, policy: Policy, effects: list[Effect]) -> Host:
-    restore = host.restore
-    assert restore is not None
-    ready = restore.ready()
-    due = restore.next_step(policy)
-    if due is not None and now >= due:
-        last = restore.step == len(policy.replay_at) - 1
-        restore = replace(restore, step=restore.step + 1)
-        # IPv4 may be told twice, lest a lost frame leaves neighbours with our MAC.
-        again = tuple(a for a in restore.addresses if last and not a.is_ipv6 and a.ip in restore.given)
-        effects.extend(ev.GiveBack(a) for a in (*ready, *again))
-        # Who was told that an address is here is told again, alone: no owner hears that, so it may be repeated.
-        known = restore.given | {a.ip for a in ready}
-        effects.extend(ev.GiveBack(a, mac) for a, mac in host.neighbours if a.ip in known)
-        effects.extend(ev.Replay(held) for held in host.held)
-        effects.extend(ev.Log("replayed", held.visitor) for held in host.held if restore.step == 1)
-        host = replace(host, held=() if last else tuple(held for held in host.held if not _is_done(held, restore)))
-    else:
-        effects.extend(ev.GiveBack(a) for a in ready)
-        effects.extend(ev.GiveBack(a, mac) for a, mac in host.neighbours if a in ready)
-    restore = restore.give(ready)
-    waits = restore.waits_for()
-    if waits and now >= restore.next_probe:
-        effects.extend(ev.Probe(a, False) for a in waits)
-        restore = replace(restore, next_probe=now + policy.ready_probe_seconds)
-    host = replace(host, restore=restore)
-    if not restore.is_over(now, policy):
-        return host
-    effects.append(ev.Log("restored", ", ".join(sorted({a.segment for a in restore.addresses}))))
-    return _settle(host, restore.confirmed, now, policy, effects)
-
-
-def _is_done(held: Held, restore: Restore) -> bool:
-    """A datagram goes out once, but not into an address that is not yet usable."""
-    return held.once and (not held.address.is_ipv6 or held.address.ip in restore.alive)
-
-
-def _seen_while_restoring(host: Host, event: ev.OwnerSeen, now: float, policy: Policy, effects: list[Effect]) -> Host:
-    assert host.restore is not None
-    # It looks for who knocked: it has the SYN.
-    held = tuple(held for held in host.held if event.peer is None or held.visitor.ip != event.peer)
-    restore = host.restore if event.ip is None else host.restore.seen(event.ip)
-    return _restore_step(replace(host, held=held, restore=restore), now, policy, effects)
 
 
 # Time
@@ -328,7 +199,7 @@ def _seen_while_restoring(host: Host, event: ev.OwnerSeen, now: float, policy: P
 
 def _tick(host: Host, event: ev.Tick, now: float, policy: Policy, effects: list[Effect]) -> Host:
     if host.restore is not None:
-        return _restore_step(host, now, policy, effects)
+        return coming_back.restore_step(host, now, policy, effects)
     if host.wake is not None:
         return _wake_tick(host, host.wake, now, policy, effects)
     if host.arm is not None:
@@ -353,9 +224,9 @@ def _arm_tick(host: Host, arm: Arm, now: float, policy: Policy, effects: list[Ef
     if verdict is Verdict.PROBE:
         effects.extend(ev.Probe(a, host.state is not State.AWAKE) for a in host.known_addresses())
         if host.state is State.REGISTERED:
-            host = _enter(host, State.ARMING, now)
+            host = enter(host, State.ARMING, now)
     elif verdict is Verdict.STAYS_AWAKE:
-        return _is_awake(host, None, f"still answers after {policy.rounds} rounds", now, policy, effects)
+        return coming_back.is_awake(host, None, f"still answers after {policy.rounds} rounds", now, policy, effects)
     elif verdict is Verdict.SILENT:
         return _asleep_now(host, arm, now, policy, effects)
     return host
@@ -365,7 +236,7 @@ def _asleep_now(host: Host, arm: Arm, now: float, policy: Policy, effects: list[
     """The owner is silent: stand in for it, and wake it where somebody waits already."""
     stands_in = host.wake_on == "demand"
     host = replace(host, arm=None, captured=stands_in, announced=0, announced_at=now, look_at=now + policy.look_seconds)
-    host = _enter(host, State.PROXIED, now)
+    host = enter(host, State.PROXIED, now)
     if stands_in:
         host = _announce(host, now, policy, effects)
         effects.extend(ev.Answer(*asked) for asked in arm.asked)
@@ -389,7 +260,7 @@ def _announce(host: Host, now: float, policy: Policy, effects: list[Effect]) -> 
 
 def _wake_tick(host: Host, wake: Wake, now: float, policy: Policy, effects: list[Effect]) -> Host:
     if wake.booting:
-        return _boot_tick(host, wake, now, policy, effects)
+        return coming_back.boot_tick(host, wake, now, policy, effects)
     if now >= wake.ends:
         return _give_up(host, wake, now, policy, effects)
     if wake.check_until is not None and now >= wake.check_until:
@@ -410,18 +281,18 @@ def _wake_tick(host: Host, wake: Wake, now: float, policy: Policy, effects: list
 def _give_up(host: Host, wake: Wake, now: float, policy: Policy, effects: list[Effect]) -> Host:
     host = replace(host, look_at=now + policy.look_seconds)
     if wake.quiet:
-        return _enter(host, State.PROXIED, now, wake=None)
-    _end_wake(host, now, effects, woken=False)
+        return enter(host, State.PROXIED, now, wake=None)
+    coming_back.end_wake(host, now, effects, woken=False)
     seconds = f"{now - wake.started:.0f} s"
     effects.append(ev.Log("alert", f"did not wake in {seconds} ({wake.wanted.reason}): look at the machine"))
-    host = _enter(host, State.UNREACHABLE, now, wake=None, held=())
+    host = enter(host, State.UNREACHABLE, now, wake=None, held=())
     return _expire(host, now, effects) if host.sleep is not None and now >= host.sleep.lease_ends else host
 
 
 def _expire(host: Host, now: float, effects: list[Effect]) -> Host:
     """Its addresses may be somebody else's by now: no longer stand in."""
     effects += (ev.Log("expired", "its sleep lease has ended"), ev.Forgotten())
-    return _enter(host, State.EXPIRED, now, sleep=None, captured=False, held=())
+    return enter(host, State.EXPIRED, now, sleep=None, captured=False, held=())
 
 
 _HANDLERS: dict[type, Callable[[Host, Any, float, Policy, list[Effect]], Host]] = {
@@ -430,7 +301,7 @@ _HANDLERS: dict[type, Callable[[Host, Any, float, Policy, list[Effect]], Host]] 
     ev.Recalled: _recalled,
     ev.Hello: _hello,
     ev.Order: _order,
-    ev.PortOpen: _port_open,
+    ev.PortOpen: coming_back.port_open,
     ev.OwnerSeen: _owner_seen,
     ev.Asked: _asked,
     ev.SelfAsked: _self_asked,

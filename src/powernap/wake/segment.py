@@ -121,6 +121,11 @@ class Segment:
 
     # Whose questions and packets are to be heard
 
+    @property
+    def knows_nobody(self) -> bool:
+        """True for a segment that is new, or whose hosts are all awake."""
+        return not self._sleepers
+
     def join(self, address: Address) -> None:
         self._sleepers[address.ip] += 1
         if self._sleepers[address.ip] == 1:
