@@ -10,7 +10,8 @@ import ipaddress
 
 from .shared.errors import BadMac, PowernapError, Refused
 from .shared.mac import normal_mac
-from .shared.wakeapi import ADMIN_SOCKET, Admin, host_path
+from .shared.paths import ADMIN_SOCKET
+from .shared.wakeapi import Admin, host_path
 
 SOCKET_SPEC = {"socket": {"type": "path", "default": ADMIN_SOCKET}}
 

@@ -13,8 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .errors import Refused, ServerDown
-
-ADMIN_SOCKET = "/run/powerwaked/admin.sock"
+from .paths import ADMIN_SOCKET
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -18,7 +18,8 @@ from powernap import __version__
 from powernap.net import interfaces, magic
 from powernap.shared.errors import BadMac, PowernapError, Refused, ServerDown
 from powernap.shared.mac import magic_packet, normal_mac
-from powernap.shared.wakeapi import ADMIN_SOCKET, Admin, host_path
+from powernap.shared.paths import ADMIN_SOCKET
+from powernap.shared.wakeapi import Admin, host_path
 
 _Say = Callable[[dict[str, Any], str], None]
 _VOLLEYS = 3

@@ -33,7 +33,11 @@ class NapSettings:
         example=900,
     )
     grace_seconds: float = setting(
-        "float", 60, "the last part of absent_seconds, in which people are warned", unit="seconds", minimum=0
+        "float",
+        60,
+        "the last part of absent_seconds, in which people are warned; at most half of it",
+        unit="seconds",
+        minimum=0,
     )
     action: str = setting("str", "suspend", "what is done to the idle machine", choices=ACTIONS)
     stage2_absent_seconds: float = setting(

@@ -8,8 +8,8 @@ from pathlib import Path
 from powernap.config.build import Builder
 from powernap.config.errors import ConfigError
 from powernap.config.layers import layers
+from powernap.shared.paths import ADMIN_SOCKET
 from powernap.shared.schema import setting
-from powernap.shared.wakeapi import ADMIN_SOCKET
 
 DEFAULT_PATH = "/etc/powernap/powerwaked.toml"
 WAKE_ON = ("demand", "arp", "never")
