@@ -10,10 +10,14 @@ from powernap.config.wake import WakeConfig
 from powernap.shared.ports import format_ports
 
 
+#: The column in which the files stand, unless a value is longer.
+WIDTH = 60
+
+
 def explain(config: NapConfig | WakeConfig) -> str:
     """Return one line for each value: dotted key, value with its unit, and its file (or "default")."""
     lines = [(f"{key} = {value}", _origin(config.origin, key)) for key, value in _values(config)]
-    width = max(len(line) for line, _file in lines)
+    width = min(max(len(line) for line, _file in lines), WIDTH)
     return "\n".join(f"{line:{width}}  # {file}" for line, file in lines)
 
 

@@ -45,7 +45,7 @@ async def serve(path: str, config: WakeConfig) -> None:
             loop.add_signal_handler(number, stopping.set)
         loop.add_signal_handler(signal.SIGHUP, _reload, service, path)
         watchdog = asyncio.ensure_future(_feed_watchdog())
-        sdnotify.notify("READY=1", f"STATUS=knows {len(records)} hosts")
+        sdnotify.notify("READY=1", "STATUS=stands in for machines that nap; powerwake list shows them")
         _log.info("powerwaked %s is ready; it knows %d hosts", __version__, len(records))
         await stopping.wait()
         sdnotify.notify("STOPPING=1")
