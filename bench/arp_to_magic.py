@@ -20,6 +20,7 @@ from pathlib import Path
 
 from bench import segment
 from bench.table import table
+from bench.until import until
 from powernap.shared import signing
 from powernap.shared.wakeapi import Admin
 
@@ -141,14 +142,6 @@ def fall_asleep(name: str, key: str, address: str, mac: str) -> None:
     answer = connection.getresponse()
     if answer.status != 200:
         sys.exit(f"bench: {name} was not acknowledged: {answer.read().decode()}")
-
-
-def until(condition, what: str, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            sys.exit(f"bench: no {what} within {seconds:g} s")
-        time.sleep(0.1)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from bench.table import table
+from bench.until import until
 
 SECONDS = float(os.environ.get("POWERNAP_BENCH_SECONDS", "120"))
 OTHERS = 300
@@ -52,14 +53,6 @@ def cost(pid: int) -> tuple[float, int, float]:
     return cpu, switches, resident
 
 
-def wait_for(condition, what: str, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            sys.exit(f"bench: {what} did not come within {seconds:g} s")
-        time.sleep(0.05)
-
-
 def own_terminals() -> None:
     """Leave the terminals of whoever runs this out of it: an idle machine has none that come and go."""
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
@@ -81,7 +74,7 @@ def main() -> None:
         )  # fmt: skip
         poller = subprocess.Popen([sys.executable, "-m", "bench.baselines.psutil_poller"], stdout=subprocess.PIPE)
         stack.callback(lambda: [process.kill() for process in (daemon, poller, *idle)])
-        wait_for(control.exists, f"powernapd's control socket ({(folder / 'log').read_text()})")
+        until(control.exists, f"control socket of powernapd ({(folder / 'log').read_text()})")
         poller.stdout.readline()
         time.sleep(3)  # past the start
         names = {"psutil at 1 Hz": poller.pid, "powernapd": daemon.pid}

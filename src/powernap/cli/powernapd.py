@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from powernap import __version__
+from powernap.cli import arguments
 from powernap.config import ConfigError, NapConfig, explain
 from powernap.config.nap import DEFAULT_PATH
 from powernap.machine import sdnotify
@@ -28,9 +29,9 @@ _log = logging.getLogger("powernapd")
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
 
 
-def main(arguments: list[str]) -> int:
+def main(words: list[str]) -> int:
     """Run the daemon; 0: ended in order, 2: bad configuration, or not possible here."""
-    options = _options(arguments)
+    options = _options(words)
     path = Path(options.check_config or options.config)
     try:
         config = setup.load(path)
@@ -51,27 +52,15 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _options(arguments: list[str]) -> argparse.Namespace:
+def _options(words: list[str]) -> argparse.Namespace:
     state = os.environ.get("STATE_DIRECTORY", "/var/lib/powernapd").split(":")[0]
     runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
     sock = f"{runtime}/{Path(control.PATH).name}" if runtime else control.PATH
-    parser = argparse.ArgumentParser(prog="powernapd", description="Put this machine to sleep when it is idle.")
-    parser.add_argument("--config", default=DEFAULT_PATH, metavar="FILE", help="configuration (default: %(default)s)")
-    parser.add_argument(
-        "--check-config",
-        nargs="?",
-        const="",
-        metavar="FILE",
-        help="say how the configuration is understood, or what is wrong with it, and exit",
-    )
+    parser = arguments.parser("powernapd", "Put this machine to sleep when it is idle.", DEFAULT_PATH)
     parser.add_argument("--state-dir", default=state, metavar="DIR", help="what must survive (default: %(default)s)")
     parser.add_argument("--control-socket", default=sock, metavar="FILE", help="for powernap (default: %(default)s)")
     parser.add_argument("--debug", action="store_true", help="log every detail")
-    parser.add_argument("--version", action="version", version=f"powernapd {__version__}")
-    options = parser.parse_args(arguments)
-    if options.check_config == "":
-        options.check_config = options.config
-    return options
+    return arguments.parse(parser, words)
 
 
 def _check(config: NapConfig) -> int:

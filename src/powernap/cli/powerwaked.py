@@ -7,20 +7,19 @@ configuration again.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import os
 import sys
 
-from powernap import __version__
+from powernap.cli.arguments import parse, parser
 from powernap.config import ConfigError, explain, load_wake
 from powernap.config.wake import DEFAULT_PATH
 from powernap.shared.errors import PowernapError
 
 
 def main(arguments: list[str]) -> int:
-    options = _options(arguments)
+    options = parse(parser("powerwaked", "Stand in for sleeping machines and wake them.", DEFAULT_PATH), arguments)
     path = options.check_config or options.config
     try:
         config = load_wake(path)
@@ -44,20 +43,3 @@ def main(arguments: list[str]) -> int:
         print(f"powerwaked: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="powerwaked", description="Stand in for sleeping machines and wake them.")
-    parser.add_argument("--config", default=DEFAULT_PATH, metavar="FILE", help="configuration (default: %(default)s)")
-    parser.add_argument(
-        "--check-config",
-        nargs="?",
-        const="",
-        metavar="FILE",
-        help="say how the configuration is understood, or what is wrong with it, and exit",
-    )
-    parser.add_argument("--version", action="version", version=f"powerwaked {__version__}")
-    options = parser.parse_args(arguments)
-    if options.check_config == "":
-        options.check_config = options.config
-    return options

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments that both daemons have."""
+
+from __future__ import annotations
+
+import argparse
+
+from powernap import __version__
+
+
+def parser(program: str, description: str, config: str) -> argparse.ArgumentParser:
+    """Return a parser with --config (default: ``config``), --check-config and --version."""
+    made = argparse.ArgumentParser(prog=program, description=description)
+    made.add_argument("--config", default=config, metavar="FILE", help="configuration (default: %(default)s)")
+    made.add_argument(
+        "--check-config",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="say how the configuration is understood, or what is wrong with it, and exit",
+    )
+    made.add_argument("--version", action="version", version=f"{program} {__version__}")
+    return made
+
+
+def parse(made: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Return the options; --check-config without a file means that of --config."""
+    options = made.parse_args(arguments)
+    if options.check_config == "":
+        options.check_config = options.config
+    return options
