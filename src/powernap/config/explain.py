@@ -9,7 +9,6 @@ from powernap.config.nap import NapConfig, Section
 from powernap.config.wake import WakeConfig
 from powernap.shared.ports import format_ports
 
-
 #: The column in which the files stand, unless a value is longer.
 WIDTH = 60
 
