@@ -112,7 +112,7 @@ def test_a_refusal_by_logind_backs_off(machine):
     machine.logind.refusal = "Access denied"
     machine.start()
     machine.until(lambda: "Access denied" in machine.ask("why")["text"], "it does not say so")
-    assert machine.server.said("awake")[-1]["cause"] == "failed"
+    machine.until(lambda: machine.server.said("awake")[-1]["cause"] == "failed", "the wake server is not told")
 
 
 def test_an_inhibitor_holds_it_by_name_and_its_end_frees_it(machine):
