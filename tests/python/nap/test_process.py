@@ -23,8 +23,9 @@ MARK = f"powernap-test-{os.getpid()}"
 def process():
     started = subprocess.Popen(["bash", "-c", f"exec -a {MARK} sleep 60"])
     deadline = time.monotonic() + 5
-    # until the exec, bash's own command line matches as well
-    while Path(f"/proc/{started.pid}/comm").read_text() != "sleep\n" and time.monotonic() < deadline:
+    # until the exec, bash's own command line matches as well; during it, there is none
+    wanted = f"{MARK}\0" + "60\0"
+    while Path(f"/proc/{started.pid}/cmdline").read_text() != wanted and time.monotonic() < deadline:
         time.sleep(0.01)
     yield started
     started.kill()
