@@ -267,7 +267,7 @@ class Server(Node):
         command = self.command(self.configure())
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(["ip", "netns", "exec", self.namespace, *command], stderr=log, stdout=log)
-        wait_for(self._is_up, 10)
+        wait_for(self._is_up, 30)
 
     def _is_up(self) -> bool:
         assert self.process is not None
