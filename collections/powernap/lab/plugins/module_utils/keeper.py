@@ -155,6 +155,8 @@ def remove(folder: pathlib.Path) -> None:
     with contextlib.suppress(OSError, ValueError, KeyError):
         relative = json.loads((folder / STATE).read_text())["cgroup"]
         for mounted in _cgroup_mounts():
+            # The hosts end with their keeper, but not in the same instant.
+            cgroup.wait_empty(pathlib.Path(mounted + relative))
             cgroup.remove(pathlib.Path(mounted + relative))
     if folder.exists():
         shutil.rmtree(folder)
