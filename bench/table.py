@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 
 def table(title: str, figures: Mapping[str, Mapping[str, float]], baseline: str) -> str:
-    """Return a Markdown table: a row for each candidate, a column for each figure, baseline / row in brackets."""
+    """Return a Markdown table: a row for each candidate, a column for each figure, its ratio to the baseline in brackets."""
     columns = list(figures[baseline])
     lines = [f"## {title}", "", "| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, row in figures.items():
@@ -16,4 +16,6 @@ def table(title: str, figures: Mapping[str, Mapping[str, float]], baseline: str)
 
 def _cell(value: float, base: float, is_baseline: bool) -> str:
     text = f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
-    return text if is_baseline or not value or not base else f"{text} ({base / value:,.1f}x less)"
+    if is_baseline or not value or not base:
+        return text
+    return f"{text} ({base / value:,.1f} times less)" if value < base else f"{text} ({value / base:,.1f} times more)"
