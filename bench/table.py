@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 
 def table(title: str, figures: Mapping[str, Mapping[str, float]], baseline: str) -> str:
-    """Return a Markdown table: a row for each candidate, a column for each figure, its ratio to the baseline in brackets."""
+    """Return a Markdown table: a row for each candidate, a column for each figure, with ratios to the baseline."""
     columns = list(figures[baseline])
     lines = [f"## {title}", "", "| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, row in figures.items():
