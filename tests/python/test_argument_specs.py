@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from powernap.config import nap, wake
+from powernap.config import sections, wake
 from powernap.shared.schema import Option, options_of
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLES = [("powernapd", "powernap_config", nap.SECTIONS), ("powerwaked", "powerwaked_config", wake.SECTIONS)]
+ROLES = [("powernapd", "powernap_config", sections.SECTIONS), ("powerwaked", "powerwaked_config", wake.SECTIONS)]
 OTHER = {"powernapd": {"monitors", "warnings", "include"}, "powerwaked": set()}
 #: What Ansible calls the types of the schema
 TYPES = {"url": "str", "regex": "str", "strs": "list", "ports": "list", "threshold": "raw"}

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from powernap import __version__
@@ -21,6 +22,7 @@ from powernap.config import ConfigError, NapConfig, explain
 from powernap.config.nap import DEFAULT_PATH
 from powernap.machine import sdnotify
 from powernap.nap import control, setup
+from powernap.nap.answers import answer
 from powernap.nap.daemon import Daemon
 from powernap.shared.errors import PowernapError
 
@@ -94,7 +96,7 @@ async def _run(path: Path, config: NapConfig, state_dir: Path, control_path: str
     ended = asyncio.Event()
     parts = setup.build(config)
     daemon = Daemon(parts, path, state_dir, setup.virtualization(config))
-    server = await control.serve(control_path, daemon.answer)
+    server = await control.serve(control_path, partial(answer, daemon))
     await daemon.start()
     handlers: dict[int, Callable[[], object]] = {
         signal.SIGTERM: ended.set,

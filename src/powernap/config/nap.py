@@ -9,102 +9,11 @@ from typing import Any
 from powernap.config.build import Builder
 from powernap.config.errors import ConfigError
 from powernap.config.layers import PROFILE_DIRS, layers
-from powernap.shared.schema import Option, setting, suggestion
+from powernap.config.sections import SECTIONS, NapSettings, PowersaveSettings, ServerSettings
+from powernap.shared.schema import Option, suggestion
 
 DEFAULT_PATH = "/etc/powernap/powernapd.toml"
-ACTIONS = ("powersave", "suspend", "poweroff")
 Kinds = Mapping[str, tuple[Option, ...]]
-
-
-@dataclass(frozen=True)
-class NapSettings:
-    """When the machine naps, and how."""
-
-    mode: str = setting(
-        "str", "act", "act: nap for real; observe: decide and record, but do nothing", choices=("act", "observe")
-    )
-    absent_seconds: float = setting(
-        "float",
-        300,
-        "idle time after which the machine naps",
-        unit="seconds",
-        minimum=1,
-        maximum=30 * 86400,
-        example=900,
-    )
-    grace_seconds: float = setting(
-        "float",
-        60,
-        "the last part of absent_seconds, in which people are warned; at most half of it",
-        unit="seconds",
-        minimum=0,
-    )
-    action: str = setting("str", "suspend", "what is done to the idle machine", choices=ACTIONS)
-    stage2_absent_seconds: float = setting(
-        "float",
-        0,
-        "further idle time after which stage2_action follows a powersave; 0: never",
-        unit="seconds",
-        minimum=0,
-    )
-    stage2_action: str = setting("str", "suspend", "what follows a powersave", choices=ACTIONS[1:])
-    min_awake_seconds: float = setting(
-        "float", 60, "time that the machine stays awake after it woke, whatever happens", unit="seconds", minimum=0
-    )
-    backoff_seconds: float = setting(
-        "float", 60, "wait after a nap that failed; doubles with each failure", unit="seconds", minimum=1
-    )
-    backoff_max_seconds: float = setting("float", 3600, "the longest such wait", unit="seconds", minimum=1)
-    looks_per_period: int = setting(
-        "int",
-        5,
-        "looks within absent_seconds at monitors that only count: the nap is late by at most one such part",
-        minimum=1,
-        maximum=100,
-    )
-    virtualization: str = setting(
-        "str", "auto", "what this machine is; auto: find out", choices=("auto", "none", "vm", "container")
-    )
-    nap_virtual: bool = setting("bool", False, "nap although this is a virtual guest")
-    interfaces: tuple[str, ...] = setting(
-        "strs", (), "network interfaces by which this machine is woken; empty: find out", example=["eth0"]
-    )
-    require_wake_on_lan: bool = setting("bool", True, "stay awake unless every such interface is armed for Wake-on-LAN")
-
-
-@dataclass(frozen=True)
-class ServerSettings:
-    """The wake server that stands in for this machine while it sleeps."""
-
-    url: str = setting("url", "", 'address of powerwaked; "": there is none', example="http://wake1:20709")
-    name: str = setting("str", "", "this machine's name with the wake server; empty: its host name")
-    key_file: str = setting("path", "/etc/powernap/client.key", "file with this machine's key, 64 hex digits")
-    required: bool = setting("bool", True, "do not nap unless the wake server has acknowledged it")
-    timeout_seconds: float = setting("float", 5, "time that the wake server has to answer", unit="seconds", minimum=0.1)
-    lease_seconds: int = setting(
-        "int",
-        86400,
-        "longest sleep: then the wake server wakes the machine",
-        unit="seconds",
-        minimum=60,
-        maximum=30 * 86400,
-    )
-    tcp_ports: tuple[tuple[int, int], ...] = setting(
-        "ports",
-        (),
-        "TCP ports on which a connection wakes this machine; empty: those it listens on",
-        example=[22, "8000-8099"],
-    )
-    udp_ports: tuple[tuple[int, int], ...] = setting(
-        "ports", (), "UDP ports on which a datagram wakes this machine; empty: none", example=[623]
-    )
-
-
-@dataclass(frozen=True)
-class PowersaveSettings:
-    """What the action powersave turns down."""
-
-    knobs: tuple[str, ...] = setting("strs", ("*",), 'names of the knobs to use; "*": all that this machine has')
 
 
 @dataclass(frozen=True)
@@ -128,7 +37,6 @@ class NapConfig:
     origin: Mapping[str, str]
 
 
-SECTIONS = {"nap": NapSettings, "server": ServerSettings, "powersave": PowersaveSettings}
 ENABLED = Option("enabled", "bool", True, "false: as if this section were not there")
 
 
@@ -154,9 +62,7 @@ def load_nap(
     builder = Builder(merged)
     builder.only((*SECTIONS, "monitors", "warnings"))
     config = NapConfig(
-        nap=builder.section("nap", NapSettings),
-        server=builder.section("server", ServerSettings),
-        powersave=builder.section("powersave", PowersaveSettings),
+        **{name: builder.section(name, cls) for name, cls in SECTIONS.items()},
         monitors=_named(builder, "monitors", monitors),
         warnings=_named(builder, "warnings", warnings),
         origin=merged.origin,

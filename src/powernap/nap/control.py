@@ -8,19 +8,18 @@ import contextlib
 import json
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from powernap.nap.answers import ORDERS, QUESTIONS
 from powernap.shared.errors import PowernapError
 
 PATH = "/run/powernapd/control.sock"
-QUESTIONS = ("status", "why", "decisions")
-ORDERS = ("now", "recover")
 LINE_BYTES = 4096
 CLIENT_SECONDS = 5.0
 
-Answerer = Callable[[str], Awaitable[dict[str, Any]]]
+Answerer = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class ControlError(PowernapError):
@@ -82,7 +81,7 @@ async def respond(line: bytes, uid: int, answer: Answerer) -> dict[str, Any]:
     if command in ORDERS and uid != 0:
         return _refusal(f"powernap {command} needs root: run it with sudo")
     try:
-        return await answer(command)
+        return await answer(request)
     except PowernapError as error:
         return _refusal(str(error))
 
@@ -97,13 +96,13 @@ def _uid(writer: asyncio.StreamWriter) -> int:
     return uid
 
 
-def ask(path: str, command: str, timeout: float) -> dict[str, Any]:
-    """Ask powernapd; blocks. Raises ControlError."""
+def ask(path: str, request: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+    """Send a request such as {"command": "status"} to powernapd; blocks. Raises ControlError."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(timeout)
             sock.connect(path)
-            sock.sendall(json.dumps({"command": command}).encode() + b"\n")
+            sock.sendall(json.dumps(request).encode() + b"\n")
             with sock.makefile("rb") as stream:
                 answer = json.loads(stream.readline())
     except (FileNotFoundError, ConnectionRefusedError) as error:

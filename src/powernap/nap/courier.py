@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from powernap.config.nap import ServerSettings
+from powernap.config.sections import ServerSettings
 from powernap.nap.background import beside
 from powernap.shared.errors import PowernapError
 

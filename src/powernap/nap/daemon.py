@@ -177,9 +177,9 @@ class Daemon:
             following = next_step(self.state, self.policy)
             if following is not None and wants_holds(self.state, self.policy, clocks.now()):
                 held = await self.guard.held(following.action, self.state.ordered)
-            now = self._looked_at = clocks.now()
             self._held = held
-            self._readings = self._parts.watch.look(now)
+            now, self._readings = await self._parts.watch.look(clocks.now)
+            self._looked_at = now
             self.tell(Look(self._readings, held), now)
 
     def tell(self, event: Event, now: float | None = None) -> None:
@@ -299,23 +299,7 @@ class Daemon:
     def recover(self) -> None:
         self.tell(Recover("ordered to recover"))
 
-    async def answer(self, command: str) -> dict[str, Any]:
-        """Answer a request on the control socket (control.py)."""
-        if command == "now":
-            said = await self.nap_now()
-            return {"ok": True, "action": said.sentence} if said.ok else {"ok": False, "error": said.sentence}
-        if command == "recover":
-            self.recover()
-            return {"ok": True, "state": self.state.phase.value}
-        if command == "decisions":
-            return {"ok": True, "decisions": self.decisions.all()}
-        await self.look()
-        situation = self._situation()
-        if command == "why":
-            return {"ok": True, "text": report.why(situation), "decision": self.decisions.last()}
-        return report.status(situation)
-
-    def _situation(self) -> report.Situation:
+    def situation(self) -> report.Situation:
         courier = self._courier
         return report.Situation(
             self.state,

@@ -13,6 +13,7 @@ class Reading:
 
     ``counts``: the source tells only that something happened since the last look, not when.
     ``calls``: the monitor calls by itself when the activity that it reports ends or, while armed, when one begins.
+    ``value``, ``threshold``: where it measures, what it found and from where on that is activity, both in ``unit``.
     """
 
     name: str
@@ -24,6 +25,9 @@ class Reading:
     error: str = ""
     counts: bool = False
     calls: bool = False
+    value: float | None = None
+    threshold: float | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from powernap.config import ConfigError, Section
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors import KINDS, Monitor
+from powernap.nap.sources import Sources
 from powernap.shared.errors import PowernapError
 
 _log = logging.getLogger("powernapd")
+#: Longest time that a monitor may take to find its answer.
+ASK_SECONDS = 10.0
 
 
 class Watch:
@@ -20,20 +23,35 @@ class Watch:
 
     def __init__(self, monitors: Iterable[Monitor]) -> None:
         self._monitors = tuple(monitors)
+        self._sources = Sources()
         self._errors: dict[str, str] = {}
 
     def attach(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
         for monitor in self._monitors:
-            monitor.attach(loop, call)
+            monitor.attach(loop, call, self._sources)
 
-    def look(self, now: float) -> tuple[Reading, ...]:
-        return tuple(self._look(monitor, now) for monitor in self._monitors)
+    async def look(self, clock: Callable[[], float]) -> tuple[float, tuple[Reading, ...]]:
+        """Ask all; return the time of the look (CLOCK_BOOTTIME) and the readings."""
+        slow = [monitor for monitor in self._monitors if type(monitor).ask is not Monitor.ask]
+        answers = await asyncio.gather(*(self._ask(monitor) for monitor in slow)) if slow else []
+        unanswered = {monitor.name: error for monitor, error in zip(slow, answers, strict=True) if error}
+        now = clock()
+        return now, tuple(self._look(monitor, now, unanswered.get(monitor.name, "")) for monitor in self._monitors)
 
-    def _look(self, monitor: Monitor, now: float) -> Reading:
+    async def _ask(self, monitor: Monitor) -> str:
         try:
-            reading = monitor.look(now)
+            await asyncio.wait_for(monitor.ask(), ASK_SECONDS)
+        except asyncio.TimeoutError:
+            return f"it did not answer within {ASK_SECONDS:g} s"
         except Exception as error:  # noqa: BLE001  # whatever it runs into: the machine stays awake, and people are told
-            reading = Reading(monitor.name, monitor.kind, error=str(error) or type(error).__name__)
+            return str(error) or type(error).__name__
+        return ""
+
+    def _look(self, monitor: Monitor, now: float, error: str) -> Reading:
+        try:
+            reading = Reading(monitor.name, monitor.kind, error=error) if error else monitor.look(now)
+        except Exception as caught:  # noqa: BLE001  # as above
+            reading = Reading(monitor.name, monitor.kind, error=str(caught) or type(caught).__name__)
         if reading.error and self._errors.get(monitor.name) != reading.error:
             _log.warning("monitor %s failed and counts as active: %s", monitor.name, reading.error)
         self._errors[monitor.name] = reading.error
@@ -50,6 +68,7 @@ class Watch:
     def close(self) -> None:
         for monitor in self._monitors:
             monitor.close()
+        self._sources.close()
 
 
 def build(sections: Mapping[str, Section], origin: Mapping[str, str]) -> Watch:

@@ -400,7 +400,7 @@ class Machine:
         return self.log.read_text()
 
     def ask(self, command: str) -> dict:
-        return control.ask(str(self.socket), command, 20)
+        return control.ask(str(self.socket), {"command": command}, 20)
 
     def until(self, condition, complaint: str, seconds: float = 15.0):
         deadline = time.monotonic() + seconds

@@ -103,7 +103,7 @@ def test_without_root_the_daemon_says_so():
 def test_without_root_an_order_says_so(order):
     done = run("powernap", order, as_nobody=True)
     assert done.returncode == 2
-    assert done.stderr == f"powernap: powernap {order} needs root: run it with sudo\n".removeprefix("powernap: ")
+    assert done.stderr == f"powernap: {order} needs root: run it with sudo\n"
 
 
 def test_where_no_daemon_runs_it_is_told_with_the_remedy(tmp_path):
@@ -122,8 +122,8 @@ def test_the_version_is_told():
     assert run("powernap", "--version").stdout.startswith("powernap ")
 
 
-async def _answer(command):
-    return {"ok": True, "did": command}
+async def _answer(request):
+    return {"ok": True, "did": request["command"]}
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_the_socket_serves_a_real_client_and_survives_a_rude_one(tmp_path):
             _reader, writer = await asyncio.open_unix_connection(path)
             writer.write(rude)
             writer.close()
-        asked = asyncio.get_running_loop().run_in_executor(None, control.ask, path, "status", 5)
+        asked = asyncio.get_running_loop().run_in_executor(None, control.ask, path, {"command": "status"}, 5)
         assert await asked == {"ok": True, "did": "status"}
         server.close()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from powernap.nap.evidence import Reading
+from powernap.nap.sources import Sources
 from powernap.shared.schema import Option
 
 
@@ -27,10 +28,17 @@ class Monitor:
         self.values = values
         self.loop: asyncio.AbstractEventLoop | None = None
         self.call: Callable[[], None] = lambda: None
+        self.sources = Sources()
 
-    def attach(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-        """Give the monitor an event loop, and whom to call."""
-        self.loop, self.call = loop, call
+    def attach(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None], sources: Sources | None = None) -> None:
+        """Give the monitor an event loop, whom to call, and what it shares with others."""
+        self.loop, self.call, self.sources = loop, call, sources or Sources()
+
+    async def ask(self) -> None:
+        """Ask what takes time (a bus, a program): ``look`` follows, and reports the answer.
+
+        Cancelled after ASK_SECONDS. What it raises makes the monitor count as active.
+        """
 
     def look(self, now: float) -> Reading:
         """Return the reading at that time (CLOCK_BOOTTIME). May raise OSError: then it counts as active."""

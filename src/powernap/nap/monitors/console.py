@@ -14,6 +14,7 @@ from powernap.machine import clocks
 from powernap.machine.inotify import ACCESS, CREATE, DELETE, Inotify
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors.base import Monitor
+from powernap.nap.sources import Sources
 from powernap.shared.schema import Option
 
 PTS = "/dev/pts"
@@ -47,8 +48,8 @@ class ConsoleMonitor(Monitor):
         self._openings: Inotify | None = None
         self._keys: Inotify | None = None
 
-    def attach(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-        super().attach(loop, call)
+    def attach(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None], sources: Sources | None = None) -> None:
+        super().attach(loop, call, sources)
         if not any(path.startswith(PTS) for path in self._paths):
             return
         try:

@@ -46,4 +46,6 @@ class LoadMonitor(Monitor):
             detail=f"load {load:.2f}, threshold {self._threshold:g}",
             source=str(LOADAVG),
             counts=True,
+            value=load,
+            threshold=self._threshold,
         )

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""powernap decisions."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from powernap.cli.commands.base import ask, say
+from powernap.nap import report
+
+NAME = "decisions"
+SUMMARY = "the last decisions and their causes"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """It has none of its own."""
+
+
+def run(options: argparse.Namespace) -> int:
+    answer = ask(options, NAME)
+    say(options, answer, report.decisions_text(answer["decisions"], _stamp))
+    return 0
+
+
+def _stamp(wall: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(wall))

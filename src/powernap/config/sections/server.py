@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""[server]: the wake server."""
+
+from dataclasses import dataclass
+
+from powernap.shared.schema import setting
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """The wake server that stands in for this machine while it sleeps."""
+
+    url: str = setting("url", "", 'address of powerwaked; "": there is none', example="http://wake1:20709")
+    name: str = setting("str", "", "this machine's name with the wake server; empty: its host name")
+    key_file: str = setting("path", "/etc/powernap/client.key", "file with this machine's key, 64 hex digits")
+    required: bool = setting("bool", True, "do not nap unless the wake server has acknowledged it")
+    timeout_seconds: float = setting("float", 5, "time that the wake server has to answer", unit="seconds", minimum=0.1)
+    lease_seconds: int = setting(
+        "int",
+        86400,
+        "longest sleep: then the wake server wakes the machine",
+        unit="seconds",
+        minimum=60,
+        maximum=30 * 86400,
+    )
+    tcp_ports: tuple[tuple[int, int], ...] = setting(
+        "ports",
+        (),
+        "TCP ports on which a connection wakes this machine; empty: those it listens on",
+        example=[22, "8000-8099"],
+    )
+    udp_ports: tuple[tuple[int, int], ...] = setting(
+        "ports", (), "UDP ports on which a datagram wakes this machine; empty: none", example=[623]
+    )
