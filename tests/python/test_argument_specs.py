@@ -14,7 +14,15 @@ ROOT = Path(__file__).resolve().parents[2]
 ROLES = [("powernapd", "powernap_config", sections.SECTIONS), ("powerwaked", "powerwaked_config", wake.SECTIONS)]
 OTHER = {"powernapd": {"monitors", "warnings", "include"}, "powerwaked": set()}
 #: What Ansible calls the types of the schema
-TYPES = {"url": "str", "regex": "str", "strs": "list", "ports": "list", "threshold": "raw"}
+TYPES = {
+    "url": "str",
+    "regex": "str",
+    "strs": "list",
+    "ports": "list",
+    "threshold": "raw",
+    "windows": "list",
+    "networks": "list",
+}
 
 
 def arguments(role: str) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from typing import Any
 from .errors import BadPorts, BadValue
 from .ports import parse_ports
 
-#: What an option may hold, in words for people. "ports" become ((first, last), ...), "strs" a tuple.
+#: What an option may hold, in words for people. "ports" become ((first, last), ...); "strs", "windows" and "networks" a
+#: tuple of texts. "choices" of a list are those of its items.
 TYPES = {
     "int": "a whole number",
     "float": "a number",
@@ -27,7 +28,12 @@ TYPES = {
     "strs": "a list of texts",
     "ports": 'a list of ports and port ranges such as [22, "8000-8099"]',
     "threshold": 'a number, or "n" for the number of CPUs',
+    "windows": 'a list of times of day such as ["22:00-06:00"]',
+    "networks": 'a list of addresses and networks such as ["192.0.2.0/24", "2001:db8::/32"]',
 }
+
+_HOUR = r"([01][0-9]|2[0-3]):([0-5][0-9])"
+_WINDOW = re.compile(rf"\A{_HOUR}-{_HOUR}\Z")
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,9 @@ class Option:
     def accept(self, value: Any) -> Any:
         """Return the value in its normal form. Raises BadValue with a sentence that does not name the key."""
         value = _CHECKS[self.type](value)
-        if self.choices and value not in self.choices:
-            raise BadValue(f"{value!r} is none of {', '.join(self.choices)}" + suggestion(value, self.choices))
+        for item in value if isinstance(value, tuple) else (value,):
+            if self.choices and item not in self.choices:
+                raise BadValue(f"{item!r} is none of {', '.join(self.choices)}" + suggestion(item, self.choices))
         if self.minimum is not None and isinstance(value, (int, float)) and value < self.minimum:
             raise BadValue(f"{value} is too small: at least {self.minimum} {self.unit}".rstrip())
         if self.maximum is not None and isinstance(value, (int, float)) and value > self.maximum:
@@ -152,9 +159,9 @@ def _regex(value: Any) -> str:
     return text
 
 
-def _strs(value: Any) -> tuple[str, ...]:
+def _strs(value: Any, type: str = "strs") -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-        raise _wrong(value, "strs")
+        raise _wrong(value, type)
     return tuple(value)
 
 
@@ -168,6 +175,27 @@ def _threshold(value: Any) -> Any:
     return value
 
 
+def _windows(value: Any) -> tuple[str, ...]:
+    windows = _strs(value, "windows")
+    for window in windows:
+        match = _WINDOW.match(window)
+        if not match or match.group(1, 2) == match.group(3, 4):
+            raise BadValue(f'{window!r} is no part of a day: write it as "22:00-06:00", which passes midnight')
+    return windows
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    from ipaddress import ip_network
+
+    networks = []
+    for text in _strs(value, "networks"):
+        try:
+            networks.append(str(ip_network(text)))
+        except ValueError as error:
+            raise BadValue(f"{text!r} is no address and no network: {error}") from error
+    return tuple(networks)
+
+
 _CHECKS = {
     "int": _int,
     "float": _float,
@@ -179,4 +207,6 @@ _CHECKS = {
     "strs": _strs,
     "ports": parse_ports,
     "threshold": _threshold,
+    "windows": _windows,
+    "networks": _networks,
 }

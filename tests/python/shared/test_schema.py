@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import pytest
+
+from powernap.shared.errors import BadPorts, BadValue
+from powernap.shared.schema import TYPES, Option
+
+
+def accept(type, value, **more):
+    return Option("key", type, None, "", **more).accept(value)
+
+
+@pytest.mark.parametrize(
+    ("type", "value", "accepted"),
+    [
+        ("windows", ["22:00-06:00", "12:00-12:59"], ("22:00-06:00", "12:00-12:59")),
+        ("networks", ["192.0.2.0/24", "2001:db8::1"], ("192.0.2.0/24", "2001:db8::1/128")),
+        ("networks", [], ()),
+        ("strs", ["a", "b"], ("a", "b")),
+        ("url", "http://wake1:20709/", "http://wake1:20709"),
+        ("threshold", "n", "n"),
+    ],
+)
+def test_a_value_takes_its_normal_form(type, value, accepted):
+    assert accept(type, value) == accepted
+
+
+@pytest.mark.parametrize(
+    ("type", "value", "sentence"),
+    [
+        ("windows", ["24:00-06:00"], "'24:00-06:00' is no part of a day"),
+        ("windows", ["06:00-06:00"], "is no part of a day"),
+        ("windows", ["22:00-06:00\n"], "is no part of a day"),
+        ("windows", "22:00-06:00", "is not a list of times of day"),
+        ("networks", ["192.0.2.1/24"], "'192.0.2.1/24' is no address and no network"),
+        ("networks", ["wake1"], "is no address and no network"),
+        ("threshold", -1, "too small"),
+        ("int", True, "is not a whole number"),
+        ("float", float("inf"), "is not a number"),
+    ],
+)
+def test_what_is_refused_is_said_in_one_sentence(type, value, sentence):
+    with pytest.raises(BadValue) as caught:
+        accept(type, value)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value).replace("\\n", "")
+
+
+def test_choices_of_a_list_are_those_of_its_items():
+    assert accept("strs", ["mon", "sun"], choices=("mon", "sun")) == ("mon", "sun")
+    with pytest.raises(BadValue, match="'sum' is none of mon, sun; did you mean sun"):
+        accept("strs", ["mon", "sum"], choices=("mon", "sun"))
+
+
+@pytest.mark.parametrize("type", TYPES)
+@pytest.mark.parametrize("value", [None, {}, object(), [1.5], [None], float("nan"), b"x"])
+def test_no_type_takes_what_is_none_of_it_nor_breaks(type, value):
+    with pytest.raises((BadValue, BadPorts)):
+        accept(type, value)
