@@ -9,7 +9,7 @@ from powernap import __version__
 
 
 def parser(program: str, description: str, config: str) -> argparse.ArgumentParser:
-    """Return a parser with --config (default: ``config``), --check-config and --version."""
+    """Return a parser with --config (default: ``config``), --check-config, --sample-config and --version."""
     made = argparse.ArgumentParser(prog=program, description=description)
     made.add_argument("--config", default=config, metavar="FILE", help="configuration (default: %(default)s)")
     made.add_argument(
@@ -18,6 +18,9 @@ def parser(program: str, description: str, config: str) -> argparse.ArgumentPars
         const="",
         metavar="FILE",
         help="say how the configuration is understood, or what is wrong with it, and exit",
+    )
+    made.add_argument(
+        "--sample-config", action="store_true", help="print a configuration with every key, its meaning and its default"
     )
     made.add_argument("--version", action="version", version=f"{program} {__version__}")
     return made

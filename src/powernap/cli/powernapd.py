@@ -34,6 +34,8 @@ PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERR
 def main(words: list[str]) -> int:
     """Run the daemon; 0: ended in order, 2: bad configuration, or not possible here."""
     options = _options(words)
+    if options.sample_config:
+        return _sample()
     path = Path(options.check_config or options.config)
     try:
         config = setup.load(path)
@@ -63,6 +65,14 @@ def _options(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--control-socket", default=sock, metavar="FILE", help="for powernap (default: %(default)s)")
     parser.add_argument("--debug", action="store_true", help="log every detail")
     return arguments.parse(parser, words)
+
+
+def _sample() -> int:
+    from powernap.config.sample import sample
+    from powernap.nap.catalogue import catalogue
+
+    print(sample(catalogue()), end="")
+    return 0
 
 
 def _check(config: NapConfig) -> int:

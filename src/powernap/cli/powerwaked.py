@@ -14,12 +14,16 @@ import sys
 
 from powernap.cli.arguments import parse, parser
 from powernap.config import ConfigError, explain, load_wake
-from powernap.config.wake import DEFAULT_PATH
+from powernap.config.sample import sample
+from powernap.config.wake import CATALOGUE, DEFAULT_PATH
 from powernap.shared.errors import PowernapError
 
 
 def main(arguments: list[str]) -> int:
     options = parse(parser("powerwaked", "Stand in for sleeping machines and wake them.", DEFAULT_PATH), arguments)
+    if options.sample_config:
+        print(sample(CATALOGUE), end="")
+        return 0
     path = options.check_config or options.config
     try:
         config = load_wake(path)

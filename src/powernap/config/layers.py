@@ -24,6 +24,8 @@ class Merged:
 
     values: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
+    include: tuple[str, ...] = ()
+    include_file: str = ""
 
     def add(self, layer: Mapping[str, Any], file: str) -> None:
         """Merge a layer over what is there: tables merge deep, everything else is replaced."""
@@ -48,10 +50,28 @@ class Merged:
         return self.origin.get(dotted, "")
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return the contents of one TOML file. Raises ConfigError."""
+class Files:
+    """The files of a configuration; ``overlay`` holds texts that count as if they were written there."""
+
+    def __init__(self, overlay: Mapping[Path, str] | None = None) -> None:
+        self._overlay = overlay or {}
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """Return the contents of one TOML file. Raises ConfigError."""
+        return parse(path, self._overlay[path].encode() if path in self._overlay else None)
+
+    def there(self, path: Path) -> bool:
+        return path in self._overlay or path.is_file()
+
+    def folder(self, path: Path) -> list[Path]:
+        """Return the TOML files of a folder, by name."""
+        return sorted({*path.glob("*.toml"), *(file for file in self._overlay if file.parent == path)})
+
+
+def parse(path: Path, content: bytes | None = None) -> dict[str, Any]:
+    """Return one TOML file's contents; of ``content``, where it is given. Raises ConfigError."""
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_bytes().decode("utf-8"))
+        values: dict[str, Any] = tomllib.loads((path.read_bytes() if content is None else content).decode("utf-8"))
         return values
     except FileNotFoundError as error:
         raise ConfigError([f"{path}: no such file: write it, or name another with --config"]) from error
@@ -63,39 +83,64 @@ def read(path: Path) -> dict[str, Any]:
         raise ConfigError([f"{path}: is not valid TOML: {error}"]) from error
 
 
-def layers(path: Path, profile_dirs: list[Path], drop_in_dir: Path) -> Merged:
+def layers(
+    path: Path, profile_dirs: list[Path], drop_in_dir: Path, overlay: Mapping[Path, str] | None = None
+) -> Merged:
     """Return the main file merged with the profiles that it includes and its drop-ins.
 
     Without ``profile_dirs`` there is no "include": the key is left for the schema to refuse. Raises ConfigError.
     """
-    main = read(path)
-    drop_ins = [(file, read(file)) for file in sorted(drop_in_dir.glob("*.toml"))]
+    files = Files(overlay)
+    main = files.read(path)
+    drop_ins = [(file, files.read(file)) for file in files.folder(drop_in_dir)]
     merged = Merged()
     if profile_dirs:
         include, source = main.pop("include", []), path
         for file, layer in drop_ins:
             if "include" in layer:
                 include, source = layer.pop("include"), file
-        _add_profiles(merged, include, source, profile_dirs, ())
+        Profiles(merged, files, profile_dirs).add(include, source)
+        merged.include, merged.include_file = tuple(include), str(source)
     merged.add(main, str(path))
     for file, layer in drop_ins:
         merged.add(layer, str(file))
     return merged
 
 
-def _add_profiles(merged: Merged, names: Any, source: Path, dirs: list[Path], above: tuple[str, ...]) -> None:
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigError([f'{source}: include: {names!r} is not a list of profile names such as ["web-server"]'])
-    for name in names:
-        if name in above:
-            raise ConfigError([f"{source}: include: profile {name} includes itself ({' -> '.join((*above, name))})"])
-        file = next((file for file in (where / f"{name}.toml" for where in dirs) if file.is_file()), None)
-        if file is None or "/" in name:
-            known = sorted({item.stem for where in dirs for item in where.glob("*.toml")})
-            there = (
-                f"; profiles here: {', '.join(known)}" if known else f"; there is none in {' or '.join(map(str, dirs))}"
-            )
-            raise ConfigError([f"{source}: include: no profile {name!r}{suggestion(name, known) or there}"])
-        layer = read(file)
-        _add_profiles(merged, layer.pop("include", []), file, dirs, (*above, name))
-        merged.add(layer, str(file))
+class Profiles:
+    """Adds profiles, each after those that it includes, and each once: what comes later stands over it."""
+
+    def __init__(self, merged: Merged, files: Files, dirs: list[Path]) -> None:
+        self._merged = merged
+        self._files = files
+        self._dirs = dirs
+        self._added: set[Path] = set()
+
+    def add(self, names: Any, source: Path, above: tuple[str, ...] = ()) -> None:
+        """Add the profiles that ``source`` includes. Raises ConfigError."""
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ConfigError([f'{source}: include: {names!r} is not a list of profile names such as ["web-server"]'])
+        for name in names:
+            if name in above:
+                chain = " -> ".join((*above, name))
+                raise ConfigError([f"{source}: include: profile {name} includes itself ({chain})"])
+            file = self.find(name, source)
+            if file not in self._added:
+                layer = self._files.read(file)
+                self.add(layer.pop("include", []), file, (*above, name))
+                self._added.add(file)
+                self._merged.add(layer, str(file))
+
+    def find(self, name: str, source: Path) -> Path:
+        """Return the file of a profile. Raises ConfigError."""
+        wanted = [where / f"{name}.toml" for where in self._dirs] if "/" not in name else []
+        for file in wanted:
+            if self._files.there(file):
+                return file
+        known = sorted({item.stem for where in self._dirs for item in self._files.folder(where)})
+        there = f"; profiles here: {', '.join(known)}" if known else f"; there is none in {_either(self._dirs)}"
+        raise ConfigError([f"{source}: include: no profile {name!r}{suggestion(name, known) or there}"])
+
+
+def _either(dirs: list[Path]) -> str:
+    return " or ".join(map(str, dirs))

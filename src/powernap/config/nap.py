@@ -51,14 +51,16 @@ def load_nap(
     warnings: Kinds,
     profile_dirs: tuple[str, ...] = PROFILE_DIRS,
     drop_in_dir: str | Path | None = None,
+    overlay: Mapping[Path, str] | None = None,
 ) -> NapConfig:
     """Read powernapd's configuration.
 
     ``monitors`` and ``warnings`` map each kind to its options. Drop-ins are read from the folder named like the file,
-    with ``.d`` for its suffix. Raises ConfigError with every problem that was found.
+    with ``.d`` for its suffix. ``overlay`` holds texts that count as if they were written. Raises ConfigError with
+    every problem that was found.
     """
     path = Path(path)
-    merged = layers(path, [Path(where) for where in profile_dirs], Path(drop_in_dir or path.with_suffix(".d")))
+    merged = layers(path, [Path(where) for where in profile_dirs], Path(drop_in_dir or path.with_suffix(".d")), overlay)
     builder = Builder(merged)
     builder.only((*SECTIONS, "monitors", "warnings"))
     config = NapConfig(

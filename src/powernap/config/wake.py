@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from powernap.config.build import Builder
+from powernap.config.catalogue import Catalogue, entries
 from powernap.config.errors import ConfigError
 from powernap.config.layers import layers
 from powernap.shared.paths import ADMIN_SOCKET
@@ -71,6 +72,7 @@ class WakeConfig:
 
 
 SECTIONS = {"listen": ListenSettings, "registry": RegistrySettings, "wake": WakeSettings}
+CATALOGUE = Catalogue("powerwaked.toml", entries(SECTIONS))
 
 
 def load_wake(path: str | Path, drop_in_dir: str | Path | None = None) -> WakeConfig:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from powernap.config import ConfigError, NapConfig, load_nap
 from powernap.nap import monitors, warnings, watch
@@ -26,9 +27,9 @@ class Parts:
     warnings: tuple[WarningMethod, ...]
 
 
-def load(path: str | Path) -> NapConfig:
-    """Read and check a configuration. Raises ConfigError."""
-    config = load_nap(path, _options(monitors.KINDS), _options(warnings.KINDS))
+def load(path: str | Path, **how: Any) -> NapConfig:
+    """Read and check a configuration; ``how``: profile_dirs, drop_in_dir, overlay of load_nap. Raises ConfigError."""
+    config = load_nap(path, _options(monitors.KINDS), _options(warnings.KINDS), **how)
     names = unknown(config.powersave.knobs)
     if names:
         where = f"{config.origin.get('powersave.knobs', path)}: powersave.knobs"

@@ -120,3 +120,17 @@ def test_a_file_that_is_no_text_is_named(load, tmp_path):
     (tmp_path / "powernapd.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="is not UTF-8"):
         load_nap(tmp_path / "powernapd.toml", *KINDS)
+
+
+def test_a_profile_that_two_others_include_does_not_stand_over_the_first(load):
+    base = "[nap]\nabsent_seconds = 50\n"
+    config = load(
+        'include = ["a", "b"]',
+        {},
+        {
+            "base.toml": base,
+            "a.toml": 'include = ["base"]\n[nap]\nabsent_seconds = 70\n',
+            "b.toml": 'include = ["base"]\n[nap]\nbackoff_seconds = 7\n',
+        },
+    )
+    assert (config.nap.absent_seconds, config.nap.backoff_seconds) == (70, 7)
