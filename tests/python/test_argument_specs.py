@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The roles' arguments against the daemons' schemas: what only one of them has cannot be set, or means nothing."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,12 @@ import pytest
 import yaml
 
 from powernap.config import sections, wake
+from powernap.nap.catalogue import catalogue
 from powernap.shared.schema import Option, options_of
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = [("powernapd", "powernap_config", sections.SECTIONS), ("powerwaked", "powerwaked_config", wake.SECTIONS)]
-OTHER = {"powernapd": {"monitors", "warnings", "include"}, "powerwaked": set()}
+OTHER = {"powernapd": {"include", *(named.name for named in catalogue().named)}, "powerwaked": set()}
 #: What Ansible calls the types of the schema
 TYPES = {
     "url": "str",
@@ -74,3 +77,21 @@ def test_defaults_of_the_role_are_those_of_its_arguments(role: str) -> None:
     computed = {name for name, value in defaults.items() if isinstance(value, str) and "{{" in value}
     assert {name: value for name, value in defaults.items() if name not in computed} == said
     assert set(defaults) <= set(arguments(role))
+
+
+def test_every_kind_and_its_keys_are_described() -> None:
+    options = arguments("powernapd")["powernap_config"]["options"]
+    for named in catalogue().named:
+        description = " ".join(options[named.name]["description"])
+        for option in (*named.common, *(option for kind in named.kinds for option in kind.options)):
+            assert f"C({option.name})" in description
+        for kind in named.kinds:
+            assert f"C(kind={kind.name})" in description
+
+
+def test_the_reference_page_is_that_of_the_schema() -> None:
+    subprocess.run([sys.executable, ROOT / "scripts" / "reference", "--check"], check=True, timeout=60)
+
+
+def test_the_arguments_are_those_of_the_schema() -> None:
+    subprocess.run([sys.executable, ROOT / "scripts" / "argument_specs", "--check"], check=True, timeout=60)

@@ -53,6 +53,8 @@ class Option:
 
     def accept(self, value: Any) -> Any:
         """Return the value in its normal form. Raises BadValue with a sentence that does not name the key."""
+        if isinstance(value, str) and value == self.default == "":
+            return value  # of an optional path, which "" leaves out
         value = _CHECKS[self.type](value)
         for item in value if isinstance(value, tuple) else (value,):
             if self.choices and item not in self.choices:

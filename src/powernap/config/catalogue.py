@@ -55,8 +55,8 @@ def written(option: Option, value: Any) -> str:
 
 
 def shown(option: Option) -> Any:
-    """Return the value to show for an option: its default or, where there is none, its example (else None)."""
-    return option.example if option.default is None else option.default
+    """Return the value to show for an option: its default or, where it must be given, its example (else None)."""
+    return option.example if option.required or option.default is None else option.default
 
 
 def words(option: Option) -> str:

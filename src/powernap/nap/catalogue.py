@@ -40,3 +40,10 @@ def _kinds(
     for kind in sorted(kinds):
         cls = kinds[kind]
         yield Entry(kind, cls.summary, cls.options, " ".join((cls.__doc__ or "").split()))
+
+
+def knobs() -> tuple[Entry, ...]:
+    """Return the power knobs, each with the files that it turns."""
+    from powernap.nap.actions.knobs import KNOBS
+
+    return tuple(Entry(knob.name, f"/{knob.pattern}", ()) for knob in KNOBS)

@@ -56,3 +56,9 @@ def test_choices_of_a_list_are_those_of_its_items():
 def test_no_type_takes_what_is_none_of_it_nor_breaks(type, value):
     with pytest.raises((BadValue, BadPorts)):
         accept(type, value)
+
+
+def test_an_optional_path_may_be_left_out_by_an_empty_text():
+    assert Option("key", "path", "", "").accept("") == ""
+    with pytest.raises(BadValue):
+        Option("key", "path", "/etc/x", "").accept("")
