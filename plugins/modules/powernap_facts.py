@@ -14,7 +14,8 @@ author:
   - The PowerNap authors (@powernap)
 description:
   - Returns as facts what a power profile depends on, namely what the machine is, by which NICs it can be woken, which
-    sleep states its kernel offers, how many CPUs and whether a battery it has, and on which ports it listens.
+    sleep states its kernel offers, what it is made of (CPUs, battery, lid, screens, sound, disks), what it is made for
+    (guests, containers, batch jobs, shares, a desktop), and on which ports it listens.
   - Changes nothing, and needs no facts gathered before.
   - What cannot be read is left out and named in RV(ansible_facts.powernap.unreadable); it never makes the module fail.
 extends_documentation_fragment:
@@ -134,6 +135,62 @@ ansible_facts:
           description: Whether the machine can run from a battery.
           type: bool
           sample: false
+        lid:
+          description: Whether the machine has a lid.
+          type: bool
+          sample: false
+        displays:
+          description: The connectors for screens, whether or not something is connected.
+          type: list
+          elements: str
+          sample: [eDP-1, HDMI-A-1]
+        audio:
+          description: Whether there is a sound device that plays.
+          type: bool
+          sample: true
+        disks:
+          description: The drives, without what is made of them and without memory that looks like one.
+          type: list
+          elements: dict
+          contains:
+            name:
+              description: The name below C(/sys/block).
+              type: str
+            rotational:
+              description: Whether it turns, and so has a motor to stop.
+              type: bool
+          sample:
+            - {name: sda, rotational: true}
+        desktop:
+          description: Whether a display manager is set up.
+          type: bool
+          sample: false
+        hypervisors:
+          description:
+            - What runs virtual guests here.
+            - Of V(incus), V(libvirt), V(lxd), V(proxmox), V(xen) those that are installed.
+          type: list
+          elements: str
+          sample: [libvirt]
+        containers:
+          description:
+            - What runs containers here.
+            - Of V(containerd), V(crio), V(docker), V(lxc), V(podman) those that are installed.
+          type: list
+          elements: str
+          sample: [containerd, docker]
+        schedulers:
+          description:
+            - Whose batch jobs run here.
+            - Of V(gridengine), V(htcondor), V(pbs), V(slurm) those that are installed.
+          type: list
+          elements: str
+          sample: [slurm]
+        shares:
+          description: Of V(nfs) and V(smb) those that the machine is set up to serve.
+          type: list
+          elements: str
+          sample: [nfs]
         tcp_ports:
           description: The TCP ports on which somebody else can reach a program of this machine.
           type: list
@@ -153,7 +210,7 @@ ansible_facts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.powernap.powernap.plugins.module_utils._machine import Machine
+from ansible_collections.powernap.powernap.plugins.module_utils.shared.machine import Machine
 
 
 def main():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.powernap.powernap.plugins.module_utils._machine import Machine
+from ansible_collections.powernap.powernap.plugins.module_utils.shared.machine import Machine
 
 ETHTOOL = """Settings for eth0:
 \tSpeed: 1000Mb/s
@@ -144,3 +144,53 @@ def test_virtualization_is_what_systemd_says(tree):
     facts = Machine(FakePrograms(systemd_detect_virt="none\n"), tree({})).facts()
     assert facts["virtualization"]["kind"] == "none"
     assert facts["virtualization"]["source"] == "systemd-detect-virt"
+
+
+@pytest.mark.parametrize(
+    ("files", "fact", "value"),
+    [
+        ({"proc/acpi/button/lid/LID0/state": "state:      open\n"}, "lid", True),
+        ({"sys/class/input/event1/device/capabilities/sw": "1\n"}, "lid", True),
+        ({"sys/class/input/event1/device/capabilities/sw": "20\n"}, "lid", False),
+        (
+            {
+                "sys/class/drm/card0-HDMI-A-1/status": "disconnected\n",
+                "sys/class/drm/card0-eDP-1/status": "connected\n",
+            },
+            "displays",
+            ["HDMI-A-1", "eDP-1"],
+        ),
+        ({"sys/class/drm/card0/dev": "226:0\n", "sys/class/drm/version": "drm\n"}, "displays", []),
+        ({"proc/asound/pcm": "00-00: ALC : ALC : playback 1 : capture 1\n"}, "audio", True),
+        ({"proc/asound/pcm": "01-00: Mic : Mic : capture 1\n"}, "audio", False),
+        (
+            {
+                "sys/block/sda/queue/rotational": "1\n",
+                "sys/block/sda/device/model": "x",
+                "sys/block/nvme0n1/queue/rotational": "0\n",
+                "sys/block/nvme0n1/device/model": "x",
+                "sys/block/dm-0/queue/rotational": "1\n",
+                "sys/block/sr0/device/model": "x",
+            },
+            "disks",
+            [{"name": "nvme0n1", "rotational": False}, {"name": "sda", "rotational": True}],
+        ),
+        ({"usr/sbin/virtqemud": "", "usr/bin/qm.txt": ""}, "hypervisors", ["libvirt"]),
+        ({"usr/bin/podman": "", "usr/bin/dockerd": ""}, "containers", ["docker", "podman"]),
+        ({"usr/local/sbin/slurmd": ""}, "schedulers", ["slurm"]),
+        ({"etc/exports": "# none\n\n"}, "shares", []),
+        ({"etc/exports.d/a.exports": "/srv *(ro)\n"}, "shares", ["nfs"]),
+        ({"usr/sbin/smbd": "", "etc/samba/smb.conf": "[global]\n"}, "shares", ["smb"]),
+        ({"etc/samba/smb.conf": "[global]\n"}, "shares", []),
+        ({"etc/systemd/system/display-manager.service": ""}, "desktop", True),
+    ],
+)
+def test_what_the_machine_is_made_of_and_for(tree, files, fact, value):
+    assert Machine(FakePrograms(), tree(files)).facts()[fact] == value
+
+
+def test_a_bare_machine_has_nothing_of_it(tree):
+    facts = Machine(FakePrograms(), tree({})).facts()
+    names = ("displays", "disks", "hypervisors", "containers", "schedulers", "shares")
+    assert [facts[name] for name in names] == [[]] * len(names)
+    assert (facts["lid"], facts["audio"], facts["desktop"]) == (False, False, False)
