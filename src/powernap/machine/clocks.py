@@ -14,6 +14,11 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def from_monotonic(seconds: float) -> float:
+    """Return a time of CLOCK_MONOTONIC as one of CLOCK_BOOTTIME; too late by what the machine slept since."""
+    return seconds + _distance()
+
+
 class SleepGauge:
     """Tells how long the machine slept since it was last asked."""
 

@@ -3,13 +3,24 @@
 
 from powernap.nap.monitors.base import Monitor
 from powernap.nap.monitors.console import ConsoleMonitor
+from powernap.nap.monitors.container import ContainerMonitor
 from powernap.nap.monitors.load import LoadMonitor
 from powernap.nap.monitors.process import ProcessMonitor
 from powernap.nap.monitors.tcp import TcpMonitor
 from powernap.nap.monitors.udp import UdpMonitor
+from powernap.nap.monitors.unit import UnitMonitor
 
 KINDS: dict[str, type[Monitor]] = {
-    monitor.kind: monitor for monitor in (ConsoleMonitor, LoadMonitor, ProcessMonitor, TcpMonitor, UdpMonitor)
+    monitor.kind: monitor
+    for monitor in (
+        ConsoleMonitor,
+        ContainerMonitor,
+        LoadMonitor,
+        ProcessMonitor,
+        TcpMonitor,
+        UdpMonitor,
+        UnitMonitor,
+    )
 }
 
 __all__ = ["KINDS", "Monitor"]

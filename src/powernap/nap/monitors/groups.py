@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the monitors of control groups have in common: a group with processes in it holds until the kernel calls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from powernap.machine import cgroups, clocks
+from powernap.machine.filecalls import MODIFY, FileCalls
+from powernap.machine.inotify import CREATE, DELETE
+from powernap.nap.evidence import Reading
+from powernap.nap.monitors.base import Monitor
+
+SOURCE = "control groups"
+#: How often to begin again where groups come and go while watches are set.
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Found:
+    """``groups``: those that count, with or without processes, and what each is; ``places``: where new ones appear."""
+
+    groups: Mapping[Path, str]
+    places: tuple[Path, ...]
+
+    def running(self) -> list[Path]:
+        return [group for group in self.groups if cgroups.populated(group)]
+
+
+class GroupMonitor(Monitor):
+    """Active while a process is in one of its groups.
+
+    The kernel marks ``cgroup.events`` changed when a group gets its first or loses its last process: while one runs
+    nothing is looked at, and while none runs an armed monitor is called by the first.
+    """
+
+    def __init__(self, name: str, values: Mapping[str, Any], root: Path = Path("/")) -> None:
+        super().__init__(name, values)
+        self.root = root
+        self._ended: float | None = None
+        self._armed = False
+        self._holding = False
+        self._calls: FileCalls | None = None
+
+    def find(self) -> Found:
+        """Return the groups that count. Raises OSError."""
+        raise NotImplementedError
+
+    def none(self, found: Found) -> str:
+        """Return the detail of the reading while none runs."""
+        return "none runs" if found.groups else "there is none"
+
+    def look(self, now: float) -> Reading:
+        found = self.find()
+        running = found.running()
+        if not running and self._armed and self._await():
+            found = self.find()
+            running = found.running()
+        if not running:
+            if not self._armed:
+                self._stop()
+            return self.reading(
+                last_active=self._ended, detail=self.none(found), source=SOURCE, calls=self._calls is not None
+            )
+        self._ended = now
+        calls = self._hold(running)
+        detail = runs(sorted(found.groups[group] for group in running))
+        return self.reading(last_active=now, active_now=True, detail=detail, source=SOURCE, calls=calls)
+
+    def _hold(self, running: list[Path]) -> bool:
+        """Have the end of these called; tell whether it will be."""
+        events = [(group / "cgroup.events", MODIFY) for group in running]
+        # a group that is removed at once after its last process ended tells nothing itself: its parent does
+        self._watch([*events, *((parent, DELETE) for parent in {group.parent for group in running})])
+        self._holding = self._calls is not None
+        if any(cgroups.populated(group) for group in running):
+            return self._holding
+        self._stop()  # all ended before they were watched
+        return False
+
+    def _await(self) -> bool:
+        """Have the next beginning called; tell whether one came meanwhile."""
+        for _attempt in range(ATTEMPTS):
+            found = self.find()
+            events = [(group / "cgroup.events", MODIFY) for group in found.groups]
+            self._watch([*events, *((place, CREATE) for place in found.places)])
+            again = self.find()
+            if again.running():
+                self._stop()
+                return True
+            if again == found:
+                return False
+        self._stop()  # groups come and go: the looks go on
+        return False
+
+    def _watch(self, wanted: list[tuple[Path, int]]) -> None:
+        self._stop()
+        if self.loop is None:
+            return
+        try:
+            self._calls = FileCalls(self.loop, [(os.fspath(path), mask) for path, mask in wanted], self._woken)
+        except OSError:
+            self._calls = None  # one that vanished, or no watches left: the looks go on
+
+    def _woken(self) -> None:
+        try:
+            running = self.find().running()
+            begun = not self._holding and (bool(running) or self._await())
+        except OSError:
+            running, begun = [], True  # the look says why
+        if self._holding and running and self._hold(running):
+            return
+        if self._holding:
+            self._ended = clocks.now()
+        elif not begun:
+            return
+        self._stop()
+        self.call()
+
+    def arm(self) -> None:
+        self._armed = True
+        if self._calls is None:
+            try:
+                begun = self._await()
+            except OSError:
+                return  # the look says why
+            if begun:
+                self.call()
+
+    def disarm(self) -> None:
+        self._armed = False
+        if not self._holding:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._calls is not None:
+            self._calls.close()
+        self._calls = None
+        self._holding = False
+
+    def close(self) -> None:
+        self._armed = False
+        self._stop()
+
+
+def runs(names: list[str]) -> str:
+    """Return such as "a runs", or "a, b, c and 2 more run"."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more} run" + ("s" if len(names) == 1 else "")
