@@ -44,6 +44,7 @@ from powernap.nap.preparation import Preparation
 from powernap.nap.setup import Parts
 from powernap.nap.sleepguard import SleepGuard
 from powernap.nap.state import Ask, Phase, begin, next_step, wants_holds
+from powernap.nap.warnings.crier import Crier
 from powernap.shared.errors import PowernapError
 from powernap.shared.virtual import Virtualization
 
@@ -71,7 +72,6 @@ class Daemon:
         self._held: tuple[str, ...] = ()
         self._ordered: asyncio.Future[Answer] | None = None
         self._acting = asyncio.Lock()
-        self._warning = asyncio.Lock()
         self._phase: Phase | None = None
         self.decisions = Decisions()
         self.state = begin(clocks.now())
@@ -86,6 +86,7 @@ class Daemon:
         self._courier = Courier(config.server, self._state_dir)
         self._preparation = Preparation(config, self._courier)
         means = actions.Means(self.guard.logind, self._state_dir, config.powersave.knobs)
+        self.crier = Crier(parts.warnings, self.spawn)
         self._actions = {kind: cls(means) for kind, cls in actions.KINDS.items()}
         parts.watch.attach(self._loop, self.look_soon)
 
@@ -200,20 +201,9 @@ class Daemon:
         elif isinstance(effect, Record):
             self._record(effect.cause)
         elif isinstance(effect, Warn):
-            host = self._host()
-            self.spawn(
-                self._say(
-                    [
-                        (method, method.warning(host, effect.seconds, effect.action, effect.reason))
-                        for method in self._parts.warnings
-                    ]
-                )
-            )
+            self.crier.warn(self._host(), effect.seconds, effect.action, effect.reason)
         elif isinstance(effect, CancelWarning):
-            host = self._host()
-            self.spawn(
-                self._say([(method, method.cancellation(host, effect.reason)) for method in self._parts.warnings])
-            )
+            self.crier.cancel(self._host(), effect.reason)
         elif isinstance(effect, Register):
             self.spawn(self._prepare(effect))
         elif isinstance(effect, Act):
@@ -238,14 +228,6 @@ class Daemon:
 
     def _host(self) -> str:
         return self._parts.config.server.name or socket.gethostname()
-
-    async def _say(self, texts: list[tuple[Any, str]]) -> None:
-        async with self._warning:  # a cancellation never overtakes its warning
-            for method, text in texts:
-                try:
-                    await method.tell(text)
-                except PowernapError as error:
-                    _log.warning("%s", error)
 
     async def _prepare(self, effect: Register) -> None:
         try:

@@ -5,24 +5,58 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from powernap.shared.errors import PowernapError
 from powernap.shared.schema import Option
 
-FIELDS = ("host", "seconds", "action", "reason")
+FIELDS = ("host", "seconds", "action", "reason", "at")
 MESSAGE = Option(
     "message",
     "str",
     "{host}: {action} in {seconds} seconds, as it was {reason}. Press a key to keep it awake.",
-    "what is said; {host}, {seconds}, {action} and {reason} are filled in",
+    "what is said; {host}, {seconds}, {action}, {reason} and {at} (the time of day of the nap) are filled in",
 )
 CANCELLED = Option(
     "cancelled",
     "str",
     "{host} stays awake: {reason}.",
-    "what is said when a warning is called off; {host} and {reason} are filled in",
+    "what is said when a warning is called off; {host}, {action} and {reason} are filled in",
 )
+LIMIT = Option(
+    "limit_seconds",
+    "float",
+    10,
+    "time that telling people may take; then it is ended",
+    unit="seconds",
+    minimum=1,
+    maximum=120,
+)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One thing to say. ``event``: "warning", or "cancelled" where the nap does not come; ``at``: such as "14:05"."""
+
+    event: str
+    host: str
+    seconds: float
+    action: str
+    reason: str
+    at: str = ""
+    text: str = ""
+
+    def fields(self) -> dict[str, str]:
+        """Return what fills in a template. A cancellation knows no time."""
+        warning = self.event == "warning"
+        return {
+            "host": self.host,
+            "seconds": str(round(self.seconds)) if warning else "",
+            "action": self.action,
+            "reason": self.reason,
+            "at": self.at if warning else "",
+        }
 
 
 class WarningMethod:
@@ -30,26 +64,33 @@ class WarningMethod:
 
     kind: ClassVar[str]
     summary: ClassVar[str]
-    options: ClassVar[tuple[Option, ...]] = (MESSAGE, CANCELLED)
+    options: ClassVar[tuple[Option, ...]] = (MESSAGE, CANCELLED, LIMIT)
 
     def __init__(self, name: str, values: Mapping[str, Any]) -> None:
         """Raises PowernapError for a message that cannot be filled in."""
         self.name = name
-        self._message = _checked("message", values.get("message", MESSAGE.default))
-        self._cancelled = _checked("cancelled", values.get("cancelled", CANCELLED.default))
+        values = {option.name: option.default for option in self.options} | dict(values)
+        self.values = values
+        self.limit_seconds: float = values["limit_seconds"]
+        self._templates = {
+            "warning": checked("message", values["message"]),
+            "cancelled": checked("cancelled", values["cancelled"]),
+        }
 
-    def warning(self, host: str, seconds: float, action: str, reason: str) -> str:
-        return self._message.format(host=host, seconds=round(seconds), action=action, reason=reason)
+    def worded(self, notice: Notice) -> Notice:
+        """Return the notice with its text."""
+        return replace(notice, text=self._templates[notice.event].format(**notice.fields()))
 
-    def cancellation(self, host: str, reason: str) -> str:
-        return self._cancelled.format(host=host, seconds="", action="", reason=reason)
+    async def tell(self, notice: Notice) -> None:
+        """Tell people, within ``limit_seconds``; after that, or when cancelled, nothing more is said.
 
-    async def tell(self, text: str) -> None:
-        """Tell people. Raises PowernapError."""
+        Raises PowernapError.
+        """
         raise NotImplementedError
 
 
-def _checked(option: str, template: str) -> str:
+def checked(option: str, template: str) -> str:
+    """Return the template. Raises PowernapError for one that cannot be filled in."""
     try:
         fields = [field for _text, field, _spec, _conversion in string.Formatter().parse(template) if field is not None]
     except ValueError as error:

@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from powernap.nap.background import beside
-from powernap.nap.warnings.base import WarningMethod
+from powernap.nap.warnings.base import Notice, WarningMethod
 from powernap.shared.errors import PowernapError
-
-LIMIT_SECONDS = 5.0
 
 
 class Wall(WarningMethod):
-    """util-linux' wall, given its text by standard input. It is ended after 5 s: a stuck terminal delays nothing."""
+    """util-linux' wall, given its text by standard input. It is ended at the limit: a stuck terminal delays nothing."""
 
     kind = "wall"
     summary = "a line on every terminal"
@@ -24,8 +22,8 @@ class Wall(WarningMethod):
         super().__init__(name, values)
         self._program = program
 
-    async def tell(self, text: str) -> None:
-        await beside(lambda: self._run(text))
+    async def tell(self, notice: Notice) -> None:
+        await beside(lambda: self._run(notice.text))
 
     def _run(self, text: str) -> None:
         try:
@@ -35,12 +33,12 @@ class Wall(WarningMethod):
                 text=True,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                timeout=LIMIT_SECONDS,
+                timeout=self.limit_seconds,
                 check=True,
             )
         except FileNotFoundError as error:
             raise PowernapError(f"the program {self._program} is missing: nobody was warned on terminals") from error
         except subprocess.TimeoutExpired as error:
-            raise PowernapError(f"{self._program} took longer than {LIMIT_SECONDS:g} s and was ended") from error
+            raise PowernapError(f"{self._program} took longer than {self.limit_seconds:g} s and was ended") from error
         except (OSError, subprocess.SubprocessError) as error:
             raise PowernapError(f"{self._program} failed: {error}") from error
