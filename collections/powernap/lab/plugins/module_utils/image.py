@@ -57,7 +57,7 @@ def ensure(say) -> pathlib.Path:
             if partial.exists():
                 shutil.rmtree(partial)
             say(f"building the base image {image} (once, about half a minute)")
-            _debootstrap(partial, say)
+            debootstrap(RECIPE, partial, cache() / "build.log", say=say)
             _shift(partial)
             partial.chmod(0o755)
             partial.rename(image)
@@ -100,30 +100,36 @@ def _proxies() -> list:
     return re.findall(r'^(Acquire::https?::Proxy\S* ".+");$', dump, re.MULTILINE)
 
 
-def _debootstrap(target: pathlib.Path, say) -> None:
-    packages = ",".join((RECIPE / "packages").read_text().split())
+def debootstrap(recipe: pathlib.Path, target: pathlib.Path, log: pathlib.Path, environment=None, say=lambda text: None):
+    """Build a Debian tree from recipe/packages and the hook beside it, called customise or customise.sh."""
+    (hook,) = recipe.glob("customise*")
     command = [
         "mmdebstrap",
         "--mode=root",
         "--variant=minbase",
         "--format=directory",
-        "--include=" + packages,
+        "--include=" + ",".join((recipe / "packages").read_text().split()),
         "--keyring=" + KEYRING,
         '--aptopt=Acquire::Languages "none"',
         "--aptopt=Acquire::Retries 3",
         *("--aptopt=" + option for option in _proxies()),
         "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")),
-        '--customize-hook=sh {} "$1"'.format(shlex.quote(str(RECIPE / "customise.sh"))),
+        '--customize-hook=sh {} "$1"'.format(shlex.quote(str(hook))),
         SUITE,
         str(target),
         mirror(),
     ]
-    log = cache() / "build.log"
     with (
         log.open("w") as out,
         subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, text=True, errors="replace"
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env={**os.environ, **(environment or {})},
         ) as process,
     ):
         for line in process.stderr:
@@ -133,7 +139,7 @@ def _debootstrap(target: pathlib.Path, say) -> None:
     if process.returncode:
         errors = [line for line in log.read_text().splitlines() if line.startswith("E: ") or "error" in line.lower()]
         raise LabError(
-            f"the base image could not be built from {mirror()}: {errors[-1] if errors else 'no reason given'} "
+            f"{target} could not be built from {mirror()}: {errors[-1] if errors else 'no reason given'} "
             f"(see {log}): check the network, and free disk space."
         )
 

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real kernel's sleep: the daemon suspends it, a magic packet or the clock wakes it, and the daemon knows what was."""
+
+from __future__ import annotations
+
+import time
+
+from guest import MAC, Guest
+from powernap.shared.mac import magic_packet
+
+NEVER = """
+[monitors.nobody]
+kind = "process"
+pattern = "^nobody-runs-this"
+"""
+SOON = """
+[nap]
+absent_seconds = 8
+grace_seconds = 0
+min_awake_seconds = 600
+"""
+ASLEEP_SECONDS = 3.0
+
+
+def magic_frame() -> bytes:
+    return b"\xff" * 6 + bytes(6) + b"\x08\x42" + magic_packet(MAC)
+
+
+def nap_and_wake(guest: Guest) -> None:
+    guest.event("SUSPEND", 60)
+    time.sleep(ASLEEP_SECONDS)
+    guest.send(magic_frame())
+    guest.event("WAKEUP", 10)
+
+
+def test_it_takes_itself_for_a_physical_machine(napper):
+    napper.start(SOON.replace("8", "3000", 1) + NEVER)
+    assert napper.ask("status")["virtualization"]["kind"] == "none"
+
+
+def test_the_idle_machine_suspends_and_a_magic_packet_wakes_it(napper, guest):
+    guest.run(["ethtool", "-s", "ens2", "wol", "d"])
+    napper.start(SOON + NEVER)
+    nap_and_wake(guest)
+    (slept,) = [word for word in napper.ask("decisions")["decisions"] if "slept" in word["cause"]]
+    seconds = float(slept["cause"].split("slept ")[1].split(" s")[0])
+    assert abs(seconds - ASLEEP_SECONDS) < 2, slept
+    assert guest.run(["cat", "/sys/power/suspend_stats/success"]).strip() == "1"
+    assert "Wake-on: g" in guest.run(["ethtool", "ens2"]), "the card was armed, by the kernel's own word"
+
+
+def test_after_a_wake_it_stays_awake_for_a_while(napper, guest):
+    napper.start(SOON + NEVER)
+    nap_and_wake(guest)
+    assert guest.quiet(15) == []
+    assert napper.ask("status")["state"] == "resuming"
+
+
+def test_a_sleep_that_somebody_else_ordered_is_noticed(napper, guest):
+    napper.start(SOON.replace("8", "3000", 1) + NEVER)
+    guest.run(["systemd-run", "--on-active=2", "systemctl", "suspend"])
+    nap_and_wake(guest)
+    causes = [word["cause"] for word in napper.ask("decisions")["decisions"]]
+    assert any("somebody else puts the machine to sleep" in cause for cause in causes), causes
+    assert any("slept" in cause for cause in causes), causes
