@@ -10,9 +10,13 @@ if TYPE_CHECKING:
 
 
 class Sources:
-    """One connection to the system bus for all."""
+    """One connection to the system bus for all.
+
+    ``active``: the names of the monitors that were active in the time before the last look.
+    """
 
     def __init__(self) -> None:
+        self.active: frozenset[str] = frozenset()
         self._bus: Bus | None = None
 
     def bus(self) -> Bus:

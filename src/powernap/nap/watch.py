@@ -25,6 +25,7 @@ class Watch:
         self._monitors = tuple(monitors)
         self._sources = Sources()
         self._errors: dict[str, str] = {}
+        self._looked: float | None = None
 
     def attach(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
         for monitor in self._monitors:
@@ -36,7 +37,10 @@ class Watch:
         answers = await asyncio.gather(*(self._ask(monitor) for monitor in slow)) if slow else []
         unanswered = {monitor.name: error for monitor, error in zip(slow, answers, strict=True) if error}
         now = clock()
-        return now, tuple(self._look(monitor, now, unanswered.get(monitor.name, "")) for monitor in self._monitors)
+        readings = tuple(self._look(monitor, now, unanswered.get(monitor.name, "")) for monitor in self._monitors)
+        self._sources.active = active_since(self._looked, readings)
+        self._looked = now
+        return now, readings
 
     async def _ask(self, monitor: Monitor) -> str:
         try:
@@ -69,6 +73,17 @@ class Watch:
         for monitor in self._monitors:
             monitor.close()
         self._sources.close()
+
+
+def active_since(time: float | None, readings: Iterable[Reading]) -> frozenset[str]:
+    """Return the names of those that were active after that time, or fail; at the first look of any that ever was."""
+    return frozenset(
+        reading.name
+        for reading in readings
+        if reading.error
+        or reading.active_now
+        or (reading.last_active is not None and (time is None or reading.last_active > time))
+    )
 
 
 def build(sections: Mapping[str, Section], origin: Mapping[str, str]) -> Watch:
