@@ -39,10 +39,15 @@ async def _recover(daemon: Daemon, _request: Request) -> Reply:
     return {"ok": True, "state": daemon.state.phase.value}
 
 
+async def _reload(daemon: Daemon, _request: Request) -> Reply:
+    await daemon.reload()
+    return {"ok": True}
+
+
 Answer = Callable[["Daemon", Request], Awaitable[Reply]]
 #: What everybody may ask, and what only root may order.
 QUESTIONS: dict[str, Answer] = {"status": _status, "why": _why, "decisions": _decisions}
-ORDERS: dict[str, Answer] = {"now": _now, "recover": _recover}
+ORDERS: dict[str, Answer] = {"now": _now, "recover": _recover, "reload": _reload}
 
 
 async def answer(daemon: Daemon, request: Request) -> Reply:
