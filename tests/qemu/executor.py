@@ -2,18 +2,17 @@
 """Runs in the guest: carries out the commands that come through a virtio port, one JSON line each way."""
 
 import json
-import os
 import subprocess
 import time
+from pathlib import Path
 
-
-PORT = "/dev/virtio-ports/executor"
+PORT = Path("/dev/virtio-ports/executor")
 
 
 def main() -> None:
-    while not os.path.exists(PORT):
+    while not PORT.exists():
         time.sleep(0.1)
-    with open(PORT, "r+b", buffering=0) as wire:
+    with PORT.open("r+b", buffering=0) as wire:
         wire.write(b'{"ready": true}\n')
         while True:
             wire.write(json.dumps(carry_out(json.loads(read_line(wire)))).encode() + b"\n")

@@ -124,6 +124,8 @@ class Guest:
         self._executor = Lines(folder / "executor", 20)
 
     def _command(self, built: Path) -> list[str]:
+        here = self._folder
+        lan = f"dgram,id=lan,local.type=unix,local.path={here}/card,remote.type=unix,remote.path={here}/lan"
         return [
             "qemu-system-x86_64",
             *("-name", "physical", "-machine", "pc", "-accel", "tcg,thread=multi,tb-size=128", *DISGUISE),
@@ -146,7 +148,7 @@ class Guest:
             *("-drive", f"file={self._folder / 'carried.img'},if=virtio,format=raw"),
             *(
                 "-netdev",
-                f"dgram,id=lan,local.type=unix,local.path={self._folder / 'card'},remote.type=unix,remote.path={self._folder / 'lan'}",
+                lan,
             ),
             *("-device", f"i82559c,netdev=lan,mac={MAC}", "-device", "virtio-rng-pci"),
             *("-serial", f"file:{self._folder / 'console'}"),

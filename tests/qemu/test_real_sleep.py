@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real kernel's sleep: the daemon suspends it, a magic packet or the clock wakes it, and the daemon knows what was."""
+"""A real kernel's sleep: the daemon suspends it, a magic packet or the clock wakes it, and the daemon knows."""
 
 from __future__ import annotations
 
 import time
 
 from guest import MAC, Guest
+
 from powernap.shared.mac import magic_packet
 
 NEVER = """

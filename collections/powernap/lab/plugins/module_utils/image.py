@@ -115,7 +115,7 @@ def debootstrap(recipe: pathlib.Path, target: pathlib.Path, log: pathlib.Path, e
         *("--aptopt=" + option for option in _proxies()),
         "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")),
-        '--customize-hook=sh {} "$1"'.format(shlex.quote(str(hook))),
+        f'--customize-hook=sh {shlex.quote(str(hook))} "$1"',
         SUITE,
         str(target),
         mirror(),
