@@ -4,7 +4,9 @@
 from powernap.nap.monitors.base import Monitor
 from powernap.nap.monitors.console import ConsoleMonitor
 from powernap.nap.monitors.container import ContainerMonitor
+from powernap.nap.monitors.cpu import CpuMonitor
 from powernap.nap.monitors.load import LoadMonitor
+from powernap.nap.monitors.network import NetworkMonitor
 from powernap.nap.monitors.process import ProcessMonitor
 from powernap.nap.monitors.tcp import TcpMonitor
 from powernap.nap.monitors.udp import UdpMonitor
@@ -15,7 +17,9 @@ KINDS: dict[str, type[Monitor]] = {
     for monitor in (
         ConsoleMonitor,
         ContainerMonitor,
+        CpuMonitor,
         LoadMonitor,
+        NetworkMonitor,
         ProcessMonitor,
         TcpMonitor,
         UdpMonitor,
