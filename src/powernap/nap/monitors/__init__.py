@@ -2,12 +2,17 @@
 """Monitors: what counts as activity. A new kind is one module and one line here."""
 
 from powernap.nap.monitors.base import Monitor
+from powernap.nap.monitors.cgroup import CgroupMonitor
 from powernap.nap.monitors.console import ConsoleMonitor
 from powernap.nap.monitors.container import ContainerMonitor
 from powernap.nap.monitors.cpu import CpuMonitor
+from powernap.nap.monitors.disk import DiskMonitor
 from powernap.nap.monitors.load import LoadMonitor
 from powernap.nap.monitors.network import NetworkMonitor
+from powernap.nap.monitors.nfs import NfsMonitor
 from powernap.nap.monitors.process import ProcessMonitor
+from powernap.nap.monitors.session import SessionMonitor
+from powernap.nap.monitors.smb import SmbMonitor
 from powernap.nap.monitors.tcp import TcpMonitor
 from powernap.nap.monitors.udp import UdpMonitor
 from powernap.nap.monitors.unit import UnitMonitor
@@ -15,12 +20,17 @@ from powernap.nap.monitors.unit import UnitMonitor
 KINDS: dict[str, type[Monitor]] = {
     monitor.kind: monitor
     for monitor in (
+        CgroupMonitor,
         ConsoleMonitor,
         ContainerMonitor,
         CpuMonitor,
+        DiskMonitor,
         LoadMonitor,
         NetworkMonitor,
+        NfsMonitor,
         ProcessMonitor,
+        SessionMonitor,
+        SmbMonitor,
         TcpMonitor,
         UdpMonitor,
         UnitMonitor,
