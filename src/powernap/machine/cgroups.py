@@ -12,6 +12,7 @@ from pathlib import Path
 MOUNTS = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
 #: A unit whose name could be taken for one of the kernel's files has this before its name (systemd's cg_escape).
 ESCAPE = "_"
+NOT_MOUNTED = "control groups of version 2 are not mounted: boot with systemd.unified_cgroup_hierarchy=1"
 
 
 def top(root: Path = Path("/")) -> Path:
@@ -20,7 +21,7 @@ def top(root: Path = Path("/")) -> Path:
         if (root / mount / "cgroup.controllers").exists():
             below = _of_systemd(root)
             return root / mount / below if (root / mount / below).is_dir() else root / mount
-    raise OSError(errno.ENOENT, "control groups of version 2 are not mounted")
+    raise OSError(errno.ENOENT, NOT_MOUNTED)
 
 
 def _of_systemd(root: Path) -> str:
@@ -70,9 +71,12 @@ def cpu_seconds(group: Path) -> float:
 
 
 def io_bytes(group: Path) -> int:
-    """Return the bytes that the group read and wrote so far. Raises OSError where the io controller is off."""
+    """Return the bytes that the group read and wrote so far. Raises OSError, also where nobody counts them."""
+    path = group / "io.stat"
+    if not path.exists() and group.exists():
+        raise OSError(errno.ENODATA, f"nobody counts the io of {group.name}: set IOAccounting=yes in its unit")
     total = 0
-    for line in (group / "io.stat").read_text().splitlines():
+    for line in path.read_text().splitlines():
         for pair in line.split()[1:]:
             key, _, value = pair.partition("=")
             if key in ("rbytes", "wbytes"):

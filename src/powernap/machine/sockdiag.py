@@ -19,19 +19,22 @@ NLM_F_REQUEST_DUMP = 0x301
 ESTABLISHED, CLOSE, LISTEN = 1, 7, 10
 MESSAGE_BYTES = 72  # struct inet_diag_msg
 TCP_INFO_LAST_SENT, TCP_INFO_LAST_RECEIVED = 44, 52  # struct tcp_info: tcpi_last_data_sent, tcpi_last_data_recv, in ms
+TCP_INFO_BYTES_ACKED = 120  # tcpi_bytes_acked and tcpi_bytes_received, since Linux 4.1
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True)
 class Connection:
-    """One socket. ``idle_seconds``: since data last went either way; None where the kernel did not say."""
+    """One socket. ``idle_seconds``: since data last went either way; ``moved_bytes``: that went both ways so far; None
+    where the kernel did not say."""
 
     local: Address
     local_port: int
     remote: Address
     remote_port: int
     idle_seconds: float | None = None
+    moved_bytes: int | None = None
 
     @property
     def inside(self) -> bool:
@@ -88,7 +91,7 @@ def parse(message: bytes) -> Connection:
     """Return one socket from the body of a netlink message."""
     family = message[0]
     local_port, remote_port = struct.unpack_from("!HH", message, 4)
-    idle = None
+    idle = moved = None
     at = MESSAGE_BYTES
     while at + 4 <= len(message):
         length, kind = struct.unpack_from("=HH", message, at)
@@ -96,8 +99,11 @@ def parse(message: bytes) -> Connection:
             sent = struct.unpack_from("=I", message, at + 4 + TCP_INFO_LAST_SENT)[0]
             received = struct.unpack_from("=I", message, at + 4 + TCP_INFO_LAST_RECEIVED)[0]
             idle = min(sent, received) / 1000
+        if kind == INET_DIAG_INFO and length >= 4 + TCP_INFO_BYTES_ACKED + 16:
+            moved = sum(struct.unpack_from("=QQ", message, at + 4 + TCP_INFO_BYTES_ACKED))
         at += max(4, (length + 3) & ~3)
-    return Connection(_address(family, message, 8), local_port, _address(family, message, 24), remote_port, idle)
+    local, remote = _address(family, message, 8), _address(family, message, 24)
+    return Connection(local, local_port, remote, remote_port, idle, moved)
 
 
 def _address(family: int, message: bytes, at: int) -> Address:

@@ -3,6 +3,7 @@
 
 from powernap.nap.monitors.base import Monitor
 from powernap.nap.monitors.cgroup import CgroupMonitor
+from powernap.nap.monitors.cgroup_io import CgroupIoMonitor
 from powernap.nap.monitors.console import ConsoleMonitor
 from powernap.nap.monitors.container import ContainerMonitor
 from powernap.nap.monitors.cpu import CpuMonitor
@@ -21,6 +22,7 @@ KINDS: dict[str, type[Monitor]] = {
     monitor.kind: monitor
     for monitor in (
         CgroupMonitor,
+        CgroupIoMonitor,
         ConsoleMonitor,
         ContainerMonitor,
         CpuMonitor,
