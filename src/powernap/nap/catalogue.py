@@ -44,6 +44,6 @@ def _kinds(
 
 def knobs() -> tuple[Entry, ...]:
     """Return the power knobs, each with the files that it turns."""
-    from powernap.nap.actions.knobs import KNOBS
+    from powernap.nap.powersave.table import KNOBS
 
     return tuple(Entry(knob.name, f"/{knob.pattern}", ()) for knob in KNOBS)

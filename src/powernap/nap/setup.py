@@ -10,7 +10,7 @@ from typing import Any
 
 from powernap.config import ConfigError, NapConfig, load_nap
 from powernap.nap import monitors, warnings, watch
-from powernap.nap.actions.knobs import KNOBS, unknown
+from powernap.nap.powersave import check
 from powernap.nap.warnings import WarningMethod
 from powernap.nap.watch import Watch
 from powernap.shared.errors import PowernapError
@@ -30,11 +30,10 @@ class Parts:
 def load(path: str | Path, **how: Any) -> NapConfig:
     """Read and check a configuration; ``how``: profile_dirs, drop_in_dir, overlay of load_nap. Raises ConfigError."""
     config = load_nap(path, _options(monitors.KINDS), _options(warnings.KINDS), **how)
-    names = unknown(config.powersave.knobs)
-    if names:
-        where = f"{config.origin.get('powersave.knobs', path)}: powersave.knobs"
-        known = ", ".join(knob.name for knob in KNOBS)
-        raise ConfigError([f"{where}: there is no knob {name!r}: known are {known}" for name in names])
+    wrong = list(check.problems(config.powersave))
+    if wrong:
+        origin = config.origin
+        raise ConfigError([f"{origin.get(f'powersave.{key}', path)}: powersave.{key}: {text}" for key, text in wrong])
     return config
 
 

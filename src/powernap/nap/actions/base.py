@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from powernap.config.sections.powersave import PowersaveSettings
 from powernap.machine.logind import Logind
 from powernap.shared.errors import PowernapError
 
@@ -21,7 +22,7 @@ class Means:
 
     logind: Logind
     state_dir: Path
-    knobs: tuple[str, ...]
+    powersave: PowersaveSettings
     root: Path = Path("/")
 
 
