@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Monitors: what counts as activity. A new kind is one module and one line here."""
 
+from powernap.nap.monitors.audio import AudioMonitor
 from powernap.nap.monitors.base import Monitor
 from powernap.nap.monitors.cgroup import CgroupMonitor
 from powernap.nap.monitors.cgroup_io import CgroupIoMonitor
@@ -9,6 +10,7 @@ from powernap.nap.monitors.container import ContainerMonitor
 from powernap.nap.monitors.cpu import CpuMonitor
 from powernap.nap.monitors.disk import DiskMonitor
 from powernap.nap.monitors.load import LoadMonitor
+from powernap.nap.monitors.lock import LockMonitor
 from powernap.nap.monitors.network import NetworkMonitor
 from powernap.nap.monitors.nfs import NfsMonitor
 from powernap.nap.monitors.process import ProcessMonitor
@@ -21,6 +23,7 @@ from powernap.nap.monitors.unit import UnitMonitor
 KINDS: dict[str, type[Monitor]] = {
     monitor.kind: monitor
     for monitor in (
+        AudioMonitor,
         CgroupMonitor,
         CgroupIoMonitor,
         ConsoleMonitor,
@@ -28,6 +31,7 @@ KINDS: dict[str, type[Monitor]] = {
         CpuMonitor,
         DiskMonitor,
         LoadMonitor,
+        LockMonitor,
         NetworkMonitor,
         NfsMonitor,
         ProcessMonitor,

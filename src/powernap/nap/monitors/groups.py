@@ -147,7 +147,11 @@ class GroupMonitor(Monitor):
         self._stop()
 
 
+def few(names: list[str]) -> str:
+    """Return such as "a", or "a, b, c and 2 more"."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
 def runs(names: list[str]) -> str:
     """Return such as "a runs", or "a, b, c and 2 more run"."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{', '.join(names[:3])}{more} run" + ("s" if len(names) == 1 else "")
+    return f"{few(names)} run" + ("s" if len(names) == 1 else "")
