@@ -9,7 +9,14 @@ from typing import Any
 from powernap.config.build import Builder
 from powernap.config.errors import ConfigError
 from powernap.config.layers import PROFILE_DIRS, layers
-from powernap.config.sections import SECTIONS, NapSettings, PowersaveSettings, ServerSettings
+from powernap.config.sections import (
+    SECTIONS,
+    InhibitorSettings,
+    NapSettings,
+    PowersaveSettings,
+    ServerSettings,
+    SleepSettings,
+)
 from powernap.shared.schema import Option, suggestion
 
 DEFAULT_PATH = "/etc/powernap/powernapd.toml"
@@ -32,6 +39,8 @@ class NapConfig:
     nap: NapSettings
     server: ServerSettings
     powersave: PowersaveSettings
+    sleep: SleepSettings
+    inhibitors: InhibitorSettings
     monitors: Mapping[str, Section]
     warnings: Mapping[str, Section]
     origin: Mapping[str, str]

@@ -12,10 +12,23 @@ from powernap.machine.dbus import Bus, BusError
 
 MANAGER = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 SYSTEMD = "org.freedesktop.systemd1"
-SUSPEND_UNIT = "/org/freedesktop/systemd1/unit/systemd_2dsuspend_2eservice"
-METHODS = {"suspend": "Suspend", "poweroff": "PowerOff"}
-#: What an inhibitor must forbid to hold such an action; "idle" holds what nobody ordered.
-FORBIDS = {"suspend": "sleep", "poweroff": "shutdown"}
+UNIT_PATH = "/org/freedesktop/systemd1/unit/"
+METHODS = {
+    "suspend": "Suspend",
+    "hibernate": "Hibernate",
+    "hybrid-sleep": "HybridSleep",
+    "suspend-then-hibernate": "SuspendThenHibernate",
+    "poweroff": "PowerOff",
+}
+#: What helps where logind says that something cannot be.
+REMEDIES = {
+    "suspend": "enable it in the firmware, or choose another action",
+    "poweroff": "ask 'systemd-inhibit --list' and the polkit rules, or choose another action",
+}
+SWAP_REMEDY = (
+    "it needs swap of the size of the memory in use, resume= in the kernel's command line, and a kernel that is not "
+    "locked down; or choose another action"
+)
 
 
 @dataclass(frozen=True)
@@ -26,10 +39,8 @@ class Inhibitor:
     who: str
     why: str
     mode: str
-
-    def holds(self, action: str, ordered: bool) -> bool:
-        forbidden = {FORBIDS.get(action, "")} | (set() if ordered else {"idle"})
-        return self.mode.startswith("block") and bool(self.what & forbidden)
+    uid: int = 0
+    pid: int = 0
 
     def __str__(self) -> str:
         return f"{self.who} forbids {'/'.join(sorted(self.what))}: {self.why or 'no reason given'}"
@@ -44,6 +55,7 @@ class Hooks:
     stopping: Callable[[], None]
     inhibitors_changed: Callable[[], None]
     lost: Callable[[], None]
+    restarted: Callable[[], None] = lambda: None
 
 
 class Logind:
@@ -62,6 +74,7 @@ class Logind:
         await bus.on_signal(interface, "PrepareForSleep", path, self._prepare_for_sleep)
         await bus.on_signal(interface, "PrepareForShutdown", path, self._prepare_for_shutdown)
         await bus.on_signal("org.freedesktop.DBus.Properties", "PropertiesChanged", path, self._changed)
+        await bus.on_signal("org.freedesktop.DBus", "NameOwnerChanged", "/org/freedesktop/DBus", self._owner_changed)
         await self.hold()
 
     async def hold(self) -> None:
@@ -79,31 +92,51 @@ class Logind:
             self._delay = None
 
     async def order(self, action: str) -> None:
-        """Order "suspend" or "poweroff". Raises BusError."""
+        """Order an action of METHODS. Raises BusError."""
         can = (await self._connected().call(MANAGER, "Can" + METHODS[action]))[0]
         if can not in ("yes", "challenge"):
-            raise BusError(f"this machine cannot {action} (logind says {can!r}): choose another nap.action")
+            remedy = REMEDIES.get(action, SWAP_REMEDY)
+            raise BusError(f"this machine cannot {action} (logind says {can!r}): {remedy}")
         await self._connected().call(MANAGER, METHODS[action], "b", (False,))
 
     async def inhibitors(self) -> list[Inhibitor]:
         """Return who forbids or delays what. Raises BusError."""
         (entries,) = await self._connected().call(MANAGER, "ListInhibitors")
-        return [Inhibitor(frozenset(what.split(":")), who, why, mode) for what, who, why, mode, _uid, _pid in entries]
+        return [
+            Inhibitor(frozenset(what.split(":")), who, why, mode, uid, pid)
+            for what, who, why, mode, uid, pid in entries
+        ]
 
     async def preparing(self) -> bool:
         """Tell whether a sleep or a shutdown is under way. Raises BusError."""
         bus = self._connected()
         return bool(await bus.get(MANAGER, "PreparingForSleep") or await bus.get(MANAGER, "PreparingForShutdown"))
 
-    async def suspend_failure(self) -> str:
-        """Return why the last suspend failed, or "": logind itself signals a failed one like a good one."""
+    async def failure(self, action: str) -> str:
+        """Return why the last such sleep failed, or "": logind itself signals a failed one like a good one."""
+        unit = f"systemd-{action}.service"
+        path = UNIT_PATH + unit.replace("-", "_2d").replace(".", "_2e")
         try:
-            result = await self._connected().get((SYSTEMD, SUSPEND_UNIT, f"{SYSTEMD}.Service"), "Result")
+            result = await self._connected().get((SYSTEMD, path, f"{SYSTEMD}.Service"), "Result")
         except BusError:
             return ""
-        if result == "success":
-            return ""
-        return f"the suspend failed ({result}): see 'journalctl -u systemd-suspend'"
+        return "" if result == "success" else f"the {action} failed ({result}): see 'journalctl -u {unit}'"
+
+    async def surroundings(self) -> tuple[bool, bool, bool]:
+        """Return whether it runs on battery, its lid is closed, it is docked. Raises BusError."""
+        bus = self._connected()
+        names = ("OnExternalPower", "LidClosed", "Docked")
+        external, lid, docked = [bool(await bus.get(MANAGER, name)) for name in names]
+        return not external, lid, docked
+
+    @property
+    def connected(self) -> bool:
+        return self._bus is not None
+
+    @property
+    def bus(self) -> Bus:
+        """The connection. Raises BusError where there is none."""
+        return self._connected()
 
     def _connected(self) -> Bus:
         if self._bus is None:
@@ -121,6 +154,11 @@ class Logind:
         names = {*body[1], *body[2]}
         if "BlockInhibited" in names:
             self._hooks.inhibitors_changed()
+
+    def _owner_changed(self, body: tuple[Any, ...]) -> None:
+        name, _before, owner = body
+        if name == MANAGER[0] and owner:
+            self._hooks.restarted()
 
     def _lost(self) -> None:
         self._bus = None

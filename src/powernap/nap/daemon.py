@@ -85,7 +85,8 @@ class Daemon:
         self.policy = policy_of(config, virtualization)
         self._courier = Courier(config.server, self._state_dir)
         self._preparation = Preparation(config, self._courier)
-        means = actions.Means(self.guard.logind, self._state_dir, config.powersave)
+        self.guard.adopt(config, self._state_dir)
+        means = actions.Means(self.guard, self._state_dir, config.powersave)
         self.crier = Crier(parts.warnings, self.spawn)
         self._actions = {kind: cls(means) for kind, cls in actions.KINDS.items()}
         parts.watch.attach(self._loop, self.look_soon)

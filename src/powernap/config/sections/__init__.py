@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sections of powernapd's configuration. A new one is one module, one line here and one field of NapConfig."""
 
+from powernap.config.sections.inhibitors import InhibitorSettings
 from powernap.config.sections.nap import NapSettings
 from powernap.config.sections.powersave import PowersaveSettings
 from powernap.config.sections.server import ServerSettings
+from powernap.config.sections.sleep import SleepSettings
 
-SECTIONS = {"nap": NapSettings, "server": ServerSettings, "powersave": PowersaveSettings}
+SECTIONS = {
+    "nap": NapSettings,
+    "server": ServerSettings,
+    "powersave": PowersaveSettings,
+    "sleep": SleepSettings,
+    "inhibitors": InhibitorSettings,
+}
 
-__all__ = ["SECTIONS", "NapSettings", "PowersaveSettings", "ServerSettings"]
+__all__ = ["SECTIONS", "InhibitorSettings", "NapSettings", "PowersaveSettings", "ServerSettings", "SleepSettings"]

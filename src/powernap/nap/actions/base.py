@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from powernap.config.sections.powersave import PowersaveSettings
-from powernap.machine.logind import Logind
 from powernap.shared.errors import PowernapError
 
 
@@ -16,14 +15,22 @@ class ActionError(PowernapError):
     """An action was not carried out."""
 
 
+class Sleeper(Protocol):
+    """Who puts the machine to sleep. Raises PowernapError."""
+
+    async def order(self, action: str) -> None: ...
+
+
 @dataclass(frozen=True)
 class Means:
-    """What actions act with."""
+    """What actions act with. ``command``: the program of the action exec, called with true and false."""
 
-    logind: Logind
+    sleeper: Sleeper
     state_dir: Path
     powersave: PowersaveSettings
     root: Path = Path("/")
+    command: str = ""
+    command_seconds: float = 60.0
 
 
 class Action:
@@ -31,6 +38,8 @@ class Action:
 
     kind: ClassVar[str]
     summary: ClassVar[str]
+    #: True where the machine stops running: only then must it be woken from outside.
+    sleeps: ClassVar[bool] = False
 
     def __init__(self, means: Means) -> None:
         self.means = means

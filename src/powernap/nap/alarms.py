@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs that are due, the clock's alarm for those that the machine is to be woken for, and what woke it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from powernap.config.sections.sleep import SleepSettings
+from powernap.machine import clocks, wakecause
+from powernap.machine.dbus import BusError
+from powernap.machine.logind import Logind
+from powernap.machine.rtc import Alarm, NoClock
+from powernap.nap.jobs import gather
+from powernap.nap.lookahead import Job, Plan, missed, plan
+
+_log = logging.getLogger("powernapd")
+#: How old the list of jobs may be.
+LIST_SECONDS = 10.0
+#: An alarm of whole seconds wakes the machine so much earlier than asked, at most.
+EARLY_SECONDS = 2.0
+
+
+class Alarms:
+    """Looks ahead before a sleep, and back after it."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self.settings = SleepSettings()
+        self._root = root
+        self._alarm = Alarm(root)
+        self._jobs: tuple[Job, ...] = ()
+        self._problems: tuple[str, ...] = ()
+        self._listed_at = float("-inf")
+        self._plan = Plan()
+        self._due: float | None = None
+        self._wake_for = ""
+        self._counts: dict[str, int] | None = None
+        self._missed: tuple[str, ...] = ()
+
+    async def look(self, logind: Logind | None, ordered: bool) -> tuple[str, ...]:
+        """Return which jobs forbid a sleep now, one sentence each. Raises nothing: what cannot be read forbids it, too.
+
+        ``logind``: through whose connection systemd's timers are asked; None: there is no systemd.
+        """
+        settings = self.settings
+        if clocks.now() - self._listed_at > LIST_SECONDS:
+            self._jobs, self._problems = (), ()
+            if settings.min_sleep_seconds or settings.wake_for:
+                try:
+                    self._jobs, self._problems = await gather(logind.bus if logind is not None else None, self._root)
+                except BusError as error:
+                    self._problems = (f"systemd's timers cannot be asked: {error}",)
+            self._listed_at = clocks.now()
+        self._plan = plan(self._jobs, settings, time.time(), ordered)
+        held = self._plan.held if ordered else (*self._plan.held, *self._problems)
+        if self._plan.wake_at is not None and not self._is_limit() and not self._alarm.possible():
+            held += (f"{self._plan.wake_for} is to be woken for, but this machine has no clock that can wake it",)
+        return held
+
+    def set(self, action: str) -> None:
+        """Set the alarm that the last look found needful. Raises NoClock."""
+        self._missed = ()
+        self._counts = wakecause.snapshot(self._root)
+        self._due = None
+        if self._plan.wake_at is None:
+            return
+        seconds = max(1.0, self._plan.wake_at - time.time())
+        try:
+            how = self._alarm.set(seconds, through_poweroff=action != "suspend")
+        except NoClock as error:
+            if not self._is_limit():
+                raise
+            _log.warning("%s, so sleep.max_sleep_seconds has no effect", error)
+            return
+        self._due, self._wake_for = clocks.now() + seconds, self._plan.wake_for
+        _log.info("the machine wakes by its clock in %.0f s for %s (%s)", seconds, self._wake_for, how)
+
+    def woken(self, slept_seconds: float) -> str:
+        """The machine runs again: take the alarm back, and return what woke it; "" where nothing tells."""
+        ours = self._due is not None and clocks.now() >= self._due - EARLY_SECONDS
+        causes = [f"clock, for {self._wake_for}"] if ours else []
+        if self._counts is not None:
+            causes.append(wakecause.cause(self._counts, self._root))
+        now = time.time()
+        self._missed = missed(self._jobs, self.settings, now - slept_seconds, now)
+        self._listed_at = float("-inf")
+        self.clear()
+        return ", ".join(cause for cause in causes if cause)
+
+    def clear(self) -> None:
+        """Take the alarm back."""
+        self._alarm.clear()
+        self._due, self._counts = None, None
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what people should know, one sentence each."""
+        return (*self._plan.notes, *self._missed)
+
+    def _is_limit(self) -> bool:
+        return self._plan.wake_for == "sleep.max_sleep_seconds"

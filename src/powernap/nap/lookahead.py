@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is due while the machine would sleep. Pure. Times are seconds since the epoch, by the wall clock."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from powernap.config.sections.sleep import SleepSettings
+
+#: A job that was due longer ago than this, and whose next time is still that one, is not about to run.
+STALE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """``every``: seconds between its runs, None where unknown; ``wakes``: it asks by itself to be woken for."""
+
+    name: str
+    at: float
+    every: float | None = None
+    wakes: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``held``: which jobs forbid a sleep now; ``notes``: what else is to be known.
+
+    ``wake_at``: when to wake by the clock; ``wake_for``: for which job, or why.
+    """
+
+    held: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    wake_at: float | None = None
+    wake_for: str = ""
+
+
+def plan(jobs: Iterable[Job], settings: SleepSettings, now: float, ordered: bool = False) -> Plan:
+    """Decide for a sleep that would begin now. One that somebody ordered is held by no job, but wakes for it."""
+    held, notes, wakes = [], [], []
+    for job in sorted(jobs, key=lambda job: job.at):
+        if job.at < now - STALE_SECONDS or _named(job, settings.ignore_timers):
+            continue
+        wanted = job.wakes or _named(job, settings.wake_for)
+        needed = job.at - settings.wake_lead_seconds if wanted else job.at
+        if needed - now < settings.min_sleep_seconds and not ordered:
+            if not wanted and job.every is not None and job.every <= settings.min_sleep_seconds:
+                notes.append(f"{job.name} runs every {job.every:.0f} s and holds no nap: that would hold all of them")
+            else:
+                held.append(
+                    f"{job.name} is due in {max(0.0, job.at - now):.0f} s (sleep.min_sleep_seconds is "
+                    f"{settings.min_sleep_seconds:g})"
+                )
+        if wanted:
+            wakes.append((max(needed, now), job.name))
+    if settings.max_sleep_seconds:
+        wakes.append((now + settings.max_sleep_seconds, "sleep.max_sleep_seconds"))
+    wake_at, wake_for = min(wakes, default=(None, ""))
+    return Plan(tuple(held), tuple(notes), wake_at, wake_for)
+
+
+def missed(jobs: Iterable[Job], settings: SleepSettings, asleep: float, awake: float) -> tuple[str, ...]:
+    """Return what was due while the machine slept, one sentence each."""
+    return tuple(
+        f"{job.name} was due {awake - job.at:.0f} s before the machine woke"
+        for job in sorted(jobs, key=lambda job: job.at)
+        if asleep < job.at < awake and not _named(job, settings.ignore_timers)
+    )
+
+
+def _named(job: Job, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(job.name, pattern) for pattern in patterns)
