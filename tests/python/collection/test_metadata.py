@@ -15,6 +15,13 @@ def test_the_collection_has_the_version_of_the_programs() -> None:
     assert yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"] == powernap.__version__
 
 
+def test_every_package_of_the_sources_is_in_the_wheel() -> None:
+    listed = re.search(r"^packages = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL | re.MULTILINE)
+    assert listed
+    sources = {".".join(path.parent.relative_to(ROOT / "src").parts) for path in ROOT.glob("src/**/__init__.py")}
+    assert set(re.findall(r'"([^"]+)"', listed.group(1))) == {*sources, "powernap.shared"}
+
+
 def test_every_module_is_in_the_action_group() -> None:
     modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")}
     assert set(yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]["all"]) == modules
