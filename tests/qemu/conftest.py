@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode does not do it
-from guest import ROOT, Guest, archive
+from guest import ROOT, Guest
 
 INSTALL = """
 set -e
@@ -52,7 +53,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     folder = tmp_path_factory.mktemp("guest")
     carried = folder / "carried"
     carried.mkdir()
-    (carried / "powernap.pyz").write_bytes(archive())
+    subprocess.run([sys.executable, ROOT / "scripts" / "archive", carried / "powernap.pyz"], check=True)
     unit = (ROOT / "roles" / "powernapd" / "templates" / "powernapd.service.j2").read_text()
     assert "{{" not in unit, "the unit has to be rendered now"
     (carried / "powernapd.service").write_text(unit)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import select
 import shutil
 import socket
@@ -241,12 +240,3 @@ class Guest:
         self._process.wait()
         for closing in (self._qmp, self._executor, self._lan):
             closing.close()
-
-
-def archive() -> bytes:
-    """Return the programs as the collection packs them."""
-    os.environ.setdefault("ANSIBLE_LOCAL_TEMP", "/tmp")
-    sys.path.insert(0, str(ROOT))
-    from plugins.action import powernap_archive
-
-    return powernap_archive.pack(powernap_archive.contents(), "/usr/bin/python3")

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The clients that are compared, each started to watch the same things and to put nothing to sleep."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.nap.machine import PORT
+from bench.until import until
+
+PROGRAM = "nightly-backup"
+ORIGINAL = "psutil at 1 Hz (the original's design)"
+AUTOSUSPEND = "autosuspend at 1 Hz"
+OURS = "powernapd"
+
+POWERNAPD = f"""
+[nap]
+mode = "observe"
+virtualization = "none"
+absent_seconds = {{absent}}
+require_wake_on_lan = false
+[monitors.jobs]
+kind = "process"
+pattern = '(^|/){PROGRAM}(\\s|$)'
+[monitors.service]
+kind = "tcp"
+ports = [{{port}}]
+loopback = true
+"""
+WHOLE = """
+[monitors.terminals]
+kind = "console"
+[monitors.load]
+kind = "load"
+threshold = "n"
+"""
+AUTOSUSPEND_CONFIG = f"""
+[general]
+interval = 1
+idle_time = 100000
+suspend_cmd = /bin/true
+wakeup_cmd = /bin/true
+woke_up_file = {{folder}}/woken
+lock_file = {{folder}}/lock
+[check.Processes]
+enabled = true
+processes = {PROGRAM}
+[check.ActiveConnection]
+enabled = true
+ports = {{port}}
+[check.Load]
+enabled = true
+threshold = {os.cpu_count()}
+[check.Users]
+enabled = true
+name = .*
+terminal = .*
+host = .*
+"""
+#: As Debian's, but with the time as a number.
+AUTOSUSPEND_LOGGING = """
+[loggers]
+keys=root
+[handlers]
+keys=console
+[formatters]
+keys=timed
+[logger_root]
+level=DEBUG
+handlers=console
+[handler_console]
+class=StreamHandler
+formatter=timed
+args=(sys.stdout,)
+[formatter_timed]
+format=%(created)f %(message)s
+"""
+
+
+@dataclass
+class Client:
+    """A running client: its process, how long it took until it watched (seconds), and what it has logged."""
+
+    pid: int
+    ready_seconds: float
+    folder: Path
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+
+@contextlib.contextmanager
+def _started(command: list[str], folder: Path, ready: Callable[[], bool], **more: object) -> Iterator[Client]:
+    folder.mkdir(exist_ok=True)
+    with (folder / "log").open("w") as log:
+        begun = time.monotonic()
+        process = subprocess.Popen(command, stdout=log, stderr=log, **more)  # type: ignore[call-overload]
+    try:
+        until(ready, f"{command} ({(folder / 'log').read_text()})", pause=0.005)
+        yield Client(process.pid, time.monotonic() - begun, folder)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def powernapd(
+    folder: Path, port: int = PORT, absent: float = 300, more: str = WHOLE
+) -> contextlib.AbstractContextManager[Client]:
+    """Start powernapd from an archive, as the role installs it; ready when it answers on its control socket."""
+    folder.mkdir(exist_ok=True)
+    (folder / "powernapd.toml").write_text(POWERNAPD.format(absent=absent, port=port) + more)
+    command = [sys.executable, os.environ["POWERNAP_ARCHIVE"], "powernapd", "--config", str(folder / "powernapd.toml")]
+    command += ["--state-dir", str(folder), "--control-socket", str(folder / "control.sock")]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return _started(command, folder, (folder / "control.sock").exists, env=environment)
+
+
+def autosuspend(folder: Path, port: int = PORT, verbose: bool = False) -> contextlib.AbstractContextManager[Client]:
+    """Start Debian's autosuspend, unpacked, not installed. Verbose, it is ready when its first checks are over."""
+    folder.mkdir(exist_ok=True)
+    (folder / "autosuspend.conf").write_text(AUTOSUSPEND_CONFIG.format(folder=folder, port=port))
+    command = ["/usr/bin/python3", f"{os.environ['AUTOSUSPEND']}/usr/bin/autosuspend"]
+    if verbose:
+        (folder / "logging.conf").write_text(AUTOSUSPEND_LOGGING)
+        command += ["-l", str(folder / "logging.conf")]
+    command += ["-c", str(folder / "autosuspend.conf"), "daemon"]
+    environment = {**os.environ, "PYTHONPATH": f"{os.environ['AUTOSUSPEND']}/usr/lib/python3/dist-packages"}
+    return _started(
+        command, folder, lambda: not verbose or "have been executed" in (folder / "log").read_text(), env=environment
+    )
+
+
+def original(folder: Path, port: int = PORT) -> contextlib.AbstractContextManager[Client]:
+    """Start the original's design; ready when it has looked for the first time."""
+    return module("bench.baselines.psutil_poller", folder, PROGRAM, str(port))
+
+
+def module(name: str, folder: Path, *arguments: str) -> contextlib.AbstractContextManager[Client]:
+    """Start a module that prints "ready"."""
+    command = [sys.executable, "-m", name, *arguments]
+    return _started(command, folder, lambda: "ready" in (folder / "log").read_text())
+
+
+CLIENTS = {ORIGINAL: original, AUTOSUSPEND: autosuspend, OURS: powernapd}
+
+
+def cost(pid: int) -> tuple[float, int, float]:
+    """Return CPU seconds, voluntary context switches and resident megabytes of all threads of a process.
+
+    CPU is the time that the scheduler gave (schedstat), wakeups are voluntary context switches (status); proc(5).
+    """
+    cpu, switches = 0.0, 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        cpu += int((task / "schedstat").read_text().split()[0]) / 1e9
+        switches += int((task / "status").read_text().partition("voluntary_ctxt_switches:")[2].split()[0])
+    resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return cpu, switches, resident
