@@ -9,6 +9,7 @@ from powernap.nap.monitors.console import ConsoleMonitor
 from powernap.nap.monitors.container import ContainerMonitor
 from powernap.nap.monitors.cpu import CpuMonitor
 from powernap.nap.monitors.disk import DiskMonitor
+from powernap.nap.monitors.io import IoMonitor
 from powernap.nap.monitors.load import LoadMonitor
 from powernap.nap.monitors.lock import LockMonitor
 from powernap.nap.monitors.network import NetworkMonitor
@@ -24,12 +25,13 @@ KINDS: dict[str, type[Monitor]] = {
     monitor.kind: monitor
     for monitor in (
         AudioMonitor,
-        CgroupMonitor,
         CgroupIoMonitor,
+        CgroupMonitor,
         ConsoleMonitor,
         ContainerMonitor,
         CpuMonitor,
         DiskMonitor,
+        IoMonitor,
         LoadMonitor,
         LockMonitor,
         NetworkMonitor,
