@@ -20,7 +20,7 @@ class TwoPhase:
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
         self._count = ""
-        self._reading: asyncio.Future[str] | None = None
+        self._reading: asyncio.Task[str] | None = None
 
     async def begin(self) -> None:
         """Read the count. Raises WakeEvent."""
