@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from powernap.machine.dbus import Bus
+    from powernap.machine.ledgers import Book
+    from powernap.machine.procconnector import Executions
+    from powernap.machine.proctable import ProcTable
 
 
 class Sources:
-    """One connection to the system bus for all.
+    """One connection to the system bus for all, one pass of /proc; one ledger of processes.
 
     ``active``: the names of the monitors that were active in the time before the last look.
     """
@@ -18,6 +22,10 @@ class Sources:
     def __init__(self) -> None:
         self.active: frozenset[str] = frozenset()
         self._bus: Bus | None = None
+        self._book: Book | None = None
+        self._no_book = ""
+        self._table: ProcTable | None = None
+        self._executions: Executions | None = None
 
     def bus(self) -> Bus:
         """Return a connection to the system bus, made anew where it was lost. Raises BusError."""
@@ -30,8 +38,38 @@ class Sources:
     def _lost(self) -> None:
         self._bus = None
 
+    def process_book(self) -> Book:
+        """Return the kernel's ledger of process names. Raises OSError, always the same, where it cannot be had."""
+        if self._book is None and not self._no_book:
+            from powernap.machine.ledgers import Book, ProcessLedger
+
+            try:
+                self._book = Book(ProcessLedger())
+            except OSError as error:
+                self._no_book = error.strerror or str(error)
+        if self._book is None:
+            raise OSError(self._no_book)
+        return self._book
+
+    def process_table(self) -> ProcTable:
+        """Return who passes through /proc."""
+        if self._table is None:
+            from powernap.machine.proctable import ProcTable
+
+            self._table = ProcTable()
+        return self._table
+
+    def executions(self, loop: asyncio.AbstractEventLoop) -> Executions:
+        """Return who tells of every program that is executed, while somebody listens."""
+        if self._executions is None:
+            from powernap.machine.procconnector import Executions
+
+            self._executions = Executions(loop)
+        return self._executions
+
     def close(self) -> None:
         """Give everything back."""
-        if self._bus is not None:
-            self._bus.close()
-            self._bus = None
+        for shared in (self._bus, self._book, self._executions):
+            if shared is not None:
+                shared.close()
+        self._bus = self._book = self._executions = self._table = None

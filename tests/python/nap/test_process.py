@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from powernap.machine import clocks
+from powernap.machine.proctable import ProcTable
 from powernap.nap.monitors.process import ProcessMonitor
+from powernap.nap.sources import Sources
 from powernap.shared.errors import PowernapError
 
 MARK = f"powernap-test-{os.getpid()}"
@@ -69,6 +71,7 @@ def test_the_end_of_the_process_calls_at_once_and_is_its_last_activity(process):
     async def run():
         called = asyncio.Event()
         monitor.attach(asyncio.get_running_loop(), called.set)
+        await monitor.ask()
         reading = monitor.look(clocks.now())
         assert reading.calls and reading.source == "its pidfd"
         await asyncio.sleep(0.05)
@@ -91,7 +94,8 @@ def test_while_it_is_held_proc_is_not_scanned(process, tmp_path):
     async def run():
         monitor.attach(asyncio.get_running_loop(), lambda: None)
         monitor.look(clocks.now())
-        monitor._proc = str(tmp_path / "gone")
+        monitor._table = ProcTable(str(tmp_path / "gone"))
+        await monitor.ask()
         assert monitor.look(clocks.now()).active_now
         monitor.close()
 
@@ -107,10 +111,99 @@ def test_closing_gives_the_pidfd_back(process):
 
     async def run():
         before = open_files()
-        monitor.attach(asyncio.get_running_loop(), lambda: None)
+        sources = Sources()
+        monitor.attach(asyncio.get_running_loop(), lambda: None, sources)
+        attached = open_files()
         monitor.look(clocks.now())
-        assert open_files() == before + 1
+        assert open_files() == attached + 1
         monitor.close()
+        sources.close()
         assert open_files() == before
 
     asyncio.run(run())
+
+
+def fake_proc(tmp_path, processes):
+    """A tree like /proc: files in folders, since a real process that refuses root cannot be had here."""
+    for pid, (line, comm) in processes.items():
+        folder = tmp_path / str(pid)
+        folder.mkdir()
+        if line is None:
+            (folder / "cmdline").symlink_to("cmdline")  # opening it fails with ELOOP, as with EPERM
+        else:
+            (folder / "cmdline").write_bytes(line)
+        (folder / "comm").write_text(f"{comm}\n")
+    return ProcTable(str(tmp_path))
+
+
+def test_an_entry_that_cannot_be_read_is_passed_over_and_counted(tmp_path):
+    table = fake_proc(tmp_path, {10: (None, "other"), 11: (b"rsync\0-a\0", "rsync")})
+    assert ProcessMonitor("work", {"pattern": "^rsync"}, table).look(5.0).active_now
+    idle = ProcessMonitor("work", {"pattern": "^borg"}, table).look(5.0)
+    assert idle.last_active is None and "of 1 processes only the name could be read" in idle.detail
+
+
+def test_the_name_decides_where_the_command_line_cannot_be_read(tmp_path):
+    table = fake_proc(tmp_path, {10: (None, "borg")})
+    reading = ProcessMonitor("work", {"pattern": "borg create"}, table).look(5.0)
+    assert reading.active_now and "process 10" in reading.detail
+
+
+def test_a_process_that_vanishes_during_the_pass_is_none(tmp_path):
+    (tmp_path / "12").mkdir()
+    assert not ProcessMonitor("work", {"pattern": "."}, ProcTable(str(tmp_path))).look(5.0).active_now
+
+
+def test_monitors_that_ask_together_share_one_pass_and_the_loop_keeps_running(tmp_path):
+    table = fake_proc(tmp_path, dict.fromkeys(range(1000, 4000), (b"idle\0", "idle")))
+    (tmp_path / "2500/cmdline").write_bytes(b"rsync\0")
+    monitors = [ProcessMonitor(name, {"pattern": f"^{name}"}, table) for name in ("rsync", "borg", "idle")]
+
+    async def run():
+        turns = 0
+
+        async def count():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.ensure_future(count())
+        await asyncio.gather(*(monitor.ask() for monitor in monitors))
+        counting.cancel()
+        assert 6 <= turns < 20, "3,000 processes, 500 a turn, once for all three"
+
+    asyncio.run(run())
+    assert [monitor.look(5.0).active_now for monitor in monitors] == [True, False, True]
+
+
+def test_50000_processes_cost_bounded_time_and_never_stop_the_loop_for_long(tmp_path):
+    line = tmp_path / "line"
+    line.write_bytes(b"/usr/bin/program\0--with\0arguments\0")
+    for pid in range(1000, 51000):
+        folder = f"{tmp_path}/{pid}"
+        os.mkdir(folder)  # noqa: PTH102  # 50,000 of them
+        os.symlink(line, f"{folder}/cmdline")  # noqa: PTH211
+    table = ProcTable(str(tmp_path))
+    monitors = [ProcessMonitor(name, {"pattern": name}, table) for name in ("rsync", "borg")]
+
+    async def run():
+        longest = 0.0
+
+        async def measure():
+            nonlocal longest
+            while True:
+                began = time.perf_counter()
+                await asyncio.sleep(0)
+                longest = max(longest, time.perf_counter() - began)
+
+        measuring = asyncio.ensure_future(measure())
+        began = time.process_time()
+        await asyncio.gather(*(monitor.ask() for monitor in monitors))
+        used = time.process_time() - began
+        measuring.cancel()
+        assert used < 5
+        assert longest < 0.5
+
+    asyncio.run(run())
+    assert not any(monitor.look(5.0).active_now for monitor in monitors)

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""bpf(2) by ctypes: maps, programs, and where they are attached. Needs no compiler and no library.
+
+Numbers and structures: linux/bpf.h. CAP_BPF for maps and programs, CAP_PERFMON besides for tracepoints (Linux 5.8;
+before that CAP_SYS_ADMIN). What the kernel refuses raises OSError: EPERM without the right, EINVAL or ENOENT where
+something is not known, EACCES where the verifier rejects.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterable, Iterator
+
+# bpf_cmd
+MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT, PROG_LOAD = range(6)
+RAW_TRACEPOINT_OPEN, MAP_LOOKUP_BATCH, MAP_UPDATE_BATCH = 17, 24, 26
+# bpf_map_type
+HASH, ARRAY, LRU_HASH = 1, 2, 9
+# bpf_prog_type
+SOCKET_FILTER, RAW_TRACEPOINT = 1, 17
+SO_ATTACH_BPF = 50  # asm-generic/socket.h
+
+NAME_BYTES = 16
+LOG_BYTES = 1 << 18
+BATCH = 1024
+#: Largest token that a batched lookup hands back: a key, or a bucket's number.
+TOKEN_BYTES = 64
+
+#: The number of bpf(2) by (machine of uname(2), bits of a pointer): asm/unistd.h of each.
+SYSCALLS = {
+    ("x86_64", 64): 321,
+    ("x86_64", 32): 357,
+    ("i386", 32): 357,
+    ("i486", 32): 357,
+    ("i586", 32): 357,
+    ("i686", 32): 357,
+    ("aarch64", 64): 280,
+    ("aarch64", 32): 386,
+    ("armv6l", 32): 386,
+    ("armv7l", 32): 386,
+    ("armv8l", 32): 386,
+    ("riscv64", 64): 280,
+    ("loongarch64", 64): 280,
+    ("ppc64", 64): 361,
+    ("ppc64le", 64): 361,
+    ("s390x", 64): 351,
+    ("mips64", 64): 5315,
+    ("mips", 32): 4355,
+}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+def syscall_number() -> int:
+    """Return the number of bpf(2) here. Raises OSError (ENOSYS) for a machine that is not known."""
+    key = os.uname().machine, 8 * struct.calcsize("P")
+    if key not in SYSCALLS:
+        raise OSError(errno.ENOSYS, f"the number of bpf(2) on {key[0]} is not known")
+    return SYSCALLS[key]
+
+
+def _bpf(command: int, attributes: bytes | ctypes.Array[ctypes.c_char]) -> int:
+    held = attributes if isinstance(attributes, ctypes.Array) else _buffer(attributes)
+    result: int = _libc.syscall(ctypes.c_long(syscall_number()), command, held, len(held))
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def _buffer(content: bytes | int) -> ctypes.Array[ctypes.c_char]:
+    return ctypes.create_string_buffer(content, content if isinstance(content, int) else len(content))
+
+
+def _name(name: str) -> bytes:
+    return name.encode()[: NAME_BYTES - 1].ljust(NAME_BYTES, b"\0")
+
+
+class Held:
+    """A file descriptor of the kernel's, given back by ``close`` or with the object."""
+
+    fd = -1  # also where the kernel refused, for __del__
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def close(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Map(Held):
+    """A table that programs and this process share. Keys and values are bytes in the machine's order."""
+
+    def __init__(self, kind: int, key_bytes: int, value_bytes: int, entries: int, name: str = "powernap") -> None:
+        self.key_bytes, self.value_bytes, self.entries = key_bytes, value_bytes, entries
+        super().__init__(
+            _bpf(MAP_CREATE, struct.pack("=7I16s", kind, key_bytes, value_bytes, entries, 0, 0, 0, _name(name)))
+        )
+
+    def lookup(self, key: bytes) -> bytes | None:
+        """Return the value, or None where there is no such key."""
+        held, value = _buffer(key), _buffer(self.value_bytes)
+        try:
+            _bpf(MAP_LOOKUP, self._element(held, value))
+        except FileNotFoundError:
+            return None
+        return value.raw
+
+    def update(self, key: bytes, value: bytes) -> None:
+        held, content = _buffer(key), _buffer(value)
+        _bpf(MAP_UPDATE, self._element(held, content))
+
+    def update_many(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """Add or change many in one call (Linux 5.6). Raises OSError."""
+        listed = list(pairs)
+        keys, values = (_buffer(b"".join(column)) for column in zip(*listed, strict=True)) if listed else (None, None)
+        if keys is not None and values is not None:
+            _bpf(MAP_UPDATE_BATCH, self._batch(None, None, keys, values, len(listed)))
+
+    def delete(self, key: bytes) -> bool:
+        """Return whether there was such a key."""
+        held = _buffer(key)
+        try:
+            _bpf(MAP_DELETE, self._element(held, None))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def items(self) -> list[tuple[bytes, bytes]]:
+        """Return all pairs; what changes meanwhile may be missing or come twice."""
+        try:
+            return list(self._in_batches())
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, 524):  # 524: ENOTSUPP, which leaks from the kernel
+                raise
+        return list(self._one_by_one())
+
+    def _in_batches(self) -> Iterator[tuple[bytes, bytes]]:
+        size = min(BATCH, self.entries)
+        keys, values = _buffer(size * self.key_bytes), _buffer(size * self.value_bytes)
+        before, after = None, _buffer(TOKEN_BYTES)
+        while True:
+            call = self._batch(before, after, keys, values, size)
+            last = False
+            try:
+                _bpf(MAP_LOOKUP_BATCH, call)
+            except FileNotFoundError:  # the end
+                last = True
+            (found,) = struct.unpack_from("=I", call, 32)
+            key, value, all_keys, all_values = self.key_bytes, self.value_bytes, keys.raw, values.raw
+            for place in range(found):
+                yield all_keys[place * key : (place + 1) * key], all_values[place * value : (place + 1) * value]
+            if last:
+                return
+            before, after = after, _buffer(TOKEN_BYTES)
+
+    def _one_by_one(self) -> Iterator[tuple[bytes, bytes]]:
+        key: ctypes.Array[ctypes.c_char] | None = None
+        for _turn in range(2 * self.entries):  # a key that vanishes makes the kernel begin anew
+            following = _buffer(self.key_bytes)
+            try:
+                _bpf(MAP_NEXT, self._element(key, following))
+            except FileNotFoundError:
+                return
+            value = self.lookup(following.raw)
+            if value is not None:
+                yield following.raw, value
+            key = following
+
+    def _element(self, key: ctypes.Array[ctypes.c_char] | None, value: ctypes.Array[ctypes.c_char] | None) -> bytes:
+        return struct.pack("=IIQQQ", self.fd, 0, _address(key), _address(value), 0)
+
+    def _batch(
+        self,
+        before: ctypes.Array[ctypes.c_char] | None,
+        after: ctypes.Array[ctypes.c_char] | None,
+        keys: ctypes.Array[ctypes.c_char],
+        values: ctypes.Array[ctypes.c_char],
+        count: int,
+    ) -> ctypes.Array[ctypes.c_char]:
+        addresses = (_address(before), _address(after), _address(keys), _address(values))
+        return _buffer(struct.pack("=QQQQIIQQ", *addresses, count, self.fd, 0, 0))
+
+
+def _address(buffer: ctypes.Array[ctypes.c_char] | None) -> int:
+    return 0 if buffer is None else ctypes.addressof(buffer)
+
+
+class Program(Held):
+    """A program that the kernel has verified. A rejection carries the last lines of the verifier's log."""
+
+    def __init__(self, kind: int, code: bytes, name: str = "powernap") -> None:
+        instructions, licence = _buffer(code), _buffer(b"GPL\0")
+
+        def load(level: int, log: ctypes.Array[ctypes.c_char] | None) -> int:
+            size = 0 if log is None else len(log)
+            addresses = _address(instructions), _address(licence)
+            start = struct.pack("=IIQQIIQ", kind, len(code) // 8, *addresses, level, size, _address(log))
+            return _bpf(PROG_LOAD, start + struct.pack("=II16sII", 0, 0, _name(name), 0, 0))
+
+        super().__init__(_loaded(load))
+
+
+def _loaded(load: Callable[[int, ctypes.Array[ctypes.c_char] | None], int]) -> int:
+    """Load without a log, which is quick; once more with one where the verifier rejects."""
+    try:
+        return load(0, None)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EINVAL):
+            raise
+        rejected = error
+    log = _buffer(LOG_BYTES)
+    try:
+        return load(1, log)
+    except OSError as error:
+        said = " / ".join(log.value.decode(errors="replace").strip().splitlines()[-3:])
+        raise OSError(error.errno, f"{rejected.strerror}: {said}") from None
+
+
+class RawTracepoint(Held):
+    """A program attached to a tracepoint. Raises OSError (ENOENT where the kernel has no such tracepoint)."""
+
+    def __init__(self, tracepoint: str, program: Program) -> None:
+        name = _buffer(tracepoint.encode() + b"\0")
+        super().__init__(_bpf(RAW_TRACEPOINT_OPEN, struct.pack("=QII", ctypes.addressof(name), program.fd, 0)))
+
+
+def attach_to_socket(sock: socket.socket, program: Program) -> None:
+    """Let the program say for each frame how many bytes of it the socket gets. Raises OSError."""
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_BPF, program.fd)
