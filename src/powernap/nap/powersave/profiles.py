@@ -114,7 +114,7 @@ class Profiles:
             if now != entry["new"]:
                 return [f"tuned: somebody switched to the profile {now!r} meanwhile: left so"]
             if not entry["old"]:
-                ok, text = await bus.call(TUNED, "disable"), ""
+                (ok,), text = await bus.call(TUNED, "disable"), "it cannot be disabled"
             elif entry.get("mode") == AUTOMATIC:
                 ok, text = (await bus.call(TUNED, "auto_profile"))[0]
             else:
@@ -143,6 +143,6 @@ class Profiles:
 async def _mode(bus: Bus) -> str:
     """Return whether tuned chose its profile itself; older ones do not tell."""
     try:
-        return AUTOMATIC if (await bus.call(TUNED, "profile_mode"))[0] == AUTOMATIC else MANUAL
+        return AUTOMATIC if (await bus.call(TUNED, "profile_mode"))[0][0] == AUTOMATIC else MANUAL
     except BusError:
         return MANUAL

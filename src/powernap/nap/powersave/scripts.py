@@ -49,21 +49,18 @@ def _judged(path: Path, owner: int) -> Script:
             return Script(path.name, path, False)
         if not stat.S_ISREG(status.st_mode):
             return Script(path.name, path, False, f"{path} is refused: it is no file")
-        enabled = bool(status.st_mode & 0o111)
+        if not status.st_mode & 0o111:
+            return Script(path.name, path, False)
         for place, mode in ((target, status), (target.parent, target.parent.stat()), (path.parent, path.parent.stat())):
             if mode.st_uid != owner:
-                return Script(
-                    path.name, path, enabled, f"{path} is refused: {place} belongs to somebody else than root"
-                )
+                return Script(path.name, path, True, f"{path} is refused: {place} belongs to somebody else than root")
             if mode.st_mode & 0o022:
-                return Script(
-                    path.name, path, enabled, f"{path} is refused: others may write to {place}: 'chmod go-w' it"
-                )
+                return Script(path.name, path, True, f"{path} is refused: others may write to {place}: 'chmod go-w' it")
         if DISABLE_WOL in (path.name, target.name):
-            return Script(path.name, path, enabled, f"{path} is refused: it turns Wake-on-LAN off")
+            return Script(path.name, path, True, f"{path} is refused: it turns Wake-on-LAN off")
     except (OSError, RuntimeError) as error:
         return Script(path.name, path, False, f"{path} is refused: {getattr(error, 'strerror', None) or error}")
-    return Script(path.name, path, enabled)
+    return Script(path.name, path, True)
 
 
 class Scripts:
@@ -80,10 +77,9 @@ class Scripts:
         scripts = await beside(lambda: find(self._root, owner=self._owner))
         problems = []
         for script in scripts:
-            if not script.enabled:
-                continue
             if script.problem:
                 problems.append(script.problem)
+            if script.problem or not script.enabled:
                 continue
             entry = {"what": SCRIPT, "path": str(script.path)}
             try:
