@@ -10,10 +10,12 @@ from powernap.nap.monitors.container import ContainerMonitor
 from powernap.nap.monitors.cpu import CpuMonitor
 from powernap.nap.monitors.disk import DiskMonitor
 from powernap.nap.monitors.io import IoMonitor
+from powernap.nap.monitors.jobs import JobsMonitor
 from powernap.nap.monitors.load import LoadMonitor
 from powernap.nap.monitors.lock import LockMonitor
 from powernap.nap.monitors.network import NetworkMonitor
 from powernap.nap.monitors.nfs import NfsMonitor
+from powernap.nap.monitors.printing import PrintMonitor
 from powernap.nap.monitors.process import ProcessMonitor
 from powernap.nap.monitors.session import SessionMonitor
 from powernap.nap.monitors.smb import SmbMonitor
@@ -25,17 +27,19 @@ KINDS: dict[str, type[Monitor]] = {
     monitor.kind: monitor
     for monitor in (
         AudioMonitor,
-        CgroupIoMonitor,
         CgroupMonitor,
+        CgroupIoMonitor,
         ConsoleMonitor,
         ContainerMonitor,
         CpuMonitor,
         DiskMonitor,
         IoMonitor,
+        JobsMonitor,
         LoadMonitor,
         LockMonitor,
         NetworkMonitor,
         NfsMonitor,
+        PrintMonitor,
         ProcessMonitor,
         SessionMonitor,
         SmbMonitor,

@@ -5,30 +5,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from powernap.machine import cgroups, clocks
-from powernap.machine.filecalls import MODIFY, FileCalls
+from powernap.machine.filecalls import ENTRIES, MODIFY, FileCalls
 from powernap.machine.inotify import CREATE, DELETE
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors.base import Monitor
 
-SOURCE = "control groups"
 #: How often to begin again where groups come and go while watches are set.
 ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
 class Found:
-    """``groups``: those that count, with or without processes, and what each is; ``places``: where new ones appear."""
+    """``groups``: those that count, with or without processes, and what each is; ``places``: where new ones appear.
 
-    groups: Mapping[Path, str]
-    places: tuple[Path, ...]
+    ``files``: those that are there while something runs, and what; ``folders``: where such files come and go.
+    """
+
+    groups: Mapping[Path, str] = field(default_factory=dict)
+    places: tuple[Path, ...] = ()
+    files: Mapping[Path, str] = field(default_factory=dict)
+    folders: tuple[Path, ...] = ()
 
     def running(self) -> list[Path]:
-        return [group for group in self.groups if cgroups.populated(group)]
+        return [*(group for group in self.groups if cgroups.populated(group)), *self.files]
+
+    def name(self, path: Path) -> str:
+        return self.files[path] if path in self.files else self.groups[path]
 
 
 class GroupMonitor(Monitor):
@@ -37,6 +44,8 @@ class GroupMonitor(Monitor):
     The kernel marks ``cgroup.events`` changed when a group gets its first or loses its last process: while one runs
     nothing is looked at, and while none runs an armed monitor is called by the first.
     """
+
+    source: ClassVar[str] = "control groups"
 
     def __init__(self, name: str, values: Mapping[str, Any], root: Path = Path("/")) -> None:
         super().__init__(name, values)
@@ -52,7 +61,7 @@ class GroupMonitor(Monitor):
 
     def none(self, found: Found) -> str:
         """Return the detail of the reading while none runs."""
-        return "none runs" if found.groups else "there is none"
+        return "none runs"
 
     def look(self, now: float) -> Reading:
         found = self.find()
@@ -64,30 +73,32 @@ class GroupMonitor(Monitor):
             if not self._armed:
                 self._stop()
             return self.reading(
-                last_active=self._ended, detail=self.none(found), source=SOURCE, calls=self._calls is not None
+                last_active=self._ended, detail=self.none(found), source=self.source, calls=self._calls is not None
             )
         self._ended = now
-        calls = self._hold(running)
-        detail = runs(sorted(found.groups[group] for group in running))
-        return self.reading(last_active=now, active_now=True, detail=detail, source=SOURCE, calls=calls)
+        calls = self._hold(found, running)
+        detail = runs(sorted(found.name(path) for path in running))
+        return self.reading(last_active=now, active_now=True, detail=detail, source=self.source, calls=calls)
 
-    def _hold(self, running: list[Path]) -> bool:
+    def _hold(self, found: Found, running: list[Path]) -> bool:
         """Have the end of these called; tell whether it will be."""
-        events = [(group / "cgroup.events", MODIFY) for group in running]
+        groups = [path for path in running if path not in found.files]
+        events = [(group / "cgroup.events", MODIFY) for group in groups]
         # a group that is removed at once after its last process ended tells nothing itself: its parent does
-        self._watch([*events, *((parent, DELETE) for parent in {group.parent for group in running})])
+        parents = [(parent, DELETE) for parent in {group.parent for group in groups}]
+        self._watch([*events, *parents, *((folder, ENTRIES) for folder in {file.parent for file in found.files})])
         self._holding = self._calls is not None
-        if any(cgroups.populated(group) for group in running):
-            return self._holding
-        self._stop()  # all ended before they were watched
-        return False
+        if self._holding and set(running).isdisjoint(self.find().running()):  # all ended before they were watched
+            self._stop()
+        return self._holding
 
     def _await(self) -> bool:
         """Have the next beginning called; tell whether one came meanwhile."""
         for _attempt in range(ATTEMPTS):
             found = self.find()
             events = [(group / "cgroup.events", MODIFY) for group in found.groups]
-            self._watch([*events, *((place, CREATE) for place in found.places)])
+            places = [(place, CREATE) for place in found.places]
+            self._watch([*events, *places, *((folder, ENTRIES) for folder in found.folders)])
             again = self.find()
             if again.running():
                 self._stop()
@@ -107,17 +118,18 @@ class GroupMonitor(Monitor):
             self._calls = None  # one that vanished, or no watches left: the looks go on
 
     def _woken(self) -> None:
+        held = self._holding
         try:
-            running = self.find().running()
-            begun = not self._holding and (bool(running) or self._await())
+            found = self.find()
+            running = found.running()
+            if running and held and self._hold(found, running):
+                return
+            if not running and not held and not self._await():
+                return
+            if held and not running:
+                self._ended = clocks.now()
         except OSError:
-            running, begun = [], True  # the look says why
-        if self._holding and running and self._hold(running):
-            return
-        if self._holding:
-            self._ended = clocks.now()
-        elif not begun:
-            return
+            pass  # the look says why
         self._stop()
         self.call()
 
