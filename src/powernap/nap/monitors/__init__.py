@@ -9,6 +9,7 @@ from powernap.nap.monitors.console import ConsoleMonitor
 from powernap.nap.monitors.container import ContainerMonitor
 from powernap.nap.monitors.cpu import CpuMonitor
 from powernap.nap.monitors.disk import DiskMonitor
+from powernap.nap.monitors.guest import GuestMonitor
 from powernap.nap.monitors.io import IoMonitor
 from powernap.nap.monitors.jobs import JobsMonitor
 from powernap.nap.monitors.load import LoadMonitor
@@ -33,6 +34,7 @@ KINDS: dict[str, type[Monitor]] = {
         ContainerMonitor,
         CpuMonitor,
         DiskMonitor,
+        GuestMonitor,
         IoMonitor,
         JobsMonitor,
         LoadMonitor,
