@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One lab for all tests of a session; a test leaves its hosts awake, as it found them."""
 
+import base64
 import os
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -34,6 +36,13 @@ class TestLab(Lab):
         self.run(name, ["ethtool", "-s", "eth0", "wol", wol])
         self.order(name, ["systemctl", "suspend"])
         self.wait_state(name, "asleep", 10)
+
+    def install_source(self, name, folder):
+        """Put this checkout's package powernap into a folder of the host."""
+        for package, source in (("powernap", "src/powernap"), ("powernap/shared", "plugins/module_utils/shared")):
+            packed = subprocess.run(["tar", "-C", ROOT / source, "-cz", "."], capture_output=True, check=True).stdout
+            unpack = f"mkdir -p {folder}/{package}; base64 -d | tar -C {folder}/{package} -xz"
+            self.run(name, unpack, input=base64.b64encode(packed).decode())
 
     def last(self, name, event, since=0):
         """The newest event of that kind on a host; None if there is none."""

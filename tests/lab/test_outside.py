@@ -4,12 +4,8 @@
 from __future__ import annotations
 
 import json
-import pathlib
-import subprocess
 
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 RUN = """
 import asyncio, json, sys
@@ -30,13 +26,7 @@ print(json.dumps(asyncio.run(main())))
 @pytest.fixture(scope="module")
 def outside(running_lab):
     """outside(argv, ...) on web1, from within the sandbox that powernapd has there."""
-    for name, folder in (("powernap", "src/powernap"), ("powernap/shared", "plugins/module_utils/shared")):
-        packed = subprocess.run(["tar", "-C", ROOT / folder, "-cz", "."], capture_output=True, check=True).stdout
-        target = f"/run/outside/{name}"
-        unpack = f"mkdir -p {target}; base64 -d | tar -C {target} -xz"
-        import base64
-
-        running_lab.run("web1", unpack, input=base64.b64encode(packed).decode())
+    running_lab.install_source("web1", "/run/outside")
     running_lab.run("web1", "cat >/run/outside/run.py", input=RUN)
     running_lab.run("web1", "printf '#!/bin/sh\\nid -un; echo $0\\n' >/home/site; chmod 755 /home/site")
     sandbox = "-pProtectHome=yes -pPrivateTmp=yes -pProtectSystem=strict -pNoNewPrivileges=yes"

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""powersave's services on a host with a real systemd. The knobs are files of a folder: those of /sys are shared."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+RUN = """
+import asyncio, json, os, pathlib, signal, sys
+sys.path.insert(0, "/run/powersave")
+from powernap.config.sections.powersave import PowersaveSettings
+from powernap.nap.actions import Means, Powersave
+given = json.load(sys.stdin)
+means = Means(None, pathlib.Path("/run/powersave/state"), PowersaveSettings(services=tuple(given["services"])),
+              root=pathlib.Path("/run/powersave/root"))
+problems = asyncio.run(getattr(Powersave(means), given["do"])())
+print(json.dumps(problems), flush=True)
+if given.get("killed"):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+UNIT = "[Unit]\n{unit}\n[Service]\nExecStart=/bin/sleep 4322\n"
+
+
+@pytest.fixture(scope="module")
+def powersave(running_lab):
+    """powersave("act", services) on web1, each time in a process of its own."""
+    running_lab.install_source("web1", "/run/powersave")
+    running_lab.run("web1", "cat >/run/powersave/run.py", input=RUN)
+    running_lab.run("web1", "mkdir -p /run/powersave/root/proc/sys/kernel/random")
+    running_lab.run("web1", "cp /proc/sys/kernel/random/boot_id /run/powersave/root/proc/sys/kernel/random/")
+    for unit, text in (("idle-one", ""), ("idle-two", ""), ("wg-quick@lab", "Requires=idle-two.service")):
+        running_lab.run("web1", f"cat >/run/systemd/system/{unit}.service", input=UNIT.format(unit=text))
+    running_lab.run("web1", "systemctl daemon-reload")
+
+    def call(do, services=(), **more):
+        given = json.dumps({"do": do, "services": services, **more})
+        done = running_lab.run("web1", "python3 /run/powersave/run.py", input=given, check=False, timeout=60)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    yield call
+    running_lab.run("web1", "systemctl stop idle-one idle-two wg-quick@lab")
+
+
+def state(lab, unit):
+    return lab.run("web1", f"systemctl is-active {unit}", check=False).stdout.strip()
+
+
+def test_a_service_is_stopped_and_started_again(powersave, running_lab):
+    running_lab.run("web1", "systemctl start idle-one; systemctl stop idle-two")
+    assert powersave("act", ["idle-one", "idle-two.service"]) == []
+    assert state(running_lab, "idle-one") == "inactive"
+    assert powersave("undo") == []
+    assert state(running_lab, "idle-one") == "active"
+    assert state(running_lab, "idle-two") == "inactive", "it was not we who stopped it"
+
+
+def test_after_a_kill_and_a_restart_of_systemd_it_is_started_again(powersave, running_lab):
+    running_lab.run("web1", "systemctl start idle-one")
+    assert powersave("act", ["idle-one"], killed=True) == []
+    running_lab.run("web1", "systemctl daemon-reexec", timeout=60)
+    assert powersave("undo") == []
+    assert state(running_lab, "idle-one") == "active"
+    running_lab.run("web1", "systemctl stop idle-one")
+    assert powersave("undo") == []
+    assert state(running_lab, "idle-one") == "inactive", "once is enough"
+
+
+def test_what_the_network_hangs_on_is_refused(powersave, running_lab):
+    running_lab.run("web1", "systemctl start wg-quick@lab")
+    assert powersave("act", ["idle-two"]) == [
+        "idle-two.service is not stopped, as wg-quick@lab.service would go down with it"
+    ]
+    (problem,) = powersave("act", ["systemd-networkd"]) or [""]
+    assert problem in ("", "systemd-networkd.service is never stopped, as the machine is reached or kept running by it")
+    assert state(running_lab, "wg-quick@lab") == "active"
+    assert powersave("undo") == []
+
+
+def test_a_service_that_cannot_start_any_more_is_told_and_the_others_are_started(powersave, running_lab):
+    running_lab.run("web1", "systemctl stop wg-quick@lab; systemctl start idle-one idle-two")
+    assert powersave("act", ["idle-one", "idle-two"]) == []
+    running_lab.run("web1", "mkdir -p /run/systemd/system/idle-two.service.d")
+    running_lab.run(
+        "web1",
+        "cat >/run/systemd/system/idle-two.service.d/x.conf",
+        input="[Service]\nType=oneshot\nExecStartPre=false\n",
+    )
+    running_lab.run("web1", "systemctl daemon-reload")
+    (problem,) = powersave("undo")
+    assert problem.startswith("idle-two.service is not started again: systemd says 'failed'")
+    assert state(running_lab, "idle-one") == "active"
+    running_lab.run("web1", "rm -r /run/systemd/system/idle-two.service.d; systemctl daemon-reload")
+    assert powersave("undo") == [], "it was tried again"
+    assert state(running_lab, "idle-two") == "active"
