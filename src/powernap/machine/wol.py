@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Arm network cards for Wake-on-LAN by magic packet, through ethtool(8), and verify it."""
+"""Arm network cards for Wake-on-LAN by magic packet, through ethtool(8), and verify it.
+
+Some drivers leave the device's own switch off (Documentation/ABI/testing/sysfs-devices-power): it is set, too.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from powernap.shared.errors import PowernapError
@@ -33,7 +37,7 @@ def parse(text: str) -> WakeOn:
     return WakeOn(found.get("Supports Wake-on", ""), found.get("Wake-on", ""))
 
 
-def arm(card: str, run: Run = subprocess.run) -> bool:
+def arm(card: str, run: Run = subprocess.run, root: Path = Path("/")) -> bool:
     """Arm a card, keeping what else wakes it; tell whether that changed anything. Blocks. Raises NotArmed."""
     before = _read(card, run)
     if MAGIC not in before.supported:
@@ -43,7 +47,7 @@ def arm(card: str, run: Run = subprocess.run) -> bool:
             "interface in nap.interfaces, or set nap.require_wake_on_lan = false"
         )
     if MAGIC in before.armed:
-        return False
+        return _let_wake(card, root)
     _ethtool(run, "-s", card, "wol", before.armed.replace("d", "") + MAGIC)
     after = _read(card, run)
     if MAGIC not in after.armed:
@@ -51,6 +55,25 @@ def arm(card: str, run: Run = subprocess.run) -> bool:
             f"{card} does not keep its Wake-on-LAN setting (it says {after.armed or 'nothing'}): see what else sets "
             "it, or set nap.require_wake_on_lan = false"
         )
+    _let_wake(card, root)
+    return True
+
+
+def _let_wake(card: str, root: Path) -> bool:
+    """Turn the device's own switch on, where it has one that is off; tell whether it did. Raises NotArmed."""
+    switch = root / "sys/class/net" / card / "device/power/wakeup"
+    try:
+        if switch.read_text().strip() != "disabled":
+            return False
+    except OSError:
+        return False
+    try:
+        switch.write_text("enabled")
+    except OSError as error:
+        raise NotArmed(
+            f"{card} may not wake this machine: {switch} cannot be set to enabled ({error.strerror}): set it by a rule "
+            "of udev, or set nap.require_wake_on_lan = false"
+        ) from error
     return True
 
 

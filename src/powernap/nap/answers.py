@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from powernap.nap import report
+from powernap.nap import holding, report
 
 if TYPE_CHECKING:
     from powernap.nap.daemon import Daemon
@@ -46,7 +46,14 @@ async def _reload(daemon: Daemon, _request: Request) -> Reply:
 
 Answer = Callable[["Daemon", Request], Awaitable[Reply]]
 #: What everybody may ask, and what only root may order.
-QUESTIONS: dict[str, Answer] = {"status": _status, "why": _why, "decisions": _decisions}
+QUESTIONS: dict[str, Answer] = {
+    "status": _status,
+    "why": _why,
+    "decisions": _decisions,
+    "inhibit": holding.inhibit,
+    "release": holding.release,
+    "leases": holding.leases,
+}
 ORDERS: dict[str, Answer] = {"now": _now, "recover": _recover, "reload": _reload}
 
 

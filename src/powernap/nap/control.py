@@ -81,7 +81,7 @@ async def respond(line: bytes, uid: int, answer: Answerer) -> dict[str, Any]:
     if command in ORDERS and uid != 0:
         return _refusal(f"powernap {command} needs root: run it with sudo")
     try:
-        return await answer(request)
+        return await answer({**request, "uid": uid})
     except PowernapError as error:
         return _refusal(str(error))
 

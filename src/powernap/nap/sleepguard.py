@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from powernap.config import NapConfig
 from powernap.config.sections.inhibitors import InhibitorSettings
 from powernap.config.sections.sleep import SleepSettings
-from powernap.machine import clocks, power, sleepdirect
+from powernap.machine import clocks, power, sleepdirect, wolthreats
 from powernap.machine.dbus import BusError
 from powernap.machine.logind import Hooks, Logind
 from powernap.machine.power import PowerSupply
@@ -61,6 +61,7 @@ class SleepGuard:
         self._policy = InhibitorSettings()
         self._inhibitions = Inhibitions()
         self._ignored: tuple[str, ...] = ()
+        self._threats: tuple[str, ...] = ()
         self._two_phase = TwoPhase(root)
         self.alarms = Alarms(root)
         self.leases: Leases | None = None
@@ -80,6 +81,7 @@ class SleepGuard:
 
     async def start(self) -> None:
         """Connect to logind; where that fails, go on trying beside."""
+        self._owner.spawn(self._find_threats())
         try:
             await self._connect()
         except BusError as error:
@@ -109,9 +111,14 @@ class SleepGuard:
         now = clocks.now()
         return tuple(lease.sentence(now) for lease in self.leases.current(now)) if self.leases is not None else ()
 
+    @property
+    def lease_limit(self) -> float:
+        """The longest lease in seconds."""
+        return self._policy.max_lease_seconds
+
     def notes(self) -> tuple[str, ...]:
         """Return what people should know of sleeps beside what holds them, one sentence each."""
-        return (*self._ignored, *self.alarms.notes())
+        return (*self._threats, *self._ignored, *self.alarms.notes())
 
     async def power(self) -> PowerSupply:
         """Return mains or battery, lid and screens, by the files and by logind."""
@@ -279,6 +286,15 @@ class SleepGuard:
             _log.warning("somebody else puts the machine to sleep, and the wake server could not be told in time")
         except PowernapError as error:
             _log.warning("somebody else puts the machine to sleep: %s", error)
+
+    async def _find_threats(self) -> None:
+        """What turns Wake-on-LAN off matters only to a machine that sleeps."""
+        policy = self._owner.policy
+        if policy.never or not any(step.sleeps for step in policy.steps):
+            return
+        self._threats = await beside(lambda: wolthreats.find(self._root))
+        for sentence in self._threats:
+            _log.warning("%s", sentence)
 
     # --- the connection
 

@@ -84,3 +84,12 @@ def test_a_missing_ethtool_is_told_with_its_package():
 
     with pytest.raises(NotArmed, match="install the package ethtool"):
         arm("eth0", missing)
+
+
+def test_the_devices_own_switch_is_turned_on_too(tmp_path):
+    switch = tmp_path / "sys/class/net/eth0/device/power/wakeup"
+    switch.parent.mkdir(parents=True)
+    switch.write_text("disabled\n")
+    assert arm("eth0", FakeEthtool(armed="g"), tmp_path) is True
+    assert switch.read_text() == "enabled"
+    assert arm("eth0", FakeEthtool(armed="g"), tmp_path) is False

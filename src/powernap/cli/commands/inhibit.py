@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""powernap inhibit."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import sys
+from typing import Any
+
+from powernap.cli.commands.base import NotDone, ask, say
+
+NAME = "inhibit"
+SUMMARY = "hold this machine awake for a limited time, or while a command runs"
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--for", dest="seconds", type=duration, metavar="TIME", help="how long, such as 90s, 30m, 2h, 1d12h"
+    )
+    parser.add_argument("--reason", default="", help="why; default: the command")
+    parser.add_argument("--who", default="", help="for whom; default: you")
+    parser.add_argument("--list", action="store_true", help="say who holds it awake")
+    parser.add_argument("--release", metavar="ID", help="end a lease: one's own, or as root any")
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="[--] COMMAND", help="hold it awake while this runs")
+
+
+def duration(text: str) -> float:
+    """Return the seconds of "90", "2h" or "1d12h". Raises argparse's error."""
+    parts = _DURATION.findall(text)
+    seconds = sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write 90s, 30m, 2h or 1d12h")
+    return seconds
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.list:
+        answer = ask(options, "leases")
+        say(options, answer, table(answer["leases"]))
+        return 0
+    if options.release is not None:
+        answer = ask(options, "release", id=options.release)
+        say(options, answer, f"lease {options.release} is released")
+        return 0
+    words = options.words[1:] if options.words[:1] == ["--"] else options.words
+    if not words and options.seconds is None:
+        raise NotDone("a lease is limited: give --for TIME, or a command to run")
+    if not words and not options.reason:
+        raise NotDone("a lease has a reason: give --reason TEXT")
+    answer = ask(
+        options,
+        "inhibit",
+        seconds=options.seconds,
+        reason=options.reason or shlex.join(words)[:200],
+        who=options.who or _user(),
+        pid=os.getpid() if words else 0,
+    )
+    if not words:
+        lease = answer["lease"]
+        say(options, answer, f"lease {lease['id']}: held awake for {lease['remaining_seconds']:.0f} s")
+        return 0
+    return _become(words)
+
+
+def table(leases: list[dict[str, Any]]) -> str:
+    """Return the leases for people, one a line."""
+    return "\n".join(
+        f"{lease['id']}: {lease['who']}, {lease['remaining_seconds']:.0f} s left"
+        + (f", process {lease['pid']}" if lease["pid"] else "")
+        + f": {lease['reason']}"
+        for lease in leases
+    )
+
+
+def _become(words: list[str]) -> int:
+    """This process becomes the command, so that the lease ends with it, however that ends. Returns only if it fails."""
+    sys.stdout.flush()
+    try:
+        os.execvp(words[0], words)
+    except OSError as error:
+        raise NotDone(f"{words[0]} cannot be run: {error.strerror}") from error
+
+
+def _user() -> str:
+    import pwd
+
+    try:
+        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What powernapd answers about leases: everybody may take one, which is limited, and end their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from powernap.machine import clocks
+from powernap.nap.leases import Lease, LeaseError, Leases
+
+if TYPE_CHECKING:
+    from powernap.nap.daemon import Daemon
+
+Request = Mapping[str, Any]
+Reply = dict[str, Any]
+
+
+async def inhibit(daemon: Daemon, request: Request) -> Reply:
+    """{"who", "reason", "seconds": null for the longest, "pid": 0 or the process to bind to, "uid": control's word}."""
+    limit = daemon.guard.lease_limit
+    seconds = request.get("seconds") or limit
+    pid = request.get("pid", 0)
+    uid = request.get("uid", 0)
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not math.isfinite(seconds):
+        raise LeaseError("seconds is a number")
+    if not isinstance(pid, int) or pid < 0:
+        raise LeaseError("pid is a process number, or 0")
+    if pid and uid != 0 and _owner(pid) != uid:
+        raise LeaseError(f"process {pid} is not yours: a lease is bound to a process of one's own")
+    who, reason = str(request.get("who", "")), str(request.get("reason", ""))
+    lease = _leases(daemon).take(who, reason, seconds, limit, clocks.now(), uid, pid)
+    daemon.look_soon()
+    return {"ok": True, "lease": _shown(lease)}
+
+
+async def release(daemon: Daemon, request: Request) -> Reply:
+    """{"id"}."""
+    lease = _leases(daemon).release(str(request.get("id", "")), request.get("uid", 0))
+    daemon.look_soon()
+    return {"ok": True, "lease": _shown(lease)}
+
+
+async def leases(daemon: Daemon, _request: Request) -> Reply:
+    return {"ok": True, "leases": [_shown(lease) for lease in _leases(daemon).current(clocks.now())]}
+
+
+def _leases(daemon: Daemon) -> Leases:
+    if daemon.guard.leases is None:
+        raise LeaseError("powernapd has not begun yet: try again")
+    return daemon.guard.leases
+
+
+def _shown(lease: Lease) -> Reply:
+    return {
+        "id": lease.id,
+        "who": lease.who,
+        "reason": lease.reason,
+        "remaining_seconds": round(max(0.0, lease.until - clocks.now()), 3),
+        "pid": lease.pid,
+        "uid": lease.uid,
+    }
+
+
+def _owner(pid: int) -> int:
+    """Return whose process that is, or -1."""
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return -1
