@@ -10,6 +10,7 @@ from powernap.nap.monitors.container import ContainerMonitor
 from powernap.nap.monitors.cpu import CpuMonitor
 from powernap.nap.monitors.disk import DiskMonitor
 from powernap.nap.monitors.guest import GuestMonitor
+from powernap.nap.monitors.input import InputMonitor
 from powernap.nap.monitors.io import IoMonitor
 from powernap.nap.monitors.jobs import JobsMonitor
 from powernap.nap.monitors.load import LoadMonitor
@@ -28,13 +29,14 @@ KINDS: dict[str, type[Monitor]] = {
     monitor.kind: monitor
     for monitor in (
         AudioMonitor,
-        CgroupMonitor,
         CgroupIoMonitor,
+        CgroupMonitor,
         ConsoleMonitor,
         ContainerMonitor,
         CpuMonitor,
         DiskMonitor,
         GuestMonitor,
+        InputMonitor,
         IoMonitor,
         JobsMonitor,
         LoadMonitor,
