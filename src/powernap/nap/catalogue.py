@@ -43,7 +43,10 @@ def _kinds(
 
 
 def knobs() -> tuple[Entry, ...]:
-    """Return the power knobs, each with the files that it turns."""
+    """Return the power knobs, each with what it does and the files that it turns."""
     from powernap.nap.powersave.table import KNOBS
 
-    return tuple(Entry(knob.name, f"/{knob.pattern}", ()) for knob in KNOBS)
+    return tuple(
+        Entry(knob.name, f"{'' if knob.default else 'Off by default. '}{knob.description}: /{knob.pattern}", ())
+        for knob in KNOBS
+    )
