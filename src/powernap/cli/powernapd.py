@@ -20,15 +20,13 @@ from powernap import __version__
 from powernap.cli import arguments
 from powernap.config import ConfigError, NapConfig, explain
 from powernap.config.nap import DEFAULT_PATH
-from powernap.machine import sdnotify
+from powernap.machine import journal, sdnotify
 from powernap.nap import control, setup
-from powernap.nap.answers import answer
+from powernap.nap.answers import answer, stream
 from powernap.nap.daemon import Daemon
 from powernap.shared.errors import PowernapError
 
 _log = logging.getLogger("powernapd")
-#: sd-daemon(3): systemd takes a line's priority from such a prefix.
-PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
 
 
 def main(words: list[str]) -> int:
@@ -47,7 +45,7 @@ def main(words: list[str]) -> int:
     if os.geteuid() != 0:
         print("powernapd: needs root: start it with 'sudo systemctl start powernapd'", file=sys.stderr)
         return 2
-    _log_to_stderr(options.debug)
+    _log_to_journal(options.debug)
     try:
         asyncio.run(_run(path, config, Path(options.state_dir), options.control_socket))
     except PowernapError as error:
@@ -86,13 +84,17 @@ def _check(config: NapConfig) -> int:
 
 
 class _Formatter(logging.Formatter):
+    """sd-daemon(3): systemd takes a line's priority from such a prefix."""
+
     def format(self, record: logging.LogRecord) -> str:
-        return f"<{PRIORITIES.get(record.levelno, 6)}>{super().format(record)}"
+        return f"<{journal.PRIORITIES.get(record.levelno, 6)}>{super().format(record)}"
 
 
-def _log_to_stderr(debug: bool) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    if not sys.stderr.isatty():
+def _log_to_journal(debug: bool) -> None:
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    if journal.is_stderr():
+        handler = journal.JournalHandler("powernapd")
+    elif not sys.stderr.isatty():
         handler.setFormatter(_Formatter("%(message)s"))
     _log.addHandler(handler)
     _log.setLevel(logging.DEBUG if debug else logging.INFO)
@@ -106,7 +108,7 @@ async def _run(path: Path, config: NapConfig, state_dir: Path, control_path: str
     ended = asyncio.Event()
     parts = setup.build(config)
     daemon = Daemon(parts, path, state_dir, setup.virtualization(config))
-    server = await control.serve(control_path, partial(answer, daemon))
+    server = await control.serve(control_path, partial(answer, daemon), partial(stream, daemon))
     await daemon.start()
     handlers: dict[int, Callable[[], object]] = {
         signal.SIGTERM: ended.set,

@@ -11,6 +11,8 @@ from powernap.config.errors import ConfigError
 from powernap.config.layers import PROFILE_DIRS, layers
 from powernap.config.sections import (
     SECTIONS,
+    EnergySettings,
+    HistorySettings,
     InhibitorSettings,
     NapSettings,
     PowersaveSettings,
@@ -39,6 +41,8 @@ class NapConfig:
     nap: NapSettings
     server: ServerSettings
     powersave: PowersaveSettings
+    history: HistorySettings
+    energy: EnergySettings
     sleep: SleepSettings
     inhibitors: InhibitorSettings
     monitors: Mapping[str, Section]

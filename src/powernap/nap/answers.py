@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from powernap.nap import holding, report
+from powernap.nap import holding, jsonlines, report
+from powernap.shared.errors import PowernapError
 
 if TYPE_CHECKING:
     from powernap.nap.daemon import Daemon
@@ -44,6 +48,45 @@ async def _reload(daemon: Daemon, _request: Request) -> Reply:
     return {"ok": True}
 
 
+async def _record(daemon: Daemon, request: Request) -> Reply:
+    if not isinstance(request.get("on"), bool):
+        raise PowernapError('record: say {"command": "record", "on": true} or false')
+    recorder = daemon.record(request["on"])
+    return {"ok": True, "recording": "" if recorder is None else str(recorder.path)}
+
+
+async def _watch(daemon: Daemon, _request: Request) -> AsyncIterator[Reply]:
+    yield {"ok": True, "decision": daemon.decisions.last()}
+    async for record in daemon.decisions.watch():
+        yield record
+
+
+async def _history(daemon: Daemon, request: Request) -> AsyncIterator[Reply]:
+    """The lines of the file since a wall-clock time, and the one before it; then {"end": true}."""
+    since = request.get("since", 0)
+    if not isinstance(since, (int, float)) or not math.isfinite(since):
+        raise PowernapError("history: since is a time in seconds since 1970")
+    yield {"ok": True, "energy": asdict(daemon.config.energy), "error": daemon.history.error}
+    before: Reply | None = None
+    try:
+        for number, line in enumerate(jsonlines.read(daemon.history.path)):
+            if number % 100 == 0:
+                await asyncio.sleep(0)
+            if isinstance(line.get("t"), (int, float)) and line["t"] >= since:
+                if before is not None:
+                    yield before
+                before = line
+            elif before is None or before.get("t", 0) < since:
+                before = line
+    except FileNotFoundError:
+        before = None
+    except OSError as error:
+        raise PowernapError(f"{daemon.history.path} cannot be read: {error.strerror}") from error
+    if before is not None:
+        yield before
+    yield {"end": True}
+
+
 Answer = Callable[["Daemon", Request], Awaitable[Reply]]
 #: What everybody may ask, and what only root may order.
 QUESTIONS: dict[str, Answer] = {
@@ -54,10 +97,19 @@ QUESTIONS: dict[str, Answer] = {
     "release": holding.release,
     "leases": holding.leases,
 }
-ORDERS: dict[str, Answer] = {"now": _now, "recover": _recover, "reload": _reload}
+ORDERS: dict[str, Answer] = {"now": _now, "recover": _recover, "reload": _reload, "record": _record}
+
+Streamer = Callable[["Daemon", Request], AsyncIterator[Reply]]
+#: What everybody may read on, line by line; the first line has "ok".
+STREAMS: dict[str, Streamer] = {"watch": _watch, "history": _history}
 
 
 async def answer(daemon: Daemon, request: Request) -> Reply:
     """Answer a request whose command control.py has found to be known and allowed. May raise PowernapError."""
     command = request["command"]
     return await (QUESTIONS.get(command) or ORDERS[command])(daemon, request)
+
+
+def stream(daemon: Daemon, request: Request) -> AsyncIterator[Reply]:
+    """Return the lines of a stream whose command control.py has found to be known. They may raise PowernapError."""
+    return STREAMS[request["command"]](daemon, request)

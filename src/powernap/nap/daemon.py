@@ -8,15 +8,18 @@ import logging
 import socket
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from powernap import __version__
+from powernap.config import NapConfig
+from powernap.config.sections import HistorySettings
 from powernap.machine import clocks, sdnotify
 from powernap.nap import actions, report, setup
 from powernap.nap.background import beside
 from powernap.nap.courier import Courier
-from powernap.nap.decisions import Decisions
+from powernap.nap.decisions import Decisions, in_effect, journal_fields
 from powernap.nap.engine import step
 from powernap.nap.events import (
     Acknowledged,
@@ -39,8 +42,10 @@ from powernap.nap.events import (
     Warn,
 )
 from powernap.nap.evidence import Reading
+from powernap.nap.history import History
 from powernap.nap.policy import policy_of
 from powernap.nap.preparation import Preparation
+from powernap.nap.recording import Recorder
 from powernap.nap.setup import Parts
 from powernap.nap.sleepguard import SleepGuard
 from powernap.nap.state import Ask, Phase, begin, next_step, wants_holds
@@ -73,7 +78,9 @@ class Daemon:
         self._ordered: asyncio.Future[Answer] | None = None
         self._acting = asyncio.Lock()
         self._phase: Phase | None = None
+        self._event: Event | None = None
         self.decisions = Decisions()
+        self.recorder: Recorder | None = None
         self.state = begin(clocks.now())
         self.guard = SleepGuard(self)
         self._adopt(parts, virtualization)
@@ -88,6 +95,8 @@ class Daemon:
         self.guard.adopt(config, self._state_dir)
         means = actions.Means(self.guard, self._state_dir, config.powersave)
         self.crier = Crier(parts.warnings, self.spawn)
+        self.history = History(self._state_dir, config.history.limit_kilobytes, config.history.keep)
+        self._record_as(config.history)
         self._actions = {kind: cls(means) for kind, cls in actions.KINDS.items()}
         parts.watch.attach(self._loop, self.look_soon)
 
@@ -95,6 +104,7 @@ class Daemon:
 
     async def start(self) -> None:
         """Put back what a crash left behind, connect, announce, and look for the first time."""
+        self.history.started(time.time(), clocks.now())
         await self._undo("powersave")
         await self.guard.start()
         self.spawn(self._arm_at_start())
@@ -112,8 +122,12 @@ class Daemon:
             await self._undo("powersave")
         for task in tuple(self._tasks):
             task.cancel()
+        if self.recorder is not None:
+            self.recorder.close()
         self._parts.watch.close()
         self.guard.close()
+        self.decisions.end()
+        self.history.stopped(time.time(), clocks.now(), self._off(), self.state.cause)
 
     async def reload(self) -> None:
         """Read the configuration again; a bad one changes nothing. Raises ConfigError."""
@@ -183,9 +197,12 @@ class Daemon:
             now, self._readings = await self._parts.watch.look(clocks.now)
             self._looked_at = now
             self.tell(Look(self._readings, held), now)
+            if self.recorder is not None:
+                self.recorder.note(time.time(), self.state, in_effect(self.state, self.policy, ""), self._readings)
 
     def tell(self, event: Event, now: float | None = None) -> None:
         """One step of the engine, and its effects."""
+        self._event = event
         self.state, effects = step(self.state, event, clocks.now() if now is None else now, self.policy)
         for effect in effects:
             self._carry_out(effect)
@@ -221,10 +238,12 @@ class Daemon:
             self._courier.announce(cause, slept_seconds)
 
     def _record(self, cause: str) -> None:
-        record = self.decisions.add(time.time(), self.state, self.policy, cause, self._readings)
+        record = self.decisions.add(time.time(), self.state, self.policy, cause, self._readings, self._event)
+        self.history.note(record)
         moved = self.state.phase is self._phase  # only a deadline moved
         self._phase = self.state.phase
-        _log.log(logging.DEBUG if moved else logging.INFO, "%s: %s", record["state"], cause)
+        level = logging.DEBUG if moved else logging.INFO
+        _log.log(level, "%s: %s", record["state"], cause, extra={"journal": journal_fields(record)})
         sdnotify.notify(f"STATUS={record['state']}: {cause}")
 
     def _host(self) -> str:
@@ -279,8 +298,28 @@ class Daemon:
         except asyncio.TimeoutError:
             return Answer(False, "it is not known whether the nap came about: ask 'powernap why'")
 
+    def record(self, on: bool) -> Recorder | None:
+        """Record what the monitors see, or no longer, until the configuration is read again."""
+        self._record_as(replace(self._parts.config.history, record=on))
+        self.look_soon()
+        return self.recorder
+
+    def _record_as(self, settings: HistorySettings) -> None:
+        if self.recorder is not None:
+            self.recorder.close()
+        self.recorder = Recorder(self._state_dir, settings, self._loop, self.look_soon) if settings.record else None
+
+    def _off(self) -> str:
+        """Return "poweroff" where that is why the daemon is stopped."""
+        following = next_step(self.state, self.policy)
+        return following.action if self.state.ask is Ask.ACTING and following is not None else ""
+
     def recover(self) -> None:
         self.tell(Recover("ordered to recover"))
+
+    @property
+    def config(self) -> NapConfig:
+        return self._parts.config
 
     def situation(self) -> report.Situation:
         courier = self._courier
@@ -294,4 +333,10 @@ class Daemon:
             self._virtualization.as_dict(),
             str(self._path),
             __version__,
+            tuple(self.crier.as_list()),
+            {
+                "history_error": self.history.error,
+                "recording": "" if self.recorder is None else str(self.recorder.path),
+                "recording_error": "" if self.recorder is None else self.recorder.error,
+            },
         )

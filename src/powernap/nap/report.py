@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from powernap.nap.decisions import idle_seconds
@@ -26,6 +26,8 @@ class Situation:
     virtualization: Mapping[str, Any]
     config_file: str
     version: str
+    warnings: tuple[Mapping[str, Any], ...] = ()
+    history: Mapping[str, Any] = field(default_factory=dict)
 
 
 def status(situation: Situation) -> dict[str, Any]:
@@ -50,6 +52,8 @@ def status(situation: Situation) -> dict[str, Any]:
         "mode": "observe" if policy.observe else "act",
         "virtualization": dict(situation.virtualization),
         "never": policy.never,
+        "warnings": [dict(method) for method in situation.warnings],
+        "history": dict(situation.history),
         "config": situation.config_file,
         "version": situation.version,
     }
@@ -169,6 +173,11 @@ def _appended(reason: str) -> str:
     return f": {reason}" if reason else ""
 
 
-def decisions_text(records: Iterable[Mapping[str, Any]], stamp: Any) -> str:
+def decisions_text(records: Iterable[Mapping[str, Any]], stamp: Callable[[float], str]) -> str:
     """Return the decisions for people, one a line. ``stamp`` makes a text of a wall-clock time."""
-    return "\n".join(f"{stamp(record['time'])} {record['state']}: {record['cause']}" for record in records)
+    return "\n".join(decision_text(record, stamp) for record in records)
+
+
+def decision_text(record: Mapping[str, Any], stamp: Callable[[float], str]) -> str:
+    """Return one decision for people."""
+    return f"{stamp(record['time'])} {record['state']}: {record['cause']}"

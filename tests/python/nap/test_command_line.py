@@ -61,7 +61,7 @@ def test_check_config_shows_what_is_understood(config):
         ('[monitors.x]\nkind = "tpc"\n', "did you mean tcp?"),
         ('[monitors.x]\nkind = "process"\npattern = "("\n', "no regular expression"),
         ('[monitors.x]\nkind = "process"\npattern = "a"\nuser = "nosuchuser"\n', "there is no user 'nosuchuser'"),
-        ('[powersave]\nknobs = ["govenor"]\n', "powersave.knobs: there is no knob 'govenor': known are governor"),
+        ('[powersave]\nknobs = ["govenor"]\n', "powersave.knobs: there is no knob 'govenor'; did you mean governor?"),
         ('[warnings.x]\nkind = "wall"\nmessage = "{hots}"\n', "warnings.x.message: there is no {hots}"),
         ("[nap\n", "is not valid TOML"),
     ],

@@ -1,9 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The commands of `powernap`. A new one is one module, with NAME, SUMMARY, arguments() and run(), and one line here."""
 
-from powernap.cli.commands import action, decisions, inhibit, now, profile, recover, status, why
+from powernap.cli.commands import (
+    action,
+    calculator,
+    decisions,
+    history,
+    inhibit,
+    migrate,
+    now,
+    profile,
+    record,
+    recover,
+    status,
+    watch,
+    why,
+)
 from powernap.cli.commands.base import Command
 
-COMMANDS: tuple[Command, ...] = (status, why, decisions, now, recover, inhibit, profile, action)
+COMMANDS: tuple[Command, ...] = (
+    status,
+    why,
+    watch,
+    decisions,
+    history,
+    calculator,
+    record,
+    now,
+    recover,
+    inhibit,
+    profile,
+    migrate,
+    action,
+)
 
 __all__ = ["COMMANDS", "Command"]

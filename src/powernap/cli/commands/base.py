@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -46,3 +47,8 @@ def ask(options: argparse.Namespace, command: str, **more: Any) -> dict[str, Any
 def say(options: argparse.Namespace, content: Mapping[str, Any], text: str) -> None:
     """Print the whole content for programs (--json), else the text for people."""
     print(json.dumps(content, indent=2) if options.json else text)
+
+
+def stamp(wall: float) -> str:
+    """Return a wall-clock time for people, as local time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(wall))

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import argparse
-import time
 
-from powernap.cli.commands.base import ask, say
+from powernap.cli.commands.base import ask, say, stamp
 from powernap.nap import report
 
 NAME = "decisions"
@@ -19,9 +18,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     answer = ask(options, NAME)
-    say(options, answer, report.decisions_text(answer["decisions"], _stamp))
+    say(options, answer, report.decisions_text(answer["decisions"], stamp))
     return 0
-
-
-def _stamp(wall: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(wall))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sections of powernapd's configuration. A new one is one module, one line here and one field of NapConfig."""
 
+from powernap.config.sections.energy import EnergySettings
+from powernap.config.sections.history import HistorySettings
 from powernap.config.sections.inhibitors import InhibitorSettings
 from powernap.config.sections.nap import NapSettings
 from powernap.config.sections.powersave import PowersaveSettings
@@ -13,6 +15,17 @@ SECTIONS = {
     "powersave": PowersaveSettings,
     "sleep": SleepSettings,
     "inhibitors": InhibitorSettings,
+    "history": HistorySettings,
+    "energy": EnergySettings,
 }
 
-__all__ = ["SECTIONS", "InhibitorSettings", "NapSettings", "PowersaveSettings", "ServerSettings", "SleepSettings"]
+__all__ = [
+    "SECTIONS",
+    "EnergySettings",
+    "HistorySettings",
+    "InhibitorSettings",
+    "NapSettings",
+    "PowersaveSettings",
+    "ServerSettings",
+    "SleepSettings",
+]
