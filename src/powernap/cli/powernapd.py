@@ -24,6 +24,7 @@ from powernap.machine import journal, sdnotify
 from powernap.nap import control, setup
 from powernap.nap.answers import answer, stream
 from powernap.nap.daemon import Daemon
+from powernap.nap.policy import policy_of
 from powernap.shared.errors import PowernapError
 
 _log = logging.getLogger("powernapd")
@@ -80,6 +81,8 @@ def _check(config: NapConfig) -> int:
         print(error, file=sys.stderr)
         return 2
     print(explain(config))
+    for note in policy_of(config, setup.virtualization(config)).notes:
+        print(f"# note: {note}")
     return 0
 
 
@@ -119,7 +122,6 @@ async def _run(path: Path, config: NapConfig, state_dir: Path, control_path: str
     }
     for number, handler in handlers.items():
         loop.add_signal_handler(number, handler)
-    _feed_watchdog(loop)
     sdnotify.notify("READY=1")
     _log.info("powernapd %s watches %s", __version__, ", ".join(config.monitors) or "nothing: no monitor is enabled")
     await ended.wait()
@@ -149,10 +151,3 @@ async def _reload(daemon: Daemon) -> None:
 async def _nap_now(daemon: Daemon) -> None:
     answer = await daemon.nap_now()
     _log.log(logging.INFO if answer.ok else logging.WARNING, "ordered by signal to nap: %s", answer.sentence)
-
-
-def _feed_watchdog(loop: asyncio.AbstractEventLoop) -> None:
-    seconds = sdnotify.watchdog_seconds()
-    if seconds is not None:
-        sdnotify.notify("WATCHDOG=1")
-        loop.call_later(seconds / 2, _feed_watchdog, loop)

@@ -19,6 +19,8 @@ from powernap.config.sections import (
     ServerSettings,
     SleepSettings,
 )
+from powernap.config.sections.steps import StepSettings
+from powernap.config.steps import check_steps, read_steps
 from powernap.shared.schema import Option, suggestion
 
 DEFAULT_PATH = "/etc/powernap/powernapd.toml"
@@ -41,10 +43,11 @@ class NapConfig:
     nap: NapSettings
     server: ServerSettings
     powersave: PowersaveSettings
-    history: HistorySettings
-    energy: EnergySettings
     sleep: SleepSettings
     inhibitors: InhibitorSettings
+    history: HistorySettings
+    energy: EnergySettings
+    steps: Mapping[str, StepSettings]
     monitors: Mapping[str, Section]
     warnings: Mapping[str, Section]
     origin: Mapping[str, str]
@@ -75,9 +78,10 @@ def load_nap(
     path = Path(path)
     merged = layers(path, [Path(where) for where in profile_dirs], Path(drop_in_dir or path.with_suffix(".d")), overlay)
     builder = Builder(merged)
-    builder.only((*SECTIONS, "monitors", "warnings"))
+    builder.only((*SECTIONS, "steps", "monitors", "warnings"))
     config = NapConfig(
         **{name: builder.section(name, cls) for name, cls in SECTIONS.items()},
+        steps=read_steps(builder),
         monitors=_named(builder, "monitors", monitors),
         warnings=_named(builder, "warnings", warnings),
         origin=merged.origin,
@@ -113,6 +117,7 @@ def _named(builder: Builder, table: str, kinds: Kinds) -> dict[str, Section]:
 
 def _cross_check(builder: Builder, config: NapConfig) -> None:
     nap = config.nap
+    check_steps(builder, config.steps, nap)
     if nap.grace_seconds > nap.absent_seconds:
         builder.problem(
             "nap.grace_seconds",

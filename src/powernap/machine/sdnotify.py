@@ -7,6 +7,9 @@ import os
 import socket
 import time
 
+#: systemd's USEC_INFINITY: with that, service_start_watchdog stops the watchdog.
+UNLIMITED = 2**64 - 1
+
 
 def notify(*lines: str) -> None:
     """Send lines such as "READY=1". A systemd that cannot be reached is no reason to fail."""
@@ -35,3 +38,14 @@ def watchdog_seconds() -> float | None:
         return int(os.environ["WATCHDOG_USEC"]) / 1e6
     except (KeyError, ValueError):
         return None
+
+
+def cover(seconds: float | None) -> None:
+    """Feed systemd's watchdog once, and let it wait that long, and its own time on top; None: until further notice.
+
+    sd_notify(3), WATCHDOG_USEC: so the daemon need not wake only to say that it is alive.
+    """
+    own = watchdog_seconds()
+    if own is not None:
+        usec = UNLIMITED if seconds is None else round((seconds + own) * 1e6)
+        notify("WATCHDOG=1", f"WATCHDOG_USEC={usec}")

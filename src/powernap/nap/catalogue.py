@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from powernap.config.catalogue import Catalogue, Entry, Named, entries
 from powernap.config.nap import ENABLED
 from powernap.config.sections import SECTIONS
+from powernap.config.sections.steps import StepSettings
 from powernap.nap import monitors, warnings
+from powernap.shared.schema import options_of
 
 
 def catalogue() -> Catalogue:
@@ -17,6 +19,7 @@ def catalogue() -> Catalogue:
         "powernapd.toml",
         entries(SECTIONS),
         (
+            Named("steps", (StepSettings.__doc__ or "").strip().partition("\n")[0], options_of(StepSettings)),
             Named(
                 "monitors",
                 "What counts as activity: any number of sections [monitors.NAME]. Without one the machine never naps.",

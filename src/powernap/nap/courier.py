@@ -26,14 +26,16 @@ SLACK_SECONDS = 10.0
 class Courier:
     """``acknowledged``: whether the last message was (None: none was sent); ``error``: why not."""
 
-    def __init__(self, server: ServerSettings, state_dir: Path) -> None:
+    def __init__(self, server: ServerSettings, state_dir: Path, turn: asyncio.Lock | None = None) -> None:
+        """``turn``: shared with the couriers before and after, so that no word overtakes another."""
         self.url = server.url
         self.acknowledged: bool | None = None
         self.error = ""
         self._server = server
         self._state_dir = state_dir
         self._link: Link | None = None
-        self._turn = asyncio.Lock()
+        self._turn = turn or asyncio.Lock()
+        self._retired = False
         self._announcing: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -54,6 +56,15 @@ class Courier:
         if self._announcing is not None:
             self._announcing.cancel()
             self._announcing = None
+
+    async def rehearse(self) -> None:
+        """Find out whether the wake server hears us, knows us and writes down what we say. Raises PowernapError."""
+        await self._send("awake", {"cause": "rehearsal", "slept_seconds": 0.0})
+
+    def retire(self) -> None:
+        """Another one takes over: what is still to be sent is not."""
+        self.stop()
+        self._retired = True
 
     async def end(self) -> None:
         """Give the last announcement one more chance, then give up."""
@@ -92,6 +103,8 @@ class Courier:
 
     async def _send_in_turn(self, verb: str, content: Mapping[str, Any]) -> None:
         async with self._turn:
+            if self._retired:
+                raise PowernapError("the configuration was read again meanwhile")
             try:
                 await asyncio.wait_for(
                     beside(lambda: self._connect().send(verb, content)),

@@ -16,16 +16,15 @@ from powernap import __version__
 from powernap.config import NapConfig
 from powernap.config.sections import HistorySettings
 from powernap.machine import clocks, sdnotify
-from powernap.nap import actions, report, setup
+from powernap.nap import report, setup
 from powernap.nap.background import beside
 from powernap.nap.courier import Courier
 from powernap.nap.decisions import Decisions, in_effect, journal_fields
+from powernap.nap.doing import Doing
 from powernap.nap.engine import step
 from powernap.nap.events import (
     Acknowledged,
     Act,
-    ActionDone,
-    ActionFailed,
     Announce,
     Answer,
     CancelWarning,
@@ -38,6 +37,7 @@ from powernap.nap.events import (
     Recover,
     Refused,
     Register,
+    Rehearse,
     Undo,
     Warn,
 )
@@ -48,7 +48,8 @@ from powernap.nap.preparation import Preparation
 from powernap.nap.recording import Recorder
 from powernap.nap.setup import Parts
 from powernap.nap.sleepguard import SleepGuard
-from powernap.nap.state import Ask, Phase, begin, next_step, wants_holds
+from powernap.nap.state import Ask, Phase, State, begin, next_step, wants_holds
+from powernap.nap.surroundings import SurroundingsReader
 from powernap.nap.warnings.crier import Crier
 from powernap.shared.errors import PowernapError
 from powernap.shared.virtual import Virtualization
@@ -58,6 +59,8 @@ _log = logging.getLogger("powernapd")
 ATTENTIVE_GAP_SECONDS = 0.05
 CALL_GAP_SECONDS = 1.0
 ORDER_SECONDS = 90.0
+#: Longest time to find out who forbids a sleep.
+HELD_SECONDS = 10.0
 #: The next look after one that ran into a defect.
 RESCUE_SECONDS = 60.0
 
@@ -76,13 +79,17 @@ class Daemon:
         self._readings: tuple[Reading, ...] = ()
         self._held: tuple[str, ...] = ()
         self._ordered: asyncio.Future[Answer] | None = None
-        self._acting = asyncio.Lock()
+        self._planned: float | None = None
+        self._called_for: float | None = None
         self._phase: Phase | None = None
         self._event: Event | None = None
         self.decisions = Decisions()
         self.recorder: Recorder | None = None
         self.state = begin(clocks.now())
         self.guard = SleepGuard(self)
+        self._doing = Doing(self.guard, state_dir, self.tell)
+        self._surroundings = SurroundingsReader(self._loop, self.look_soon)
+        self._turn_to_send = asyncio.Lock()
         self._adopt(parts, virtualization)
 
     def _adopt(self, parts: Parts, virtualization: Virtualization) -> None:
@@ -90,22 +97,24 @@ class Daemon:
         self._parts = parts
         self._virtualization = virtualization
         self.policy = policy_of(config, virtualization)
-        self._courier = Courier(config.server, self._state_dir)
+        self._courier = Courier(config.server, self._state_dir, self._turn_to_send)
         self._preparation = Preparation(config, self._courier)
         self.guard.adopt(config, self._state_dir)
-        means = actions.Means(self.guard, self._state_dir, config.powersave)
+        self._doing.adopt(config)
         self.crier = Crier(parts.warnings, self.spawn)
         self.history = History(self._state_dir, config.history.limit_kilobytes, config.history.keep)
         self._record_as(config.history)
-        self._actions = {kind: cls(means) for kind, cls in actions.KINDS.items()}
+        self._surroundings.adopt(self.policy)
         parts.watch.attach(self._loop, self.look_soon)
+        for note in self.policy.notes:
+            _log.info("%s", note)
 
     # --- life
 
     async def start(self) -> None:
         """Put back what a crash left behind, connect, announce, and look for the first time."""
         self.history.started(time.time(), clocks.now())
-        await self._undo("powersave")
+        await self._doing.restore()
         await self.guard.start()
         self.spawn(self._arm_at_start())
         self._announce("boot", 0.0)
@@ -115,16 +124,17 @@ class Daemon:
         """Leave the machine as it was found."""
         if self._timer is not None:
             self._timer.cancel()
-        if self.state.ask in (Ask.ASKED, Ask.ACKNOWLEDGED):
+        if self.state.under_way:
             self._announce("cancelled", 0.0)
         await self._courier.end()
-        if self.state.depth and not self.policy.observe:
-            await self._undo("powersave")
+        if self.state.taken and not self.policy.observe:
+            await self._doing.restore()
         for task in tuple(self._tasks):
             task.cancel()
         if self.recorder is not None:
             self.recorder.close()
         self._parts.watch.close()
+        self._surroundings.close()
         self.guard.close()
         self.decisions.end()
         self.history.stopped(time.time(), clocks.now(), self._off(), self.state.cause)
@@ -134,13 +144,15 @@ class Daemon:
         config = setup.load(self._path)
         virtualization = await beside(lambda: setup.virtualization(config))
         parts = setup.build(config)
-        self.tell(Recover("the configuration was read again"))  # new monitors know nothing of what was before
-        self._courier.stop()
-        self._parts.watch.close()
-        self._readings = ()
-        self._adopt(parts, virtualization)
-        self.spawn(self._arm_at_start())
-        self._announce("reload", 0.0)
+        async with self._looking:  # no look goes on with monitors that are closed
+            self.tell(Recover("the configuration was read again"))  # new monitors know nothing of what was before
+            self._courier.retire()
+            self._parts.watch.close()
+            self._readings = ()
+            self._adopt(parts, virtualization)
+        if self.state.ask is not Ask.ACTING:  # else it is about to sleep, and the wake server must go on believing so
+            self.spawn(self._arm_at_start())
+            self._announce("reload", 0.0)
         self.look_soon()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -165,57 +177,101 @@ class Daemon:
     # --- looking
 
     def look_soon(self) -> None:
-        """Look because something called, but not for every one of many calls."""
+        """Look because something called, but not for every one of many calls. Only a look that begins later does."""
         gap = ATTENTIVE_GAP_SECONDS if self.state.attentive else CALL_GAP_SECONDS
-        self._look_at(max(clocks.now(), self._looked_at + gap))
+        at = max(clocks.now(), self._looked_at + gap)
+        self._called_for = at if self._called_for is None else min(at, self._called_for)
+        self._set_timer()
 
-    def _look_at(self, at: float | None) -> None:
+    def _set_timer(self) -> None:
+        """Wake for the deadline or for who called, whichever comes first, and for nothing else."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if at is not None:
-            self._timer = self._loop.call_later(max(0.0, at - clocks.now()), lambda: self.spawn(self._look_in_time()))
+        now = clocks.now()
+        times = [at for at in (self._planned, self._called_for) if at is not None]
+        wait = max(0.0, min(times) - now) if times else None
+        if wait is not None:
+            self._timer = self._loop.call_later(wait, lambda: self.spawn(self._look_in_time()))
+        sdnotify.cover(wait)
 
     async def _look_in_time(self) -> None:
         try:
             await self.look()
         except Exception:
-            self._look_at(clocks.now() + RESCUE_SECONDS)  # whatever it was: there must be a next look
+            self._planned = clocks.now() + RESCUE_SECONDS  # whatever it was: there must be a next look
+            self._set_timer()
             raise
 
     async def look(self) -> None:
         """Ask everybody, and tell the engine."""
+        began = clocks.now()
         async with self._looking:
+            self._called_for = None
             if self.state.ask is Ask.ACTING:
                 await self.guard.check()
             self.guard.notice_sleep()
-            held: tuple[str, ...] = ()
-            following = next_step(self.state, self.policy)
-            if following is not None and wants_holds(self.state, self.policy, clocks.now()):
-                held = await self.guard.held(following.action, self.state.ordered)
-            self._held = held
+            around = await self._surroundings.read(self.guard.power)
+            commit = await self._begin_commit()
+            following = next_step(replace(self.state, around=around), self.policy)
+            held = await self._ask_who_holds(replace(self.state, around=around))
             now, self._readings = await self._parts.watch.look(clocks.now)
             self._looked_at = now
-            self.tell(Look(self._readings, held), now)
+            if next_step(replace(self.state, around=around), self.policy) != following:
+                held = None  # they were asked about another step
+            self._held = held or ()
+            self.tell(Look(self._readings, held, around, commit, began), now)
             if self.recorder is not None:
                 self.recorder.note(time.time(), self.state, in_effect(self.state, self.policy, ""), self._readings)
 
+    async def _begin_commit(self) -> int:
+        """Return the attempt for which this is the last look: only then a wake-up event calls it off."""
+        attempt = self.state.attempt
+        if self.state.ask is not Ask.ACKNOWLEDGED:
+            return 0
+        try:
+            await self.guard.begin_commit()
+        except PowernapError as error:
+            self.tell(Refused(attempt, str(error)))
+            return 0
+        return attempt
+
+    async def _ask_who_holds(self, state: State) -> tuple[str, ...] | None:
+        """None: no sleep is near enough to ask. That it cannot be found out holds it, too."""
+        following = next_step(state, self.policy)
+        if following is None or not wants_holds(state, self.policy, clocks.now()):
+            return None
+        try:
+            return await asyncio.wait_for(self.guard.held(following.action, state.ordered), HELD_SECONDS)
+        except asyncio.TimeoutError:
+            return (f"who forbids a sleep was not found out within {HELD_SECONDS:g} s",)
+        except Exception as error:  # noqa: BLE001  # in doubt it stays awake
+            _log.exception("who forbids a sleep cannot be found out")
+            return (f"who forbids a sleep cannot be found out: {str(error) or type(error).__name__}",)
+
     def tell(self, event: Event, now: float | None = None) -> None:
-        """One step of the engine, and its effects."""
+        """One step of the engine, and its effects, each whatever becomes of the others."""
         self._event = event
         self.state, effects = step(self.state, event, clocks.now() if now is None else now, self.policy)
         for effect in effects:
-            self._carry_out(effect)
-        if self.state.attentive:
-            self._parts.watch.arm()
-        else:
-            self._parts.watch.disarm()
+            try:
+                self._carry_out(effect)
+            except Exception:  # noqa: BLE001  # the deadline that follows must be planned
+                _log.exception("internal error: %s", effect)
+        try:
+            if self.state.attentive and not self.policy.observe:
+                self._parts.watch.arm()
+            else:
+                self._parts.watch.disarm()
+        except Exception:  # noqa: BLE001  # those that are not armed do not say that they call: then it looks again soon
+            _log.exception("internal error")
 
     # --- effects
 
     def _carry_out(self, effect: Effect) -> None:
         if isinstance(effect, LookAt):
-            self._look_at(effect.at)
+            self._planned = effect.at
+            self._set_timer()
         elif isinstance(effect, Record):
             self._record(effect.cause)
         elif isinstance(effect, Warn):
@@ -223,11 +279,13 @@ class Daemon:
         elif isinstance(effect, CancelWarning):
             self.crier.cancel(self._host(), effect.reason)
         elif isinstance(effect, Register):
-            self.spawn(self._prepare(effect))
+            self.spawn(self._prepare(effect.attempt, self._preparation.prepare(effect.action)))
+        elif isinstance(effect, Rehearse):
+            self.spawn(self._prepare(effect.attempt, self._preparation.rehearse(effect.action)))
         elif isinstance(effect, Act):
-            self.spawn(self._act(effect))
+            self.spawn(self._doing.act(effect))
         elif isinstance(effect, Undo):
-            self.spawn(self._undo(effect.action))
+            self.spawn(self._doing.undo_step(effect.step))
         elif isinstance(effect, Announce):
             self._announce(effect.cause, effect.slept_seconds)
         elif self._ordered is not None and not self._ordered.done():
@@ -249,14 +307,15 @@ class Daemon:
     def _host(self) -> str:
         return self._parts.config.server.name or socket.gethostname()
 
-    async def _prepare(self, effect: Register) -> None:
+    async def _prepare(self, attempt: int, preparation: Coroutine[Any, Any, None]) -> None:
         try:
-            await self._preparation.prepare(effect.action)
-        except PowernapError as error:
-            _log.warning("not napping: %s", error)
-            self.tell(Refused(effect.attempt, str(error)))
+            await preparation
+        except Exception as error:  # noqa: BLE001  # whatever it was: there must be an answer
+            said = str(error) or type(error).__name__
+            _log.warning("not napping: %s", said, exc_info=not isinstance(error, PowernapError))
+            self.tell(Refused(attempt, said))
         else:
-            self.tell(Acknowledged(effect.attempt))
+            self.tell(Acknowledged(attempt))
 
     async def prepare_foreign(self, action: str) -> None:
         """Somebody else puts the machine to sleep: register that, too. Raises PowernapError."""
@@ -267,32 +326,16 @@ class Daemon:
         else:
             await self._preparation.prepare(action)
 
-    async def _act(self, effect: Act) -> None:
-        async with self._acting:
-            try:
-                problems = await self._actions[effect.action].act()
-            except PowernapError as error:
-                _log.error("%s failed: %s", effect.action, error)
-                self.tell(ActionFailed(effect.attempt, str(error)))
-                return
-        for problem in problems:
-            _log.warning("%s: %s", effect.action, problem)
-        self.tell(ActionDone(effect.attempt))
-
-    async def _undo(self, action: str) -> None:
-        async with self._acting:
-            for problem in await self._actions[action].undo():
-                _log.warning("%s: %s", action, problem)
-
     # --- orders and questions
 
     async def nap_now(self) -> Answer:
         """Order a nap, and wait until it is known whether it comes."""
-        following = next_step(self.state, self.policy)
+        around = await self._surroundings.read(self.guard.power)
+        following = next_step(replace(self.state, around=around), self.policy)
         held = await self.guard.held(following.action, True) if following is not None and following.sleeps else ()
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._ordered = answer
-        self.tell(NapNow(held))
+        self.tell(NapNow(held, around))
         try:
             return await asyncio.wait_for(answer, ORDER_SECONDS)
         except asyncio.TimeoutError:

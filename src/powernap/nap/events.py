@@ -5,15 +5,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from powernap.nap.conditions import Surroundings
 from powernap.nap.evidence import Reading
+from powernap.nap.policy import Step
 
 
 @dataclass(frozen=True)
 class Look:
-    """All monitors were asked. ``held``: who forbids a sleep, one sentence each (inhibitors)."""
+    """All monitors were asked.
+
+    ``held``: who forbids a sleep, one sentence each (inhibitors); None: nobody was asked. ``around``: the surroundings;
+    None: as before. ``commit``: the attempt for which the wakeup count was read before the monitors were asked.
+    ``began``: when the look began, where that was earlier than its answers.
+    """
 
     readings: tuple[Reading, ...]
-    held: tuple[str, ...] = ()
+    held: tuple[str, ...] | None = ()
+    around: Surroundings | None = None
+    commit: int = 0
+    began: float | None = None
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,7 @@ class NapNow:
     """An order: take the next step at once."""
 
     held: tuple[str, ...] = ()
+    around: Surroundings | None = None
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,7 @@ class Recover:
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """The wake server knows that this machine is about to sleep, and it can be woken."""
+    """The wake server knows that this machine is about to sleep (or would, at a rehearsal), and it can be woken."""
 
     attempt: int
 
@@ -101,18 +112,34 @@ class Register:
 
 
 @dataclass(frozen=True)
-class Act:
-    """Carry an action out; answer ActionFailed if it fails."""
+class Rehearse:
+    """Find out whether Register would be acknowledged, but leave the machine registered as awake; answer as there."""
 
     action: str
     attempt: int
 
 
 @dataclass(frozen=True)
-class Undo:
-    """Take an action back."""
+class Act:
+    """Carry a step out; answer ActionDone or ActionFailed."""
 
-    action: str
+    step: Step
+    attempt: int
+
+    @property
+    def action(self) -> str:
+        return self.step.action
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Take a step back."""
+
+    step: Step
+
+    @property
+    def action(self) -> str:
+        return self.step.action
 
 
 @dataclass(frozen=True)
@@ -145,4 +172,4 @@ class Record:
     cause: str
 
 
-Effect = Warn | CancelWarning | Register | Act | Undo | Announce | LookAt | Answer | Record
+Effect = Warn | CancelWarning | Register | Rehearse | Act | Undo | Announce | LookAt | Answer | Record

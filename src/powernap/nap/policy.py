@@ -3,31 +3,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from powernap.config import NapConfig
+from powernap.config.sections.nap import AWAKE_ACTIONS
+from powernap.config.sections.steps import StepSettings
+from powernap.config.steps import gaps_of
+from powernap.nap.conditions import Conditions, windows
 from powernap.shared.virtual import Virtualization
-
-SLEEPS = ("suspend", "poweroff")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of a nap: after that much further idle time, with a warning over its last part."""
+    """One stage of a nap: that long after the last activity, with a warning over the last part of that time.
+
+    ``name``: of its section [steps.NAME], or ""; ``command``: what the action exec runs.
+    """
 
     after_seconds: float
     action: str
     grace_seconds: float = 0.0
+    conditions: Conditions = field(default_factory=Conditions)
+    name: str = ""
+    command: str = ""
 
     @property
     def sleeps(self) -> bool:
         """True where the machine stops running: only then must it be woken from outside."""
-        return self.action in SLEEPS
+        return self.action not in AWAKE_ACTIONS
+
+    @property
+    def title(self) -> str:
+        """What people are told of it."""
+        return f"{self.action} ({self.name})" if self.action == "exec" and self.name else self.action
 
 
 @dataclass(frozen=True)
 class Policy:
-    """``never``: why this machine never naps, or ""; ``observe``: decide and record only."""
+    """``steps``: in the order of their times. ``never``: why this machine never naps, or "".
+
+    ``observe``: decide and record only; ``notes``: what people should know of how the configuration is understood.
+    """
 
     steps: tuple[Step, ...]
     min_awake_seconds: float = 60.0
@@ -36,29 +52,77 @@ class Policy:
     looks_per_period: int = 5
     observe: bool = False
     never: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> frozenset[str]:
+        """Return which facts of the machine's surroundings decide: see Conditions.facts."""
+        return frozenset(fact for step in self.steps for fact in step.conditions.facts)
+
+    @property
+    def timed(self) -> bool:
+        """True where the time of day decides."""
+        return any(step.conditions.timed for step in self.steps)
 
 
 def policy_of(config: NapConfig, virtualization: Virtualization) -> Policy:
     """Return the policy that a configuration asks for on such a machine."""
     nap = config.nap
-    steps = [Step(nap.absent_seconds, nap.action, _grace(nap.action, nap.grace_seconds, nap.absent_seconds))]
-    if nap.stage2_absent_seconds:
-        # the original warns over the last quarter of stage 2
-        steps.append(Step(nap.stage2_absent_seconds, nap.stage2_action, nap.stage2_absent_seconds / 4))
+    notes: list[str] = []
     return Policy(
-        steps=tuple(steps),
+        steps=_steps(config, notes) if config.steps else _stages(config, notes),
         min_awake_seconds=nap.min_awake_seconds,
         backoff_seconds=nap.backoff_seconds,
         backoff_max_seconds=max(nap.backoff_seconds, nap.backoff_max_seconds),
         looks_per_period=nap.looks_per_period,
         observe=nap.mode == "observe",
         never=_never(nap.nap_virtual, virtualization),
+        notes=tuple(notes),
     )
 
 
-def _grace(action: str, grace: float, absent: float) -> float:
-    """Nobody is warned of a powersave, as with the original; a warning from the first idle second on would only nag."""
-    return 0.0 if action not in SLEEPS else min(grace, absent / 2)
+def _steps(config: NapConfig, notes: list[str]) -> tuple[Step, ...]:
+    """From [steps.NAME]."""
+    unused = [key for key in ("absent_seconds", "grace_seconds", "action") if f"nap.{key}" in config.origin]
+    if unused:
+        notes.append(f"[steps] are given, so nobody reads {' and '.join(f'nap.{key}' for key in unused)}")
+    made = []
+    for (name, settings), gap in zip(config.steps.items(), gaps_of(list(config.steps.values())), strict=True):
+        grace = settings.grace_seconds
+        if f"steps.{name}.grace_seconds" not in config.origin:
+            grace = 0.0 if settings.action in AWAKE_ACTIONS else min(grace, gap / 2)
+        made.append(Step(settings.after_seconds, settings.action, grace, _conditions(settings), name, settings.command))
+    return tuple(made)
+
+
+def _conditions(settings: StepSettings) -> Conditions:
+    return Conditions(
+        power=settings.power,
+        battery_below=settings.battery_below,
+        lid=settings.lid,
+        display=settings.display,
+        between=windows(settings.between),
+        days=settings.days,
+    )
+
+
+def _stages(config: NapConfig, notes: list[str]) -> tuple[Step, ...]:
+    """The classic form: one action and, after a powersave, a second stage."""
+    nap = config.nap
+    sleeps = nap.action not in AWAKE_ACTIONS
+    grace = min(nap.grace_seconds, nap.absent_seconds / 2)
+    if sleeps and grace < nap.grace_seconds:
+        notes.append(
+            f"nap.grace_seconds is {nap.grace_seconds:g}, but people are warned for {grace:g} s only: that is half of "
+            "nap.absent_seconds, and a warning from the first idle second on would only nag"
+        )
+    # nobody is warned of a powersave, as with the original
+    steps = [Step(nap.absent_seconds, nap.action, grace if sleeps else 0.0)]
+    if nap.stage2_absent_seconds:
+        # the original warns over the last quarter of stage 2
+        total = nap.absent_seconds + nap.stage2_absent_seconds
+        steps.append(Step(total, nap.stage2_action, nap.stage2_absent_seconds / 4))
+    return tuple(steps)
 
 
 def _never(nap_virtual: bool, virtualization: Virtualization) -> str:

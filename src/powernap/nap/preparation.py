@@ -26,12 +26,19 @@ class Preparation:
 
     async def prepare(self, action: str) -> None:
         """Raises PowernapError: then the machine must stay awake."""
+        await self._prepare(action, rehearsal=False)
+
+    async def rehearse(self, action: str) -> None:
+        """Do all that ``prepare`` does, but leave the machine registered as awake. Raises PowernapError."""
+        await self._prepare(action, rehearsal=True)
+
+    async def _prepare(self, action: str, rehearsal: bool) -> None:
         interfaces = await self.arm()
         if not self._config.server.url:
             return
         try:
             content = await beside(lambda: registration(self._config, action, interfaces))
-            await self._courier.register(content)
+            await (self._courier.rehearse() if rehearsal else self._courier.register(content))
         except PowernapError as error:
             if self._config.server.required:
                 raise

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
+from powernap.nap.conditions import Surroundings
 from powernap.nap.policy import Policy, Step
 
 NEVER = float("-inf")
 
 
 class Phase(Enum):
-    """What people are told that the machine does."""
+    """What people are told that the machine does. POWERSAVE: any step that lets it run on is in effect."""
 
     AWAKE = "awake"
     WARNED = "warned"
@@ -26,12 +27,26 @@ class Phase(Enum):
 
 
 class Ask(Enum):
-    """How far a sleep has come: asked for acknowledgement, acknowledged, under way."""
+    """How far a sleep has come.
+
+    Rehearsing: after a refusal, whether it would be acknowledged now, before people are warned again. Then: asked for
+    acknowledgement, acknowledged, under way.
+    """
 
     NO = "no"
+    REHEARSING = "rehearsing"
     ASKED = "asked"
     ACKNOWLEDGED = "acknowledged"
     ACTING = "acting"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A step in effect: since when, and the number of the attempt that took it."""
+
+    step: Step
+    attempt: int
+    at: float
 
 
 @dataclass(frozen=True)
@@ -39,10 +54,13 @@ class State:
     """Everything that the engine remembers.
 
     ``now``: the newest time seen. ``fresh``: idle time counts from here at the earliest (start, resume, order).
-    ``last_active``: the newest activity of any monitor, and ``cause``: whose. ``depth``: steps in effect, and
-    ``entered``: since when; only activity after ``settled`` takes them back.
-    ``quiet_since``: the idle time on which a warning or sleep under way rests; ``nap_at``: when the warned step is due.
-    ``reason``: why it is held, backs off, or naps.
+    ``last_active``: the newest activity of any monitor, and ``cause``: whose. ``around``: the newest surroundings.
+    ``taken``: the steps in effect, in the order in which they were taken; activity after ``settled`` undoes them.
+    ``aim``: the step that people were warned of, or that a sleep under way is; ``quiet_since``: the idle time on which
+    that rests; ``nap_at``: when the warned step is due; ``asked_at``: when an answer was last asked for.
+    ``doubt``: the last preparation was refused, so nobody is warned before one has succeeded.
+    ``retry_at``: after a failure of ``troubled``, when that step and those behind it may be tried again.
+    ``told``: the deadline of the last record. ``reason``: why it is held, backs off, or naps.
     """
 
     now: float
@@ -51,25 +69,45 @@ class State:
     since: float
     phase: Phase = Phase.AWAKE
     cause: str = "start"
-    depth: int = 0
-    entered: float = 0.0
+    around: Surroundings = field(default_factory=Surroundings)
+    taken: tuple[Taken, ...] = ()
     settled: float = 0.0
+    aim: Step | None = None
     warned: bool = False
     nap_at: float = 0.0
     quiet_since: float = 0.0
     ask: Ask = Ask.NO
+    asked_at: float = 0.0
     attempt: int = 0
     ordered: bool = False
+    doubt: bool = False
     not_before: float = NEVER
     retry_at: float = NEVER
+    troubled: Step | None = None
     backoff: float = 0.0
     look_at: float | None = None
+    told: float | None = None
     reason: str = ""
+
+    @property
+    def depth(self) -> int:
+        """The number of steps in effect."""
+        return len(self.taken)
+
+    @property
+    def entered(self) -> float:
+        """When the last step was taken; 0.0: none is in effect."""
+        return self.taken[-1].at if self.taken else 0.0
+
+    @property
+    def under_way(self) -> bool:
+        """True from the request for an acknowledgement until the sleep begins."""
+        return self.ask in (Ask.ASKED, Ask.ACKNOWLEDGED)
 
     @property
     def attentive(self) -> bool:
         """True while activity must be noticed at once: people were warned, or something is to be taken back."""
-        return self.warned or self.depth > 0 or self.ask in (Ask.ASKED, Ask.ACKNOWLEDGED)
+        return self.warned or bool(self.taken) or self.under_way
 
     @property
     def idle_since(self) -> float:
@@ -82,9 +120,23 @@ def begin(now: float) -> State:
     return State(now=now, fresh=now, last_active=now, since=now, look_at=now)
 
 
+def untaken(state: State, policy: Policy) -> tuple[Step, ...]:
+    """Return the steps that could still be taken, whatever their conditions; one action is in effect but once."""
+    done = {(taken.step.action, taken.step.command) for taken in state.taken}
+    if any(taken.step.sleeps for taken in state.taken):
+        return ()  # only while observing: a machine that sleeps takes no further step
+    return tuple(step for step in policy.steps if (step.action, step.command) not in done)
+
+
 def next_step(state: State, policy: Policy) -> Step | None:
-    """Return the step that is to follow, or None when the last is in effect."""
-    return policy.steps[state.depth] if state.depth < len(policy.steps) else None
+    """Return the step that is to follow: the first whose conditions hold. None: there is none now."""
+    return next((step for step in untaken(state, policy) if step.conditions.holds(state.around)), None)
+
+
+def passed_over(state: State, policy: Policy) -> tuple[tuple[Step, str], ...]:
+    """Return the steps whose conditions do not hold, each with what does not, in words."""
+    unmet = ((step, step.conditions.unmet(state.around)) for step in untaken(state, policy))
+    return tuple((step, "; ".join(sentences)) for step, sentences in unmet if sentences)
 
 
 def due(state: State, policy: Policy) -> float | None:
@@ -92,8 +144,16 @@ def due(state: State, policy: Policy) -> float | None:
     step = next_step(state, policy)
     if step is None or policy.never:
         return None
-    base = max(state.idle_since, state.entered) if state.depth else state.idle_since
-    return max(base + step.after_seconds, state.not_before, state.retry_at, state.nap_at if state.warned else NEVER)
+    warned = state.nap_at if state.warned and state.aim == step else NEVER
+    return max(state.idle_since + step.after_seconds, state.not_before, retry(state, policy, step), warned)
+
+
+def retry(state: State, policy: Policy, step: Step) -> float:
+    """Return when a step may be tried at the earliest, after the last failure."""
+    troubled = state.troubled
+    if troubled in policy.steps and step in policy.steps and policy.steps.index(step) < policy.steps.index(troubled):
+        return NEVER
+    return state.retry_at
 
 
 def wants_holds(state: State, policy: Policy, now: float) -> bool:

@@ -38,7 +38,7 @@ spans = st.lists(st.tuples(st.floats(START, END), st.floats(0.001, 900)), max_si
 )
 policies = st.builds(
     lambda absent, grace, stage2, action, waits, looks, observe: Policy(
-        steps=(Step(absent, "powersave"), Step(stage2, "suspend", stage2 / 4))
+        steps=(Step(absent, "powersave"), Step(absent + stage2, "suspend", stage2 / 4))
         if action == "both"
         else (Step(absent, action, 0 if action == "powersave" else min(grace, absent / 2)),),
         min_awake_seconds=waits[0],

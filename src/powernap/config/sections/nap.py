@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from powernap.shared.schema import setting
 
-ACTIONS = ("powersave", "suspend", "poweroff")
+#: After these the machine goes on running.
+AWAKE_ACTIONS = ("powersave", "exec")
+SLEEPS = ("suspend", "suspend-then-hibernate", "hibernate", "hybrid-sleep", "poweroff")
+ACTIONS = ("powersave", *SLEEPS)
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class NapSettings:
     grace_seconds: float = setting(
         "float",
         60,
-        "the last part of absent_seconds, in which people are warned; at most half of it",
+        "the last part of absent_seconds, in which people are warned; more than half of it counts as half",
         unit="seconds",
         minimum=0,
     )
@@ -39,7 +42,7 @@ class NapSettings:
         unit="seconds",
         minimum=0,
     )
-    stage2_action: str = setting("str", "suspend", "what follows a powersave", choices=ACTIONS[1:])
+    stage2_action: str = setting("str", "suspend", "what follows a powersave", choices=SLEEPS)
     min_awake_seconds: float = setting(
         "float", 60, "time that the machine stays awake after it woke, whatever happens", unit="seconds", minimum=0
     )

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries steps out and takes them back, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from powernap.config import NapConfig
+from powernap.nap import actions
+from powernap.nap.events import Act, ActionDone, ActionFailed, Event
+from powernap.nap.policy import Step
+from powernap.nap.sleepguard import SleepGuard
+from powernap.shared.errors import PowernapError
+
+_log = logging.getLogger("powernapd")
+#: What a crash may have left in effect.
+LEAVING = ("powersave", "exec")
+
+
+class Doing:
+    """One instance of an action for each step; they are made anew with each configuration."""
+
+    def __init__(self, guard: SleepGuard, state_dir: Path, tell: Callable[[Event], None]) -> None:
+        self._guard, self._state_dir, self._tell = guard, state_dir, tell
+        self._turn = asyncio.Lock()
+        self._made: dict[tuple[str, str], actions.Action] = {}
+        self._means: actions.Means | None = None
+
+    def adopt(self, config: NapConfig) -> None:
+        self._means = actions.Means(self._guard, self._state_dir, config.powersave)
+        self._made = {}
+
+    def action(self, kind: str, command: str = "") -> actions.Action:
+        """Return the action of a step."""
+        assert self._means is not None
+        if (kind, command) not in self._made:
+            self._made[kind, command] = actions.KINDS[kind](replace(self._means, command=command))
+        return self._made[kind, command]
+
+    async def act(self, effect: Act) -> None:
+        """Carry a step out, and tell what became of it: whatever happens, there is an answer."""
+        step = effect.step
+        action = self.action(step.action, step.command)
+        try:
+            async with self._turn:
+                if step.sleeps:
+                    await self._guard.commit(step.action)
+                problems = await action.act()
+        except Exception as error:  # noqa: BLE001  # there must be an answer
+            said = str(error) or type(error).__name__
+            _log.error("%s failed: %s", step.title, said, exc_info=not isinstance(error, PowernapError))
+            self._tell(ActionFailed(effect.attempt, said))
+            return
+        for problem in problems:
+            _log.warning("%s: %s", step.title, problem)
+        self._tell(ActionDone(effect.attempt))
+
+    async def undo(self, action: actions.Action, title: str) -> None:
+        async with self._turn:
+            for problem in await action.undo():
+                _log.warning("%s: %s", title, problem)
+
+    async def undo_step(self, step: Step) -> None:
+        await self.undo(self.action(step.action, step.command), step.title)
+
+    async def restore(self) -> None:
+        """Take back what a crash left in effect, each whatever becomes of the others."""
+        for kind in LEAVING:
+            try:
+                await self.undo(self.action(kind), kind)
+            except Exception:  # noqa: BLE001  # the other is tried all the same
+                _log.exception("%s of before is not taken back", kind)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When to look again. Pure. Whatever the answer: either a time, or somebody has promised to call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from powernap.nap.conditions import Conditions, next_look
+from powernap.nap.evidence import Evidence
+from powernap.nap.policy import Policy
+from powernap.nap.state import State, next_step, untaken
+
+#: Longest time between looks while people are warned, and while something is to be taken back (unless monitors call).
+GRACE_LOOK_SECONDS = 1.0
+POWERSAVE_LOOK_SECONDS = 2.0
+#: Shortest time between looks at monitors that only count, and at the clock of the wall.
+SHORTEST_LOOK_SECONDS = 0.1
+#: Between looks at power, lid and screens where nobody calls when they change.
+SURROUNDINGS_LOOK_SECONDS = 60.0
+#: Many batteries do not say that they lose a percent: Documentation/power/power_supply_class.rst promises no event.
+BATTERY_LOOK_SECONDS = 120.0
+
+
+def look_at(state: State, policy: Policy, evidence: Evidence, at: float | None) -> float | None:
+    """Return when to look again: at that time, or sooner where a monitor cannot call or cannot tell when.
+
+    None: a monitor that sees activity calls at its end, or all call at the next activity and nothing is due.
+    """
+    times = [] if at is None else [at]
+    if state.attentive and not policy.observe:
+        if not evidence.calls:
+            watched = state.warned or state.under_way
+            times.append(state.now + (GRACE_LOOK_SECONDS if watched else POWERSAVE_LOOK_SECONDS))
+    elif evidence.held:
+        return None
+    elif evidence.counts:
+        times.append(state.now + max(_period(state, policy) / policy.looks_per_period, SHORTEST_LOOK_SECONDS))
+    elif policy.observe and at is None:
+        times.append(state.now + _period(state, policy))
+    times += _changes(state, policy)
+    return min(times) if times else None
+
+
+def _period(state: State, policy: Policy) -> float:
+    step = next_step(state, policy) or next(iter(untaken(state, policy)), policy.steps[-1])
+    return step.after_seconds
+
+
+def _changes(state: State, policy: Policy) -> Iterator[float]:
+    """When the conditions of a step in effect may hold no longer, or those of one passed over may come to hold."""
+    for taken in state.taken:
+        if (seconds := _change(state, taken.step.conditions)) is not None:
+            yield state.now + seconds
+    for step in untaken(state, policy):
+        seconds = None if step.conditions.holds(state.around) else _change(state, step.conditions)
+        if seconds is not None:
+            yield max(state.now + seconds, state.idle_since + step.after_seconds)
+
+
+def _change(state: State, conditions: Conditions) -> float | None:
+    """Return the seconds until it must be looked at whether conditions hold; None: somebody calls, or they stay."""
+    waits = []
+    clock = conditions.next_change(state.around)
+    if clock is not None:
+        waits.append(max(next_look(clock), SHORTEST_LOOK_SECONDS))
+    elif conditions.timed and state.around.second_of_day is None:
+        waits.append(SURROUNDINGS_LOOK_SECONDS)
+    if conditions.facts and not state.around.calls:
+        waits.append(SURROUNDINGS_LOOK_SECONDS)
+    elif "battery" in conditions.facts:
+        waits.append(BATTERY_LOOK_SECONDS)
+    return min(waits, default=None)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""powernapd as a process in a network namespace, beside a FakeLogind, a fake ethtool and a FakeWakeServer."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from fake_logind import FakeLogind
+
+from powernap.nap import control
+from powernap.shared import signing
+
+CLONE_NEWNET = 0x40000000
+
+
+class Segment:
+    """Two network namespaces, "here" and "there", joined by a cable; code can run on either side."""
+
+    def __init__(self, name: str) -> None:
+        self.names = {"here": f"{name}h", "there": f"{name}t"}
+        here, there = self.names["here"], self.names["there"]
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        for line in (
+            f"netns add {here}",
+            f"netns add {there}",
+            f"link add eth0 netns {here} type veth peer name eth0 netns {there}",
+            f"-n {here} addr add 198.18.0.1/16 dev eth0",
+            f"-n {there} addr add 198.18.0.2/16 dev eth0",
+            f"-n {here} addr add fd4c::1/64 dev eth0 nodad",
+            f"-n {there} addr add fd4c::2/64 dev eth0 nodad",
+            f"-n {here} link set lo up",
+            f"-n {here} link set eth0 up",
+            f"-n {there} link set eth0 up",
+        ):
+            subprocess.run(["ip", *line.split()], check=True, timeout=10)
+
+    @contextmanager
+    def on(self, side: str):
+        """Run the block with this thread in the namespace of that side; sockets made in it stay there."""
+        side = Path("/run/netns", self.names[side])
+        with Path("/proc/thread-self/ns/net").open() as home, side.open() as there:
+            self._enter(there.fileno())
+            try:
+                yield
+            finally:
+                self._enter(home.fileno())
+
+    def _enter(self, fd: int) -> None:
+        if self._libc.setns(fd, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+
+    def close(self) -> None:
+        for name in self.names.values():
+            subprocess.run(["ip", "netns", "del", name], check=False, timeout=10)
+
+
+class FakeWakeServer:
+    """Speaks docs/protocol.md on one port; ``answer`` says yes, no or nothing."""
+
+    def __init__(self, segment: Segment, key: str) -> None:
+        self.messages: list[tuple[str, dict]] = []
+        self.status = 200
+        self.delay = 0.0
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                sequence = int(self.headers[signing.SEQUENCE_HEADER])
+                path, host = self.path, self.path.split("/")[3]
+                expected = signing.sign(key, "POST", path, host, sequence, body)
+                assert signing.same(self.headers[signing.SIGNATURE_HEADER], expected)
+                time.sleep(owner.delay)
+                owner.messages.append((path.split("/")[-1], json.loads(body)))
+                good = {"acknowledged": True} if owner.status == 200 else {"error": "the registry is full"}
+                answer = json.dumps(good).encode()
+                self.send_response(owner.status)
+                self.send_header(signing.SIGNATURE_HEADER, signing.sign_answer(key, sequence, owner.status, answer))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_arguments: object) -> None:
+                pass
+
+        with segment.on("there"):
+            self._server = ThreadingHTTPServer(("198.18.0.2", 20709), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def said(self, verb: str) -> list[dict]:
+        return [content for each, content in self.messages if each == verb]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Machine:
+    """powernapd as a process in the namespace "here", with a FakeLogind, a fake ethtool and a FakeWakeServer."""
+
+    KEY = "5a" * 32
+
+    def __init__(self, folder: Path, segment: Segment) -> None:
+        self.folder, self.segment = folder, segment
+        self.logind = FakeLogind(folder)
+        self.server = FakeWakeServer(segment, self.KEY)
+        self.config = folder / "powernapd.toml"
+        self.socket = folder / "control.sock"
+        self.state = folder / "state"
+        (folder / "client.key").write_text(self.KEY + "\n")
+        (folder / "bin").mkdir()
+        (folder / "bin/ethtool").symlink_to(Path(__file__).with_name("fake_ethtool"))
+        (folder / "bin/wall").write_text(f"#!/bin/sh\ncat >> {folder}/wall.log\n")
+        (folder / "bin/wall").chmod(0o755)
+        (folder / "eth0.supported").write_text("pumbg\n")
+        (folder / "eth0.armed").write_text("d\n")
+        self.process: subprocess.Popen | None = None
+        self.log = folder / "log"
+
+    def write(self, nap: str = "", server: str = "", more: str = "", absent: float = 1.0) -> None:
+        if "[monitors" not in more:
+            more += '\n[monitors.ssh]\nkind = "tcp"\nports = [22]\n[warnings.wall]\nkind = "wall"\n'
+        virtual = "" if "virtualization" in nap else 'virtualization = "none"\n'
+        self.config.write_text(
+            f"[nap]\nabsent_seconds = {absent}\ngrace_seconds = 0.4\nmin_awake_seconds = 0\nbackoff_seconds = 1\n"
+            f'{virtual}{nap}\n[server]\nurl = "http://198.18.0.2:20709"\nname = "web1"\n'
+            f'key_file = "{self.folder}/client.key"\n{server}\n{more}\n'
+        )
+
+    def start(self) -> Machine:
+        environment = dict(
+            os.environ,
+            DBUS_SYSTEM_BUS_ADDRESS=self.logind.address,
+            FAKE_ETHTOOL=str(self.folder),
+            PATH=f"{self.folder}/bin:{os.environ['PATH']}",
+        )
+        namespace = ["ip", "netns", "exec", self.segment.names["here"]]
+        self.process = subprocess.Popen([*namespace, *self.command()], env=environment, stderr=self.log.open("w"))
+        self.until(lambda: "powernapd" in self.text() and "watches" in self.text(), "powernapd does not start")
+        return self
+
+    def command(self) -> list[str]:
+        command = [sys.executable, "-m", "powernap", "powernapd", "--config", str(self.config), "--debug"]
+        return [*command, "--state-dir", str(self.state), "--control-socket", str(self.socket)]
+
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def ask(self, command: str) -> dict:
+        return control.ask(str(self.socket), {"command": command}, 20)
+
+    def until(self, condition, complaint: str, seconds: float = 15.0):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if result := condition():
+                return result
+            time.sleep(0.02)
+        raise AssertionError(f"{complaint}\n{self.text()}")
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            assert self.process.wait(10) == 0, self.text()
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.server.close()
+        self.logind.close()

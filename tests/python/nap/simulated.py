@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A simulated machine for the engine: a clock, activity at known times, and somebody who carries the effects out."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from bisect import bisect_right
+from dataclasses import dataclass, field, replace
+
+from powernap.nap.conditions import Surroundings
+from powernap.nap.engine import step
+from powernap.nap.events import (
+    Acknowledged,
+    Act,
+    ActionDone,
+    ActionFailed,
+    Announce,
+    CancelWarning,
+    Effect,
+    Event,
+    GoingToSleep,
+    Look,
+    NapNow,
+    Recover,
+    Refused,
+    Register,
+    Rehearse,
+    Resumed,
+    Undo,
+    Warn,
+)
+from powernap.nap.evidence import Reading
+from powernap.nap.policy import Policy
+from powernap.nap.state import Ask, begin
+
+START = 1000.0
+END = float("inf")
+
+
+@dataclass
+class Source:
+    """A monitor with a known truth: ``times`` of activity; for kind "hold" they are (begin, end)."""
+
+    kind: str
+    times: list = field(default_factory=list)
+    armed: bool = False
+    looked: float = START
+
+    def __post_init__(self) -> None:
+        self.times = sorted(self.times)
+        if self.kind == "hold":
+            merged: list = []
+            for begin, end in self.times:
+                if merged and begin <= merged[-1][1]:
+                    merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+                else:
+                    merged.append((begin, end))
+            self.times = merged
+
+    def past(self, now: float) -> list:
+        """The last one until now; none where there was none yet."""
+        at = bisect_right(self.times, (now, END) if self.kind == "hold" else now)
+        return self.times[max(0, at - 1) : at]
+
+    def look(self, now: float) -> Reading:
+        since, self.looked = self.looked, now
+        seen = self.past(now)
+        if self.kind == "hold":
+            running = bool(seen) and now < self.finish(seen)
+            last = self.finish(seen) if seen else None
+            return Reading(self.kind, "hold", now if running else last, active_now=running, calls=running)
+        if self.kind == "stamp":
+            return Reading(self.kind, "stamp", seen[-1] if seen else None)
+        if self.kind == "failing" and seen and now < seen[-1] + 5:
+            return Reading(self.kind, "failing", error="cannot be read")
+        counted = bool(seen) and seen[-1] > since
+        return Reading(self.kind, "count", now if counted else None, counts=True, calls=self.armed)
+
+    @staticmethod
+    def finish(spans: list) -> float:
+        """The end of the last span; spans are made not to overlap."""
+        return spans[-1][1]
+
+    def truth(self, now: float) -> float:
+        """The newest activity that really was, until now."""
+        seen = self.past(now)
+        if not seen:
+            return -END
+        return min(self.finish(seen), now) if self.kind == "hold" else seen[-1]
+
+    def following(self, now: float) -> list[float]:
+        """The next moment at which it would call by itself, if any."""
+        if self.kind == "hold":
+            seen = self.past(now)
+            return [self.finish(seen)] if seen and self.finish(seen) > now else []
+        if not self.armed:
+            return []
+        at = bisect_right(self.times, now)
+        return self.times[at : at + 1]
+
+
+class World:
+    """Runs the engine against sources, with scripted answers; checks on the way what must always hold.
+
+    ``around``: when the surroundings change, and to what; ``midnight``: a time that is Monday, 00:00.
+    """
+
+    def __init__(
+        self, policy: Policy, sources: list[Source], answers=(), actions=(), inhibited=(), sleep=500.0,
+        around=(), midnight=None,
+    ):  # fmt: skip
+        self.policy, self.sources = policy, sources
+        self.state = begin(START)
+        self.now = START
+        self.answers = iter(answers)
+        self.actions = iter(actions)
+        self.inhibited = list(inhibited)
+        self.sleep = sleep
+        self.log: list[tuple[float, Effect]] = []
+        self.events: list[tuple[float, Event]] = []
+        self._pending: list = []
+        self._number = itertools.count()
+        self.acknowledged: set[int] = set()
+        self.ordered_attempts: set[int] = set()
+        self.fresh = START
+        self.warned = False
+        self.applied: list[str] = []
+        self.owes_announcement = False
+        self.looks = 0
+        self.around = sorted(around, key=lambda change: change[0])
+        self.midnight = midnight
+
+    def at(self, when: float, event: Event) -> None:
+        heapq.heappush(self._pending, (when, next(self._number), event))
+
+    def holds(self) -> tuple[str, ...]:
+        return ("inhibited",) if any(a <= self.now < b for a, b in self.inhibited) else ()
+
+    def surroundings(self, now: float) -> Surroundings:
+        """The truth."""
+        seen = [around for when, around in self.around if when <= now]
+        known = seen[-1] if seen else Surroundings(calls=True)
+        if self.midnight is None:
+            return known
+        return replace(known, weekday=0, second_of_day=0.0).later(now - self.midnight)
+
+    def run(self, until: float) -> World:
+        for _ in range(400_000):
+            when, event = self._next()
+            if when > until:
+                self.now = until
+                return self
+            self.now = max(self.now, when)
+            self.tell(event)
+        raise AssertionError("the engine spins")
+
+    def _next(self) -> tuple[float, Event | None]:
+        times = [] if self.state.look_at is None else [max(self.state.look_at, self.now)]
+        for source in self.sources:
+            if source.kind == "hold" or self.state.attentive:
+                times += source.following(self.now)
+        times += [end for _begin, end in self.inhibited if end > self.now]
+        if self.surroundings(self.now).calls:
+            times += [when for when, _around in self.around if when > self.now][:1]
+        look = min(times, default=float("inf"))
+        if self._pending and self._pending[0][0] <= look:
+            when, _number, event = heapq.heappop(self._pending)
+            return when, event
+        return look, None
+
+    def tell(self, event: Event | None, now: float | None = None) -> None:
+        now = self.now if now is None else now
+        if event is None:
+            self.looks += 1
+            commit = self.state.attempt if self.state.ask is Ask.ACKNOWLEDGED else 0
+            readings = tuple(source.look(now) for source in self.sources)
+            event = Look(readings, self.holds(), self.surroundings(now), commit)
+        elif isinstance(event, NapNow):
+            event = NapNow(self.holds(), self.surroundings(now))
+        self.events.append((now, event))
+        before = self.state
+        self.state, effects = step(before, event, now, self.policy)
+        if isinstance(event, Acknowledged):
+            self.acknowledged.add(event.attempt)
+        if isinstance(event, (Recover, Resumed)):
+            self.fresh = now
+        for effect in effects:
+            self.log.append((now, effect))
+            self._carry_out(effect, event, now)
+
+    def _carry_out(self, effect: Effect, event: Event, now: float) -> None:
+        if isinstance(effect, Warn):
+            assert not self.warned, "warned twice"
+            self.warned = True
+        elif isinstance(effect, CancelWarning):
+            assert self.warned, "cancelled a warning that was not given"
+            self.warned = False
+        elif isinstance(effect, (Register, Rehearse)):
+            self.owes_announcement = self.owes_announcement or isinstance(effect, Register)
+            if isinstance(event, NapNow):
+                self.ordered_attempts.add(effect.attempt)
+            ok, delay = next(self.answers, (True, 0.01))
+            answer = Acknowledged(effect.attempt) if ok else Refused(effect.attempt, "the wake server is down")
+            self.at(now + delay, answer)
+        elif isinstance(effect, Announce):
+            self.owes_announcement = False
+        elif isinstance(effect, Act):
+            self._act(effect, event, now)
+        elif isinstance(effect, Undo):
+            assert effect.step in self.applied, "took back what was not there"
+            self.applied.remove(effect.step)
+
+    def _act(self, effect: Act, event: Event, now: float) -> None:
+        self.warned = False
+        stage, ok = effect.step, next(self.actions, True)
+        ordered = isinstance(event, NapNow) or effect.attempt in self.ordered_attempts
+        assert not self.policy.observe, "acted while observing"
+        assert not self.policy.never
+        assert stage.conditions.holds(self.surroundings(now)), "a step although its conditions do not hold"
+        if stage.sleeps:
+            assert effect.attempt in self.acknowledged, "slept without acknowledgement"
+            assert not self.holds(), "slept although inhibited"
+        if not ordered:
+            silent = now - max(self.fresh, *(source.truth(now) for source in self.sources))
+            assert silent >= stage.after_seconds - 1e-6, f"{stage.action} after {silent} s of silence"
+        if not stage.sleeps:
+            assert stage not in self.applied, "took a step twice"
+            self.applied.append(stage)
+            self.at(now + 0.01, ActionDone(effect.attempt) if ok else ActionFailed(effect.attempt, "a knob is stuck"))
+        elif ok:
+            self.at(now + 0.02, GoingToSleep())
+            self.at(now + self.sleep, Resumed(self.sleep))
+        else:
+            self.at(now + 0.02, ActionFailed(effect.attempt, "a device refused"))
+
+    def times(self, kind: type, **fields) -> list[float]:
+        """When effects of that type came out."""
+        return [
+            time
+            for time, effect in self.log
+            if isinstance(effect, kind) and all(getattr(effect, key) == value for key, value in fields.items())
+        ]
+
+    def first(self, kind: type):
+        return next(effect for _time, effect in self.log if isinstance(effect, kind))
