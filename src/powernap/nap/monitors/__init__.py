@@ -17,6 +17,7 @@ from powernap.nap.monitors.load import LoadMonitor
 from powernap.nap.monitors.lock import LockMonitor
 from powernap.nap.monitors.network import NetworkMonitor
 from powernap.nap.monitors.nfs import NfsMonitor
+from powernap.nap.monitors.pressure import PressureMonitor
 from powernap.nap.monitors.printing import PrintMonitor
 from powernap.nap.monitors.process import ProcessMonitor
 from powernap.nap.monitors.session import SessionMonitor
@@ -43,6 +44,7 @@ KINDS: dict[str, type[Monitor]] = {
         LockMonitor,
         NetworkMonitor,
         NfsMonitor,
+        PressureMonitor,
         PrintMonitor,
         ProcessMonitor,
         SessionMonitor,
