@@ -9,6 +9,7 @@ from powernap.nap.monitors.console import ConsoleMonitor
 from powernap.nap.monitors.container import ContainerMonitor
 from powernap.nap.monitors.cpu import CpuMonitor
 from powernap.nap.monitors.disk import DiskMonitor
+from powernap.nap.monitors.extra import ExtraMonitor
 from powernap.nap.monitors.guest import GuestMonitor
 from powernap.nap.monitors.input import InputMonitor
 from powernap.nap.monitors.io import IoMonitor
@@ -20,6 +21,7 @@ from powernap.nap.monitors.nfs import NfsMonitor
 from powernap.nap.monitors.pressure import PressureMonitor
 from powernap.nap.monitors.printing import PrintMonitor
 from powernap.nap.monitors.process import ProcessMonitor
+from powernap.nap.monitors.query import QueryMonitor
 from powernap.nap.monitors.session import SessionMonitor
 from powernap.nap.monitors.smb import SmbMonitor
 from powernap.nap.monitors.tcp import TcpMonitor
@@ -36,6 +38,7 @@ KINDS: dict[str, type[Monitor]] = {
         ContainerMonitor,
         CpuMonitor,
         DiskMonitor,
+        ExtraMonitor,
         GuestMonitor,
         InputMonitor,
         IoMonitor,
@@ -47,6 +50,7 @@ KINDS: dict[str, type[Monitor]] = {
         PressureMonitor,
         PrintMonitor,
         ProcessMonitor,
+        QueryMonitor,
         SessionMonitor,
         SmbMonitor,
         TcpMonitor,

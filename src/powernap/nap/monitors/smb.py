@@ -9,7 +9,6 @@ from typing import Any
 from powernap.machine.flows import SMB, Flows
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors.base import Monitor
-from powernap.nap.monitors.ports import LOOPBACK
 from powernap.shared.schema import Option
 
 PORTS = ((139, 139), (445, 445))
@@ -26,7 +25,7 @@ class SmbMonitor(Monitor):
     summary = "an SMB client uses a share of this machine"
     options = (
         Option("ports", "ports", PORTS, "ports of the server", example=[445]),
-        LOOPBACK,
+        Option("loopback", "bool", False, "count clients on this machine, too"),
     )
 
     def __init__(self, name: str, values: Mapping[str, Any]) -> None:
