@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What logind itself does with an idle machine (logind.conf(5), IdleAction): recognised, so that nobody is surprised.
 
-powernapd does not fight it: a sleep of logind's is one that somebody else began, and the next idle period begins afresh.
+powernapd does not fight it: a sleep of logind's is one that somebody else began; the next idle period begins afresh.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class IdleAction:
             "before powernapd would" if self.seconds <= absent_seconds else "should powernapd not have done so before"
         )
         return (
-            f"logind itself does {self.action} after {self.seconds:g} s without input in any session, {which}, and asks no "
-            "monitor; to leave it to powernapd, set IdleAction=ignore in /etc/systemd/logind.conf.d/powernap.conf"
+            f"logind itself does {self.action} after {self.seconds:g} s without input in any session, {which}, "
+            "and asks no monitor; to leave it to powernapd, set IdleAction=ignore in /etc/systemd/logind.conf.d/powernap.conf"
         )
 
 
