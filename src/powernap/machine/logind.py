@@ -134,6 +134,11 @@ class Logind:
         return self._bus is not None
 
     @property
+    def holding(self) -> bool:
+        """True while sleeps wait for us."""
+        return self._delay is not None
+
+    @property
     def bus(self) -> Bus:
         """The connection. Raises BusError where there is none."""
         return self._connected()

@@ -33,7 +33,7 @@ class Alarms:
         self._problems: tuple[str, ...] = ()
         self._listed_at = float("-inf")
         self._plan = Plan()
-        self._due: float | None = None
+        self.due: float | None = None
         self._wake_for = ""
         self._counts: dict[str, int] | None = None
         self._missed: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Alarms:
         """Set the alarm that the last look found needful. Raises NoClock."""
         self._missed = ()
         self._counts = wakecause.snapshot(self._root)
-        self._due = None
+        self.due = None
         if self._plan.wake_at is None:
             return
         seconds = max(1.0, self._plan.wake_at - time.time())
@@ -73,12 +73,12 @@ class Alarms:
                 raise
             _log.warning("%s, so sleep.max_sleep_seconds has no effect", error)
             return
-        self._due, self._wake_for = clocks.now() + seconds, self._plan.wake_for
+        self.due, self._wake_for = clocks.now() + seconds, self._plan.wake_for
         _log.info("the machine wakes by its clock in %.0f s for %s (%s)", seconds, self._wake_for, how)
 
     def woken(self, slept_seconds: float) -> str:
         """The machine runs again: take the alarm back, and return what woke it; "" where nothing tells."""
-        ours = self._due is not None and clocks.now() >= self._due - EARLY_SECONDS
+        ours = self.due is not None and clocks.now() >= self.due - EARLY_SECONDS
         causes = [f"clock, for {self._wake_for}"] if ours else []
         if self._counts is not None:
             causes.append(wakecause.cause(self._counts, self._root))
@@ -91,7 +91,7 @@ class Alarms:
     def clear(self) -> None:
         """Take the alarm back."""
         self._alarm.clear()
-        self._due, self._counts = None, None
+        self.due, self._counts = None, None
 
     def notes(self) -> tuple[str, ...]:
         """Return what people should know, one sentence each."""

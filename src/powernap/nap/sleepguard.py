@@ -104,6 +104,8 @@ class SleepGuard:
     async def held(self, action: str, ordered: bool) -> tuple[str, ...]:
         """Return what forbids the action, one sentence each; that it cannot be found out forbids it, too."""
         inhibited = await self._inhibited(action, ordered)
+        if self.logind.connected and not self.logind.holding:
+            await self._hold()
         due = await self.alarms.look(None if self._directly() else self.logind, ordered)
         return (*inhibited, *self.leased(), *due)
 

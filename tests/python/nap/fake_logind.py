@@ -32,9 +32,8 @@ class FakeLogind:
 
     def __init__(self, folder: Path) -> None:
         self.address = f"unix:path={folder}/bus"
-        config = folder / "bus.conf"
-        config.write_text(CONFIG.format(path=folder / "bus"))
-        self.bus = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile"])
+        self._folder = folder
+        (folder / "bus.conf").write_text(CONFIG.format(path=folder / "bus"))
         self.calls: list[str] = []
         self.can = "yes"
         self.result = "success"
@@ -44,17 +43,56 @@ class FakeLogind:
         self.preparing = False
         self.blocks: list[tuple[str, str, str, str]] = []
         self.delays: list[tuple[int, tuple[str, ...]]] = []
+        self._delaying = threading.Lock()
         self.asleep_since: float | None = None
         self.history: list[str] = []
         self._outbox: queue.Queue = queue.Queue()
         self._wakeup = os.pipe()
         self._stop = threading.Event()
+        self.properties: dict[str, bool] = {"OnExternalPower": True, "LidClosed": False, "Docked": False}
+        self.timers: dict[str, dict] = {}
+        self._start_bus()
+        self._start()
+
+    def _start_bus(self) -> None:
+        (self._folder / "bus").unlink(missing_ok=True)
+        config = self._folder / "bus.conf"
+        self.bus = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile"])
         deadline = time.monotonic() + 10
-        while not (folder / "bus").exists() and time.monotonic() < deadline:
+        while not (self._folder / "bus").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
+
+    def _start(self) -> None:
+        self._stop.clear()
         self._connection = self._connect()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
+
+    def _end(self) -> None:
+        self._stop.set()
+        os.write(self._wakeup[1], b"x")
+        self._thread.join(5)
+        self._connection.close()
+
+    def _forget_delays(self) -> None:
+        with self._delaying:
+            while self.delays:
+                os.close(self.delays.pop()[0])
+
+    def restart(self) -> None:
+        """As `systemctl restart systemd-logind`: it forgets the delays here, which the real one keeps in files."""
+        self._end()
+        self._forget_delays()
+        self._start()
+
+    def restart_bus(self) -> None:
+        """What no distribution supports, and happens: everybody loses the bus."""
+        self.bus.kill()
+        self.bus.wait(5)
+        self._end()
+        self._forget_delays()
+        self._start_bus()
+        self._start()
 
     def _connect(self):
         before = os.environ.get("DBUS_SYSTEM_BUS_ADDRESS")
@@ -66,7 +104,8 @@ class FakeLogind:
                 del os.environ["DBUS_SYSTEM_BUS_ADDRESS"]
             else:
                 os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = before
-        for name in ("org.freedesktop.login1", "org.freedesktop.systemd1"):
+        # logind's name last: what is asked of it at once must not be lost among the answers to us
+        for name in ("org.freedesktop.systemd1", "org.freedesktop.login1"):
             connection.send_and_get_reply(message_bus.RequestName(name))
         return connection
 
@@ -86,10 +125,7 @@ class FakeLogind:
         threading.Thread(target=self._shut_down, daemon=True).start()
 
     def close(self) -> None:
-        self._stop.set()
-        os.write(self._wakeup[1], b"x")
-        self._thread.join(5)
-        self._connection.close()
+        self._end()
         self.bus.terminate()
         self.bus.wait(5)
 
@@ -125,11 +161,13 @@ class FakeLogind:
     def _await_delays(self) -> None:
         """As logind: until whoever delays has closed its end, 5 s at most."""
         deadline = time.monotonic() + 5
-        while self.delays and time.monotonic() < deadline:
-            read_end, _entry = self.delays[0]
-            if select.select([read_end], [], [], 0.05)[0]:
-                os.close(read_end)
-                self.delays.pop(0)
+        while time.monotonic() < deadline:
+            with self._delaying:
+                if not self.delays:
+                    return
+                if select.select([self.delays[0][0]], [], [], 0)[0]:
+                    os.close(self.delays.pop(0)[0])
+            time.sleep(0.01)
 
     def _serve(self) -> None:
         while not self._stop.is_set():
@@ -162,6 +200,15 @@ class FakeLogind:
             entries = [(*block, 0, 1) for block in self.blocks]
             entries += [(body[0], body[1], body[2], body[3], 0, 1) for _fd, body in self.delays]
             reply = new_method_return(message, "a(ssssuu)", (entries,))
+        elif member == "ListUnitsByPatterns":
+            units = [
+                (name, "", "loaded", "active", "waiting", "", f"/timer/{i}", 0, "", "/")
+                for i, name in enumerate(self.timers)
+            ]
+            reply = new_method_return(message, "a(ssssssouso)", (units,))
+        elif member == "GetAll":
+            values = list(self.timers.values())[int(message.header.fields[HeaderFields.path].rpartition("/")[2])]
+            reply = new_method_return(message, "a{sv}", (values,))
         elif member.startswith("Can"):
             reply = new_method_return(message, "s", (self.can,))
         elif self.refusal:
@@ -170,7 +217,7 @@ class FakeLogind:
             self.calls.append(member)
             reply = new_method_return(message)
             if not self.ignores_orders:
-                work = self._sleep if member == "Suspend" else self._shut_down
+                work = self._shut_down if member == "PowerOff" else self._sleep
                 threading.Thread(target=work, daemon=True).start()
         self._connection.send(reply)
 
@@ -180,5 +227,6 @@ class FakeLogind:
             "PreparingForSleep": ("b", self.preparing),
             "PreparingForShutdown": ("b", False),
             "Result": ("s", self.result),
+            **{key: ("b", said) for key, said in self.properties.items()},
         }[name]
         return new_method_return(message, "v", (value,))
