@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from powernap.machine import outside
 from powernap.nap.actions import ActionError, Means, Powersave
 from powernap.nap.actions import powersave as module
 from powernap.nap.powersave import check, scripts
+from powernap.nap.powersave.media import MEDIA
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +133,59 @@ def test_a_script_that_hangs_in_the_recovery_holds_nothing_up_for_ever(means, mo
         script(means, "hangs", "true")
         assert await action.undo() == [], "it is tried again"
         assert not (means.state_dir / module.JOURNAL).exists()
+
+    asyncio.run(nap())
+
+
+class Hanging:
+    """A fake driver: the write to one knob hangs until it is let go."""
+
+    def __init__(self):
+        self.go_on = threading.Event()
+
+    def read(self, path):
+        return path.read_text().strip()
+
+    def write(self, path, value):
+        if "scaling_governor" in str(path) and value == "powersave":
+            self.go_on.wait(20)
+        path.write_text(value)
+
+
+def test_a_driver_that_hangs_holds_neither_the_nap_nor_the_recovery_up(means, monkeypatch):
+    hanging = Hanging()
+    monkeypatch.setattr("powernap.nap.powersave.board.MEDIA", {**MEDIA, "file": hanging})
+    monkeypatch.setattr(module, "KNOBS_SECONDS", 0.3)
+    later = means.root / "proc/sys/vm/laptop_mode"  # turned after the governor
+    later.parent.mkdir(parents=True)
+    later.write_text("0")
+
+    async def nap():
+        action = Powersave(means)
+        assert await action.act() == ["the knobs are not all down after 0.3 s"]
+        (problem,) = await action.undo()
+        assert problem.endswith("scaling_governor: its driver hangs: put back at the next nap or start")
+        hanging.go_on.set()
+        await asyncio.sleep(0.3)
+        assert later.read_text() == "0", "what hung does not go on after the recovery"
+        assert governor(means) == "powersave"
+        assert await action.undo() == []
+        assert governor(means) == "schedutil"
+
+    asyncio.run(nap())
+
+
+def test_who_comes_after_a_change_of_the_configuration_takes_back_what_goes_on(means, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
+    log = means.root / "log"
+    script(means, "slow", f'echo $1 >> {log}; [ "$1" = false ] || exec sleep 30')
+
+    async def nap():
+        await by_us(Powersave(means)).act()
+        begun = time.monotonic()
+        assert await by_us(Powersave(means)).undo() == []
+        assert time.monotonic() - begun < 3
+        assert log.read_text().split() == ["true", "false"]
 
     asyncio.run(nap())
 

@@ -245,6 +245,15 @@ def test_power_profiles_daemon_holds_and_lets_go(ppd, journal):
     asyncio.run(nap())
 
 
+def test_who_comes_after_a_change_of_the_configuration_lets_go(ppd, journal):
+    async def nap():
+        assert await take(Profiles("auto", "ours", journal)) == []
+        assert await give_back(Profiles("knobs", "ours", journal), journal) == []
+        assert await active() == "balanced"
+
+    asyncio.run(nap())
+
+
 def test_the_hold_ends_by_itself_when_we_die(ppd, journal):
     async def held():
         assert await take(Profiles("auto", "ours", journal)) == []

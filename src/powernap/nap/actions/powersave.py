@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from powernap.machine.dbus import BusError
 from powernap.nap.actions.base import Action, ActionError, Means
@@ -33,8 +33,10 @@ Work = Coroutine[Any, Any, list[str]]
 
 
 class Powersave(Action):
-    """Knobs, tuner, services, modules, scripts; all is journalled first, and ``undo`` puts back what the journal holds."""
+    """Knobs, tuner, services, modules, scripts; all is journalled first, and ``undo`` goes by the journal."""
 
+    #: Of the process, as the hold of a tuner's profile is: a change of the configuration makes a new action.
+    _rest: ClassVar[asyncio.Task[list[str]] | None] = None
     kind = "powersave"
     summary = "turn power knobs down; the machine goes on running"
 
@@ -47,7 +49,6 @@ class Powersave(Action):
         self._services = Services(settings.services, self._journal)
         self._modules = Modules(settings.modules, self._journal, means.root)
         self._scripts = Scripts(self._journal, settings.script_seconds, means.root)
-        self._rest: asyncio.Task[list[str]] | None = None
 
     def notes(self) -> list[str]:
         """Return who else tunes here, and what is left to them, one sentence each."""
@@ -65,17 +66,18 @@ class Powersave(Action):
             raise ActionError(f"the knobs are left alone, as it is not known who else tunes here: {error}") from error
         knobs = select(settings.knobs, (*settings.except_knobs, *foreign))
         try:
-            problems += await beside(lambda: self._board.turn_down(knobs, check.values(settings)))
+            turning = beside(lambda: self._board.turn_down(knobs, check.values(settings)))
+            problems += await _within(KNOBS_SECONDS, "the knobs", "down", turning)
         except OSError as error:
             raise ActionError(
                 f"the knobs are left alone, as what to put back cannot be written to {self.means.state_dir}: {error}"
             ) from error
-        self._rest = asyncio.ensure_future(self._take_down())
-        done, _pending = await asyncio.wait((self._rest,), timeout=PATIENCE_SECONDS)
+        rest = Powersave._rest = asyncio.ensure_future(self._take_down())
+        done, _pending = await asyncio.wait((rest,), timeout=PATIENCE_SECONDS)
         if done:
-            problems += self._rest.result()
+            problems += rest.result()
         else:
-            self._rest.add_done_callback(_tell)
+            rest.add_done_callback(_tell)
         return problems
 
     async def _take_down(self) -> list[str]:
@@ -86,21 +88,23 @@ class Powersave(Action):
 
     async def undo(self) -> list[str]:
         """Knobs first, in milliseconds; then the rest, each part beside the others and within its limit."""
-        if self._rest is not None:
-            rest, self._rest = self._rest, None
+        rest, Powersave._rest = Powersave._rest, None
+        if rest is not None:
             rest.cancel()
             with suppress(asyncio.CancelledError):
                 await rest
         entries, problems = await beside(self._journal.read)
         settled: set[int] = set()
         knobs = beside(lambda: self._board.restore(entries, settled))
-        problems += await _within(KNOBS_SECONDS, "the knobs", knobs)
+        problems += await _within(KNOBS_SECONDS, "the knobs", "back", knobs)
         parts: tuple[tuple[str, Callable[[list[Entry], set[int]], Work]], ...] = (
             ("the tuner's profile", self.profiles.give_back),
             ("the services and modules", self._bring_up),
             ("the scripts of action.d", self._scripts.end),
         )
-        found = await asyncio.gather(*(_within(REST_SECONDS, what, part(entries, settled)) for what, part in parts))
+        found = await asyncio.gather(
+            *(_within(REST_SECONDS, what, "back", part(entries, settled)) for what, part in parts)
+        )
         problems += [problem for part in found for problem in part]
         left = [entry for place, entry in enumerate(entries) if place not in settled]
         try:
@@ -117,11 +121,12 @@ class Powersave(Action):
         ]
 
 
-async def _within(seconds: float, what: str, work: Awaitable[list[str]]) -> list[str]:
+async def _within(seconds: float, what: str, where: str, work: Awaitable[list[str]]) -> list[str]:
     try:
         return await asyncio.wait_for(work, seconds)
     except asyncio.TimeoutError:
-        return [f"{what} are not all back after {seconds:g} s: what is missing is tried again at the next nap or start"]
+        again = ": what is missing is tried again at the next nap or start" if where == "back" else ""
+        return [f"{what} are not all {where} after {seconds:g} s{again}"]
 
 
 def _tell(rest: asyncio.Task[list[str]]) -> None:

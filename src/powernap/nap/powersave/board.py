@@ -18,11 +18,13 @@ KNOB, SHOWN = "knob", "shown"
 
 
 class KnobBoard:
-    """All of it blocks; none of it takes long unless a driver hangs."""
+    """All of it blocks; none of it takes long unless a driver hangs. A recovery ends the turning down that hangs."""
 
     def __init__(self, journal: Journal, root: Path = Path("/")) -> None:
         self._journal = journal
         self._root = root
+        self._recoveries = 0
+        self._turning = ""
 
     def turn_down(self, knobs: Iterable[Knob], values: Mapping[str, str]) -> list[str]:
         """Turn the knobs down; return one sentence for each that would not be turned. ``values``: instead of theirs.
@@ -30,11 +32,16 @@ class KnobBoard:
         The journal is on disk before the first is touched. Raises OSError if it cannot be: then none was.
         """
         problems: list[str] = []
+        before = self._recoveries
         plan = list(self._plan(knobs, values, problems))
         self._journal.add(plan)
         shown: dict[str, str] = {}
         for entry in plan:
+            if self._recoveries != before:
+                return problems
+            self._turning = _key(entry)
             problem, now = self._turn(entry, entry["new"])
+            self._turning = ""
             if now:
                 shown[_key(entry)] = now
             if problem:
@@ -50,12 +57,15 @@ class KnobBoard:
 
         ``settled`` gets the places of those that need no other try. What somebody else has turned since is left.
         """
+        self._recoveries += 1
         problems: list[str] = []
         shown: dict[str, str] = {}
         for place, entry in reversed(list(enumerate(entries))):
             if entry["what"] == SHOWN:
                 shown = entry["values"]
                 settled.add(place)
+            elif entry["what"] == KNOB and _key(entry) == self._turning:
+                problems.append(f"/{entry['path']}: its driver hangs: put back at the next nap or start")
             elif entry["what"] == KNOB:
                 entry.setdefault("shown", shown.get(_key(entry)))
                 problem, again = self._put_back(entry)

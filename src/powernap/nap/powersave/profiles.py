@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from powernap.machine import tuners
 from powernap.machine.dbus import Bus, BusError
 from powernap.nap.background import beside
@@ -21,13 +23,17 @@ MANUAL, AUTOMATIC = "manual", "auto"
 
 
 class Profiles:
-    """``backend``: the option of that name. One bus connection lives as long as a hold does: the hold ends with it."""
+    """``backend``: the option of that name. One bus connection lives as long as a hold does: the hold ends with it.
+
+    The hold is the process's: whoever comes after a change of the configuration can release it.
+    """
+
+    _held: ClassVar[tuple[Bus, tuple[str, str, str], int] | None] = None
 
     def __init__(self, backend: str, tuned_profile: str, journal: Journal) -> None:
         self._backend = backend
         self._tuned_profile = tuned_profile
         self._journal = journal
-        self._held: tuple[Bus, tuple[str, str, str], int] | None = None
         self.running: tuple[tuners.Tuner, ...] = ()
         #: What is in force by whom, a sentence for status; "" for nothing.
         self.note = ""
@@ -77,7 +83,7 @@ class Profiles:
         self.note = ""
         if self._held is not None:
             bus, address, cookie = self._held
-            self._held = None
+            Profiles._held = None
             try:
                 await bus.call(address, "ReleaseProfile", "u", (cookie,))
             except BusError:
@@ -132,11 +138,11 @@ class Profiles:
         if SAVER not in offered:
             raise BusError(f"it offers no {SAVER} here, only {', '.join(offered)}")
         (cookie,) = await bus.call(found[0], "HoldProfile", "sss", (SAVER, "This machine is idle", "powernapd"))
-        self._held = (bus, found[0], cookie)
+        Profiles._held = (bus, found[0], cookie)
         self.note = f"power-profiles-daemon holds {SAVER}"
 
     def _lost(self) -> None:
-        self._held = None
+        Profiles._held = None
         self.note = ""
 
 
