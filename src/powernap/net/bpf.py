@@ -35,7 +35,7 @@ class _Line(NamedTuple):
     false: str
 
 
-class _Assembler:
+class Assembler:
     """Instructions with labels; "" is the next instruction. Jumps reach 255 instructions, JA any distance."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ def program(
     ACK, TCP to port 22, and UDP; of what this machine itself sends: the same to sleepers, and its questions to all.
     At most 8 own addresses and 100 sleepers of each kind are told apart: more only cost time.
     """
-    a = _Assembler()
+    a = Assembler()
     a.put(_LD_W, _PACKET_TYPE)
     a.put(_JEQ, _PACKET_OUTGOING, true="outgoing")
     a.put(_JA, true="incoming")
@@ -124,7 +124,7 @@ def program(
     return a.program()
 
 
-def _outgoing(a: _Assembler, sleepers: tuple[bytes, ...]) -> None:
+def _outgoing(a: Assembler, sleepers: tuple[bytes, ...]) -> None:
     """A question to one card only verifies an entry that the kernel still has, five seconds after its last use: right
     after a host's own registration it does that too. Only a question to all means that somebody waits.
     """
@@ -152,7 +152,7 @@ def _outgoing(a: _Assembler, sleepers: tuple[bytes, ...]) -> None:
     _to_sleeper(a, 50, "ipv6 knock", [ip[12:] for ip in sleepers if len(ip) == 16])
 
 
-def _to_sleeper(a: _Assembler, at: int, knock: str, words: list[bytes]) -> None:
+def _to_sleeper(a: Assembler, at: int, knock: str, words: list[bytes]) -> None:
     """On to `knock` where the word of the destination at `at` is one of a sleeper."""
     if len(words) <= _MOST_SLEEPERS:
         a.put(_LD_W, at)
@@ -165,7 +165,7 @@ def _to_sleeper(a: _Assembler, at: int, knock: str, words: list[bytes]) -> None:
         a.put(_JA, true=knock)
 
 
-def _tcp(a: _Assembler, load_byte: int, load_half: int, start: int) -> None:
+def _tcp(a: Assembler, load_byte: int, load_half: int, start: int) -> None:
     a.put(load_byte, start + 13)
     a.put(_AND, _SYN_OF)
     a.put(_JEQ, 2, true="pass")

@@ -27,6 +27,7 @@ from powernap.nap.monitors.smb import SmbMonitor
 from powernap.nap.monitors.tcp import TcpMonitor
 from powernap.nap.monitors.udp import UdpMonitor
 from powernap.nap.monitors.unit import UnitMonitor
+from powernap.nap.monitors.wol import WolMonitor
 
 KINDS: dict[str, type[Monitor]] = {
     monitor.kind: monitor
@@ -56,6 +57,7 @@ KINDS: dict[str, type[Monitor]] = {
         TcpMonitor,
         UdpMonitor,
         UnitMonitor,
+        WolMonitor,
     )
 }
 
