@@ -144,6 +144,12 @@ def test_one_that_fails_is_told_with_its_last_word_and_the_next_is_called(root, 
     assert [line.split()[:2] for line in log(root)][1:3] == [["2-good", "true"], ["2-good", "false"]]
 
 
+def test_scripts_written_for_pm_utils_find_its_words(root, make, journal):
+    make(ETC, "pci", f'echo "$PM_FUNCTIONS" >> {root}/log; exit $NA')
+    assert begin(journal, root) == [], "not applicable is no failure"
+    assert log(root)[1] == "/usr/lib/pm-utils/functions"
+
+
 def test_one_that_hangs_is_killed_and_the_next_is_called(root, make, journal):
     make(ETC, "1-hangs", "sleep 60")
     make(ETC, "2-good")

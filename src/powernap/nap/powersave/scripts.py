@@ -17,6 +17,12 @@ SCRIPT = "script"
 FOLDERS = ("etc/powernap/action.d", "usr/lib/powernap/action.d")
 #: pm-utils' own would turn Wake-on-LAN off.
 DISABLE_WOL = "disable_wol"
+#: What scripts written for pm-utils ask for, and how they say "not applicable" and "disabled" (its pm-functions).
+PM_UTILS = {
+    **{"PM_UTILS_LIBDIR": "/usr/lib/pm-utils", "PM_FUNCTIONS": "/usr/lib/pm-utils/functions"},
+    **{"NA": "254", "NX": "253", "DX": "252"},
+}
+NO_FAILURES = (0, 254, 252)
 #: What editors and packagers leave behind (run-parts(8) refuses these, too).
 LEFTOVERS = ("~", ".bak", ".dpkg-old", ".dpkg-new", ".dpkg-dist", ".rpmsave", ".rpmnew", ".swp", ".md")
 
@@ -106,7 +112,7 @@ class Scripts:
 
     async def _call(self, path: Path, argument: str) -> list[str]:
         try:
-            complaint = (await outside.run([str(path), argument], seconds=self._seconds)).complaint()
+            done = await outside.run([str(path), argument], seconds=self._seconds, environment=PM_UTILS)
         except outside.ProgramError as error:
             return [str(error)]
-        return [f"{path} {argument} {complaint}"] if complaint else []
+        return [] if done.status in NO_FAILURES else [f"{path} {argument} {done.complaint()}"]
