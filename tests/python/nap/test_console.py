@@ -109,6 +109,29 @@ def test_output_is_no_activity():
         os.close(follower)
 
 
+def test_output_is_activity_where_it_is_asked_for_and_calls_an_armed_monitor():
+    leader, follower = pty.openpty()
+    watcher = ConsoleMonitor("terminals", {"paths": (os.ttyname(follower),), "output": True})
+
+    async def run():
+        called = asyncio.Event()
+        Monitor.attach(watcher, asyncio.get_running_loop(), called.set)  # deaf to terminals that others open
+        past = time.time() - 100
+        os.utime(os.ttyname(follower), (past, past))
+        assert watcher.look(clocks.now()).last_active is None
+        watcher.arm()
+        os.write(follower, b"100 % done\n")
+        await asyncio.wait_for(called.wait(), 1)
+        assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=0.5)
+        watcher.close()
+
+    try:
+        asyncio.run(run())
+    finally:
+        os.close(leader)
+        os.close(follower)
+
+
 def test_a_terminal_that_opens_and_closes_between_two_looks_is_noticed():
     watcher = ConsoleMonitor("terminals", {"paths": ("/dev/pts/[0-9]*",)})
 

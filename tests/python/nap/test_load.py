@@ -37,3 +37,10 @@ def test_n_is_the_number_of_cpus(monkeypatch, loadavg):
 
 def test_the_real_load_can_be_read():
     assert LoadMonitor("load", {}).look(1.0).counts
+
+
+@pytest.mark.parametrize("text", ["", "busy 0.00\n"])
+def test_a_strange_file_is_reported(loadavg, text):
+    loadavg.write_text(text)
+    with pytest.raises(OSError, match="does not begin with a load"):
+        LoadMonitor("load", {}).look(1.0)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from powernap.machine import clocks
+from powernap.machine.filecalls import MODIFY
 from powernap.machine.inotify import ACCESS, CREATE, DELETE, Inotify
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors.base import Monitor
@@ -27,7 +28,8 @@ WALL_STEP_SECONDS = 1.0
 
 
 class ConsoleMonitor(Monitor):
-    """The access time of every terminal: what is read there, somebody typed.
+    """The access time of every terminal: what is read there, somebody typed. With output the time of writing counts,
+    too. The keys of a local keyboard, also under a graphical desktop, are the business of the input monitor.
 
     Access times are wall-clock times: each is turned into CLOCK_BOOTTIME once, when it is first seen changed, and
     counts as now where the wall clock was set meanwhile. That a terminal opens or closes is activity, too, and calls.
@@ -35,11 +37,20 @@ class ConsoleMonitor(Monitor):
 
     kind = "console"
     summary = "somebody types at a terminal (console, serial line, ssh session, terminal window)"
-    options = (Option("paths", "strs", PATHS, "terminals; * and [0-9] stand for many", example=[f"{PTS}/[0-9]*"]),)
+    options = (
+        Option("paths", "strs", PATHS, "terminals; * and [0-9] stand for many", example=[f"{PTS}/[0-9]*"]),
+        Option(
+            "output",
+            "bool",
+            False,
+            "count what programs write to a terminal, too; a warning of kind wall is such a program and would cancel itself",
+        ),
+    )
 
     def __init__(self, name: str, values: Mapping[str, Any], wall: Callable[[], float] = time.time) -> None:
         super().__init__(name, values)
         self._paths = tuple(values.get("paths", PATHS))
+        self._output = values.get("output", False)
         self._wall = wall
         self._seen: dict[tuple[str, int], float] | None = None
         self._distance = 0.0
@@ -91,7 +102,7 @@ class ConsoleMonitor(Monitor):
                 status = Path(path).stat()
             except OSError:
                 continue  # closed meanwhile
-            stamps[path, status.st_ino] = status.st_atime
+            stamps[path, status.st_ino] = max(status.st_atime, status.st_mtime) if self._output else status.st_atime
         return stamps
 
     def _opened(self) -> None:
@@ -106,7 +117,7 @@ class ConsoleMonitor(Monitor):
         try:
             self._keys = Inotify()
             for path in self._terminals():
-                self._keys.watch(path, ACCESS)
+                self._keys.watch(path, ACCESS | MODIFY if self._output else ACCESS)
         except OSError:
             self.disarm()  # a terminal that vanished, or no watches left: the looks go on
             return

@@ -38,7 +38,11 @@ class LoadMonitor(Monitor):
         self._threshold = float(os.cpu_count() or 1) if threshold == "n" else float(threshold)
 
     def look(self, now: float) -> Reading:
-        load = float(LOADAVG.read_text().split()[0])
+        text = LOADAVG.read_text()
+        try:
+            load = float(text.split()[0])
+        except (IndexError, ValueError):
+            raise OSError(f"{LOADAVG} does not begin with a load: {text[:40]!r}: use a monitor of kind cpu") from None
         busy = load > self._threshold
         return self.reading(
             last_active=now if busy else None,

@@ -68,7 +68,7 @@ class PressureMonitor(Monitor):
             self._poll = select.epoll()
             self._poll.register(self._trigger, select.EPOLLPRI)
         except OSError as error:
-            self._refused = error.strerror
+            self._refused = error.strerror or str(error)
             self._close()
 
     def look(self, now: float) -> Reading:
