@@ -43,7 +43,7 @@ class ConsoleMonitor(Monitor):
             "output",
             "bool",
             False,
-            "count what programs write to a terminal, too; a warning of kind wall is such a program and would cancel itself",
+            "count what programs write to a terminal, too; a warning of kind wall does so and would cancel itself",
         ),
     )
 
