@@ -371,7 +371,7 @@ class Daemon:
             self.policy,
             clocks.now(),
             self._readings,
-            self._held,
+            self._held or self.guard.leased(),
             {"url": courier.url, "acknowledged": courier.acknowledged, "error": courier.error},
             self._virtualization.as_dict(),
             str(self._path),
@@ -382,4 +382,5 @@ class Daemon:
                 "recording": "" if self.recorder is None else str(self.recorder.path),
                 "recording_error": "" if self.recorder is None else self.recorder.error,
             },
+            (*self.policy.notes, *self.guard.notes()),
         )

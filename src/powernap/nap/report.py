@@ -28,6 +28,7 @@ class Situation:
     version: str
     warnings: tuple[Mapping[str, Any], ...] = ()
     history: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def status(situation: Situation) -> dict[str, Any]:
@@ -49,6 +50,7 @@ def status(situation: Situation) -> dict[str, Any]:
         "monitors": [_monitor(reading, now) for reading in situation.readings],
         "server": dict(situation.server),
         "held_by": list(situation.held),
+        "notes": list(situation.notes),
         "mode": "observe" if policy.observe else "act",
         "virtualization": dict(situation.virtualization),
         "never": policy.never,
@@ -85,6 +87,7 @@ def why(situation: Situation) -> str:
     if not situation.readings:
         lines.append("No monitor is enabled, and without one the machine never naps: add a [monitors.NAME] section.")
     lines += [f"Held: {sentence}." for sentence in situation.held]
+    lines += [f"Note: {sentence}." for sentence in situation.notes]
     if situation.server.get("error"):
         lines.append(f"Wake server: {situation.server['error']}.")
     at = due(state, policy)
@@ -157,6 +160,7 @@ def table(answer: Mapping[str, Any]) -> str:
         "wake server: " + (f"{server['url']}, {known[server['acknowledged']]}" if server.get("url") else "none"),
     ]
     lines += [f"held: {sentence}" for sentence in answer["held_by"]]
+    lines += [f"note: {sentence}" for sentence in answer["notes"]]
     lines += [f"monitor {monitor['name']}: {_state_of(monitor)}" for monitor in answer["monitors"]]
     return "\n".join(lines)
 
