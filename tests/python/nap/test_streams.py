@@ -7,6 +7,7 @@ import asyncio
 import json
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -198,3 +199,8 @@ def test_every_state_has_an_id_of_its_own():
     assert {phase.value for phase in Phase} | {"deadline"} == set(MESSAGE_IDS)
     assert len(set(MESSAGE_IDS.values())) == len(MESSAGE_IDS)
     assert all(len(each) == 32 and int(each, 16) for each in MESSAGE_IDS.values())
+
+
+def test_the_documentation_lists_every_id():
+    text = (Path(__file__).parents[3] / "docs/explaining.md").read_text()
+    assert all(f"| {event} | {number} |" in text for event, number in MESSAGE_IDS.items())
