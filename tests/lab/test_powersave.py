@@ -105,3 +105,21 @@ def test_a_service_that_cannot_start_any_more_is_told_and_the_others_are_started
     running_lab.run("web1", "rm -r /run/systemd/system/idle-two.service.d; systemctl daemon-reload")
     assert powersave("undo") == [], "it was tried again"
     assert state(running_lab, "idle-two") == "active"
+
+
+def test_while_another_tuner_runs_its_knobs_are_left_alone(powersave, running_lab):
+    """A unit of that name stands for TLP, which is not installed there."""
+    policy = "/run/powersave/root/sys/devices/system/cpu/cpufreq/policy0"
+    running_lab.run("web1", f"mkdir -p {policy}; echo schedutil >{policy}/scaling_governor")
+    running_lab.run("web1", f"echo schedutil powersave >{policy}/scaling_available_governors")
+    running_lab.run("web1", "cat >/run/systemd/system/tlp.service", input=UNIT.format(unit=""))
+    running_lab.run("web1", "systemctl daemon-reload; systemctl start tlp")
+    try:
+        assert powersave("act") == []
+        assert running_lab.run("web1", f"cat {policy}/scaling_governor").stdout == "schedutil\n"
+    finally:
+        running_lab.run("web1", "systemctl stop tlp; rm /run/systemd/system/tlp.service; systemctl daemon-reload")
+    assert powersave("act") == []
+    assert running_lab.run("web1", f"cat {policy}/scaling_governor").stdout == "powersave"
+    assert powersave("undo") == []
+    assert running_lab.run("web1", f"cat {policy}/scaling_governor").stdout == "schedutil"

@@ -112,6 +112,17 @@ def test_after_a_reboot_the_kernels_values_are_left(machine, board, tmp_path):
     assert not board.journal.file.exists()
 
 
+def test_what_another_boot_left_in_the_journal_does_not_hide_what_this_one_adds(machine, board, tmp_path):
+    """As where the journal could not be renewed, on a full disk."""
+    root = machine(FILES)
+    board.turn_down(select(["governor"]))
+    machine({**FILES, "proc/sys/kernel/random/boot_id": "second\n"})
+    board.turn_down(select(["laptop-mode"]))
+    assert contents(root)[LAPTOP_MODE] == "5"
+    assert Board(tmp_path).restore() == []
+    assert contents(root)[LAPTOP_MODE] == "0"
+
+
 def test_after_a_reboot_what_the_firmware_kept_is_put_back(machine, board, tmp_path):
     profile = "sys/firmware/acpi/platform_profile"
     root = machine({profile: "balanced\n", f"{profile}_choices": "low-power balanced performance\n"})

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What powersave did and must take back, on disk before it is done: a restart after kill -9 completes the recovery.
 
-One JSON object a line. The first names the boot: knobs are the kernel's and fresh after the next one.
+One JSON object a line. Some name the boot of those after them: knobs are the kernel's and fresh after the next one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Journal:
             before = 0
             try:
                 before = self._repaired(stream)
-                _write(stream, _lines(entries if before else [self._header(), *entries]))
+                _write(stream, _lines([self._header(), *entries]))
                 os.fsync(stream)
             except OSError:
                 with suppress(OSError):
@@ -59,14 +59,18 @@ class Journal:
             return [], []
         except (OSError, ValueError) as error:
             return [], [f"{self.file}: cannot be read ({error}), so nothing is put back: a reboot does"]
-        lines, problems = [], []
+        entries, problems = [], []
+        boot, same_boot = self._boot_id(), False
         for number, line in enumerate(whole, 1):
             try:
-                lines.append(dict(json.loads(line)))
+                entry = dict(json.loads(line))
             except (ValueError, TypeError):
                 problems.append(f"{self.file}: line {number} is spoilt, so what it says is not put back: a reboot does")
-        same_boot = bool(lines) and lines[0].get("boot", "") == self._boot_id()
-        entries = [entry for entry in lines if "what" in entry and (same_boot or entry.get("lasting"))]
+                continue
+            if "boot" in entry:
+                same_boot = entry["boot"] == boot
+            elif same_boot or entry.get("lasting"):
+                entries.append(entry)
         return entries, problems
 
     def replace(self, entries: Iterable[Entry]) -> None:
