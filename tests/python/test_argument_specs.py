@@ -11,6 +11,7 @@ import yaml
 
 from powernap.config import sections, wake
 from powernap.nap.catalogue import catalogue
+from powernap.profiles.render import templates
 from powernap.shared.schema import Option, options_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,3 +96,11 @@ def test_the_reference_page_is_that_of_the_schema() -> None:
 
 def test_the_arguments_are_those_of_the_schema() -> None:
     subprocess.run([sys.executable, ROOT / "scripts" / "argument_specs", "--check"], check=True, timeout=60)
+
+
+def test_every_shipped_profile_is_named_where_one_is_chosen() -> None:
+    described = " ".join(arguments("powernapd")["powernap_profile"]["description"])
+    readme = (ROOT / "roles" / "powernapd" / "README.md").read_text()
+    for name in templates():
+        assert f"C({name})" in described
+        assert f"`{name}`" in readme

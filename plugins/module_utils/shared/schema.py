@@ -38,7 +38,7 @@ _WINDOW = re.compile(rf"\A{_HOUR}-{_HOUR}\Z")
 
 @dataclass(frozen=True)
 class Option:
-    """One key of a configuration file."""
+    """One key of a configuration file. ``sample``: what a sample file shows where the default alone would be refused."""
 
     name: str
     type: str
@@ -50,6 +50,7 @@ class Option:
     choices: tuple[str, ...] = ()
     example: Any = None
     required: bool = False
+    sample: Any = None
 
     def accept(self, value: Any) -> Any:
         """Return the value in its normal form. Raises BadValue with a sentence that does not name the key."""

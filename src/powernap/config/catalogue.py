@@ -55,7 +55,9 @@ def written(option: Option, value: Any) -> str:
 
 
 def shown(option: Option) -> Any:
-    """Return the value to show for an option: its default or, where it must be given, its example (else None)."""
+    """Return the value to show for an option: its default or, where that will not do, its example (else None)."""
+    if option.sample is not None:
+        return option.sample
     return option.example if option.required or option.default is None else option.default
 
 

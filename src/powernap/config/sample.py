@@ -45,6 +45,8 @@ def _options(options: tuple[Option, ...]) -> Iterator[str]:
     for option in options:
         value = shown(option)
         notes = [limits(option) or words(option), option.unit]
+        if option.sample is not None:
+            notes.append("default: " + written(option, option.default).partition(" = ")[2])
         if option.example is not None and option.example != value:
             notes.append("such as " + written(option, option.example).partition(" = ")[2])
         yield from _prose(f"{option.description} ({', '.join(note for note in notes if note)})")

@@ -50,7 +50,8 @@ class IdleAction:
         )
         return (
             f"logind itself does {self.action} after {self.seconds:g} s without input in any session, {which}, "
-            "and asks no monitor; to leave it to powernapd, set IdleAction=ignore in /etc/systemd/logind.conf.d/powernap.conf"
+            "and asks no monitor; to leave it to powernapd, set IdleAction=ignore in a file of "
+            "/etc/systemd/logind.conf.d"
         )
 
 

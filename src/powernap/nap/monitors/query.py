@@ -51,6 +51,7 @@ class QueryMonitor(SpacedMonitor):
             minimum=0,
             maximum=499,
             example=200,
+            sample=200,
         ),
         Option("threshold", "float", 0, "a value beyond it is activity", example=5),
         Option("beyond", "str", "above", "on which side of the threshold is activity", choices=("above", "below")),
