@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A ledger of frames by local port: the kernel counts them, this process does not wake.
+"""Ledgers of frames by port, kept by the kernel: this process does not wake, and no port is bound.
 
-Two AF_PACKET sockets (IPv4, IPv6) with a classic BPF filter that passes activity on the watched ports. They are never
-read, so their tiny buffer fills and the kernel only counts on: PACKET_STATISTICS tells how many frames passed since the
-last look (packet(7): it counts dropped ones too, and is reset by the reading). A connection of a few milliseconds
-between two looks is thus noticed. Bound to ETH_P_IP and ETH_P_IPV6, they hear incoming frames only.
+Both are AF_PACKET sockets with a filter (portfilter), bound to ETH_P_IP and ETH_P_IPV6, so they hear incoming frames
+only, of VLANs, bonds and bridges as this machine's own. They need CAP_NET_RAW.
 
-Not activity: a bare SYN (so a scan of ports wakes nobody), RST, an acknowledgement without data, frames for other
-machines. Not seen: IPv6 with extension headers, later fragments (the first one counts). Needs CAP_NET_RAW.
+KernelPorts: one pair of sockets for everybody, with an eBPF filter that lets nothing through and notes the time, the
+number and the bytes of what is watched; needs CAP_BPF besides. PortLedger: a pair for each, with a classic filter,
+never read, so that the tiny buffer fills and the kernel only counts on: PACKET_STATISTICS tells how many frames passed
+since the last look (packet(7): it counts dropped ones too, and is reset by the reading).
 """
 
 from __future__ import annotations
@@ -16,114 +16,37 @@ import array
 import socket
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 
-Ranges = tuple[tuple[int, int], ...]
-Instruction = tuple[int, int, int, int]
-Line = tuple[int, str, str, int] | str  # an instruction with the labels that it jumps to, or a label
+from powernap.machine import clocks
+from powernap.machine.portfilter import Instruction, Traffic, program
 
-# linux/if_ether.h, linux/if_packet.h, linux/filter.h, linux/if_arp.h
+# linux/if_ether.h, linux/if_packet.h, asm-generic/socket.h
 ETH_P_IP, ETH_P_IPV6 = 0x0800, 0x86DD
 SOL_PACKET, PACKET_STATISTICS, SO_ATTACH_FILTER = 263, 6, 26
-PACKET_OTHERHOST, ARPHRD_LOOPBACK = 3, 772
-AD_PACKET_TYPE, AD_HARDWARE_TYPE = 0xFFFFF000 + 4, 0xFFFFF000 + 28
-FIN_OR_PUSH = 0x09
-
-# BPF instruction codes
-LD_W, LD_H, LD_B, LD_H_X, LD_B_X, LDX_IHL, LDX_MEM = 0x20, 0x28, 0x30, 0x48, 0x50, 0xB1, 0x61
-ST, AND, RSH, ADD_X, JA, JEQ, JGT, JGE, JSET, JGT_X, RET = (
-    0x02,
-    0x54,
-    0x74,
-    0x0C,
-    0x05,
-    0x15,
-    0x25,
-    0x35,
-    0x45,
-    0x2D,
-    0x06,
-)
+FAMILIES = ((socket.AF_INET, ETH_P_IP), (socket.AF_INET6, ETH_P_IPV6))
+#: What a frame counts where only frames are counted.
+FRAME_BYTES = 1500
 
 
-def program(family: int, protocol: int, ports: Ranges, loopback: bool) -> list[Instruction]:
-    """Return the filter for frames that begin at the IP header (SOCK_DGRAM).
+@dataclass(frozen=True)
+class Tally:
+    """Frames since the last look. ``last``: when the newest came (CLOCK_BOOTTIME), None where that is not known."""
 
-    ``family``: AF_INET or AF_INET6; ``protocol``: IPPROTO_TCP or IPPROTO_UDP; ``ports``: destination ports.
-    """
-    four = family == socket.AF_INET
-    code: list[Line] = [line(LD_W, AD_PACKET_TYPE), line(JEQ, PACKET_OTHERHOST, yes="drop")]
-    if not loopback:
-        code += [line(LD_W, AD_HARDWARE_TYPE), line(JEQ, ARPHRD_LOOPBACK, yes="drop")]
-    code += [line(LD_B, 9 if four else 6), line(JEQ, protocol, no="drop")]
-    if four:
-        code += [line(LD_H, 6), line(JSET, 0x1FFF, yes="drop")]  # a later fragment
-    if protocol == socket.IPPROTO_TCP:
-        code += _moves_data(four)
-    code += [line(LDX_IHL), line(LD_H_X, 2)] if four else [line(LD_H, 42)]
-    for first, last in ports:
-        after = f"after {last}"
-        code += [line(JGE, first, no=after), line(JGT, last, no="pass"), after]
-    return _assemble([*code, line(JA, 0, yes="drop")])
-
-
-def _moves_data(four: bool) -> list[Line]:
-    """PSH or FIN is set, or the segment is longer than its headers."""
-    code: list[Line] = [line(LDX_IHL)] if four else []
-    load, at = (LD_B_X, 0) if four else (LD_B, 40)
-    code += [line(load, at + 13), line(JSET, FIN_OR_PUSH, yes="moves")]
-    code += [line(load, at + 12), line(AND, 0xF0), line(RSH, 2)]
-    code += [line(ADD_X)] if four else []
-    code += [line(ST), line(LD_H, 2 if four else 4), line(LDX_MEM), line(JGT_X, no="drop"), "moves"]
-    return code
-
-
-def line(operation: int, value: int = 0, yes: str = "", no: str = "") -> Line:
-    """Return one instruction; a label that is not given means the next one."""
-    return operation, yes, no, value
-
-
-def _assemble(code: list[Line]) -> list[Instruction]:
-    """Resolve the labels. A conditional jump reaches only 255 further, so "drop" and "pass" at the end go by JA."""
-    lines: list[Line] = []
-    for item in code:
-        far = set() if isinstance(item, str) else {item[1], item[2]} & {"drop", "pass"}
-        if isinstance(item, str) or item[0] == JA or not far:
-            lines.append(item)
-            continue
-        operation, yes, no, value = item
-        (target,) = far
-        skip = f"skip {len(lines)}"
-        lines += [
-            (operation, "" if yes == target else yes or skip, "" if no == target else no or skip, value),
-            line(JA, yes=target),
-            skip,
-        ]
-    lines += ["drop", line(RET, 0), "pass", line(RET, 1)]
-    places: dict[str, int] = {}
-    place = 0
-    for item in lines:
-        if isinstance(item, str):
-            places[item] = place
-        else:
-            place += 1
-    resolved: list[Instruction] = []
-    for operation, yes, no, value in (item for item in lines if not isinstance(item, str)):
-        here = len(resolved) + 1
-        if operation == JA:
-            resolved.append((JA, 0, 0, places[yes] - here))
-        else:
-            resolved.append((operation, places.get(yes, here) - here, places.get(no, here) - here, value))
-    return resolved
+    frames: int
+    bytes: int
+    last: float | None = None
+    port: int = 0
 
 
 class PortLedger:
-    """Counts frames on ports. Raises PermissionError without CAP_NET_RAW, OSError where the filter is refused."""
+    """Counts frames. Raises PermissionError without CAP_NET_RAW, OSError where the filter is refused."""
 
-    def __init__(self, protocol: int, ports: Ranges, loopback: bool = False) -> None:
+    def __init__(self, traffic: Traffic) -> None:
         self._sockets: list[socket.socket] = []
         try:
-            for family, ethertype in ((socket.AF_INET, ETH_P_IP), (socket.AF_INET6, ETH_P_IPV6)):
-                self._sockets.append(_open(ethertype, program(family, protocol, ports, loopback)))
+            for family, ethertype in FAMILIES:
+                self._sockets.append(_open(ethertype, program(family, traffic)))
         except OSError:
             self.close()
             raise
@@ -147,12 +70,195 @@ class PortLedger:
             sock.close()
 
 
-def _open(ethertype: int, filter: list[Instruction]) -> socket.socket:
+class KernelPorts:
+    """Notes frames, for several watchers at once. Raises OSError where that cannot be had here; its text says why."""
+
+    def __init__(self, watched: list[Traffic]) -> None:
+        from powernap.machine import ebpf
+        from powernap.machine.ebpf_classic import ENTRY
+
+        self._entry = ENTRY
+        self._held: list[ebpf.Held] = []
+        self._sockets: list[socket.socket] = []
+        try:
+            self._table = ebpf.Map(ebpf.ARRAY, 4, ENTRY.size, max(1, len(watched)), "pn_ports")
+            self._held.append(self._table)
+            self.boottime = self._load(watched)
+            for (_family, ethertype), loaded in zip(FAMILIES, self._programs, strict=True):
+                self._sockets.append(_packet_socket(ethertype))
+                ebpf.attach_to_socket(self._sockets[-1], loaded)
+        except OSError:
+            self.close()
+            raise
+
+    def _load(self, watched: list[Traffic]) -> bool:
+        """Return whether the stamps are of CLOCK_BOOTTIME, for which the kernel has a helper since Linux 5.8."""
+        from powernap.machine import ebpf
+        from powernap.machine.ebpf_assembler import KTIME_GET_BOOT_NS, KTIME_GET_NS
+        from powernap.machine.ebpf_classic import Noted, noting
+
+        def load(clock: int) -> None:
+            self._programs = [
+                ebpf.Program(
+                    ebpf.SOCKET_FILTER,
+                    noting(
+                        [Noted(program(family, traffic), entry) for entry, traffic in enumerate(watched)],
+                        self._table.fd,
+                        clock,
+                    ),
+                    "pn_ports",
+                )
+                for family, _ethertype in FAMILIES
+            ]
+            self._held += self._programs
+
+        try:
+            load(KTIME_GET_BOOT_NS)
+        except OSError as error:
+            if isinstance(error, PermissionError) and error.errno == 1:
+                raise
+            load(KTIME_GET_NS)
+            return False
+        return True
+
+    def read(self, entry: int) -> Tally:
+        """Return what was noted so far."""
+        value = self._table.lookup(struct.pack("=I", entry))
+        last, frames, size, port = self._entry.unpack(value or bytes(self._entry.size))
+        offset = 0.0 if self.boottime else clocks.from_monotonic(0.0)
+        return Tally(frames, size, last / 1e9 + offset if frames else None, port)
+
+    def close(self) -> None:
+        for sock in self._sockets:
+            sock.close()
+        for held in reversed(self._held):
+            held.close()
+
+
+class Ports:
+    """The ledgers as monitors share them. ``source`` says which it is, and why not the better one."""
+
+    def __init__(self) -> None:
+        self._watchers: list[Watcher] = []
+        self._kernel: KernelPorts | None = None
+        self._why = ""
+
+    def watch(self, traffic: Traffic) -> Watcher:
+        """Return a new watcher. It sees what comes from ``start``, or from its first look, on."""
+        self._stop()
+        self._watchers.append(Watcher(self, traffic))
+        return self._watchers[-1]
+
+    def start(self) -> None:
+        """Begin for all watchers together, unless that was done."""
+        if self._kernel is not None or self._why or not self._watchers:
+            return
+        try:
+            self._kernel = KernelPorts([watcher.traffic for watcher in self._watchers])
+        except OSError as error:
+            self._why = error.strerror or str(error)
+        for watcher in self._watchers:
+            watcher.start(self._kernel, self._why)
+
+    def entry(self, watcher: Watcher) -> int:
+        return self._watchers.index(watcher)
+
+    def _stop(self) -> None:
+        for watcher in self._watchers:
+            watcher.stop()
+        if self._kernel is not None:
+            self._kernel.close()
+        self._kernel, self._why = None, ""
+
+    def close(self) -> None:
+        self._stop()
+        self._watchers.clear()
+
+
+class Watcher:
+    """One monitor's view. ``missing``: why it sees nothing, or ""."""
+
+    def __init__(self, ports: Ports, traffic: Traffic) -> None:
+        self.traffic = traffic
+        self.source = self.missing = ""
+        self._ports = ports
+        self._kernel: KernelPorts | None = None
+        self._counter: PortLedger | None = None
+        self._bell: PortLedger | None = None
+        self._before = self._latest = Tally(0, 0)
+
+    @property
+    def exact(self) -> bool:
+        """True where it is known when the newest frame came."""
+        return self._kernel is not None
+
+    def start(self, kernel: KernelPorts | None, why: str) -> None:
+        self._kernel = kernel
+        self._before = self._latest = Tally(0, 0)
+        self.source = "eBPF port ledger"
+        if kernel is None:
+            try:
+                self._counter = PortLedger(self.traffic)
+                self.source = f"packet counter (no eBPF: {why})"
+            except OSError as error:
+                self.missing = f"no packet ledger ({error.strerror})"
+
+    def stop(self) -> None:
+        self.disarm(lambda fd: None)
+        if self._counter is not None:
+            self._counter.close()
+        self._kernel = self._counter = None
+        self.missing = ""
+
+    def look(self) -> Tally:
+        """Return what came since the last look. Raises OSError."""
+        latest = self._read()
+        before, self._before = self._before, latest
+        frames = latest.frames - before.frames
+        return Tally(frames, latest.bytes - before.bytes, latest.last, latest.port)
+
+    def _read(self) -> Tally:
+        self._ports.start()
+        if self._kernel is not None:
+            self._latest = self._kernel.read(self._ports.entry(self))
+        elif self._counter is not None:
+            frames = self._latest.frames + self._counter.passed()
+            self._latest = Tally(frames, frames * FRAME_BYTES)
+        return self._latest
+
+    def arm(self, add_reader: Callable[[int, Callable[[], None]], None], notify: Callable[[], None]) -> bool:
+        """Call ``notify`` at every frame from now on, until ``disarm``; tell whether one came since the last look.
+
+        Raises OSError where that cannot be had.
+        """
+        self._ports.start()
+        if self._counter is not None:
+            self._counter.arm(add_reader, notify)
+        else:
+            self._bell = PortLedger(self.traffic)
+            self._bell.arm(add_reader, notify)
+        return self._read().frames > self._before.frames
+
+    def disarm(self, remove_reader: Callable[[int], object]) -> None:
+        if self._counter is not None:
+            self._counter.disarm(remove_reader)
+        if self._bell is not None:
+            self._bell.disarm(remove_reader)
+            self._bell.close()
+            self._bell = None
+
+
+def _packet_socket(ethertype: int) -> socket.socket:
+    """Return a socket that holds next to nothing. Until its filter is attached it hears every frame of that type."""
     kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
     sock = socket.socket(socket.AF_PACKET, kind, socket.htons(ethertype))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the kernel raises it to its minimum
+    return sock
+
+
+def _open(ethertype: int, filter: list[Instruction]) -> socket.socket:
+    sock = _packet_socket(ethertype)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the kernel raises it to its minimum
-        # an array, for its address: ctypes may need memory that a hardened unit denies
         code = array.array("B", b"".join(struct.pack("=HBBI", *instruction) for instruction in filter))
         sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(filter), code.buffer_info()[0]))
         _statistics(sock)  # forget what was counted before the filter was there

@@ -13,13 +13,17 @@ from dataclasses import dataclass
 SOCK_DIAG_BY_FAMILY = 20
 INET_DIAG_REQ_BYTECODE = 1
 INET_DIAG_INFO = 2
-BC_SOURCE_GE, BC_SOURCE_LE = 2, 3
+BC_SOURCE_GE, BC_SOURCE_LE, BC_DESTINATION_GE, BC_DESTINATION_LE = 2, 3, 4, 5
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_REQUEST_DUMP = 0x301
-ESTABLISHED, CLOSE, LISTEN = 1, 7, 10
+# net/tcp_states.h
+ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LISTEN = 1, 4, 5, 8, 10
+#: States in which data may still move.
+OPEN = 1 << ESTABLISHED | 1 << FIN_WAIT1 | 1 << FIN_WAIT2 | 1 << CLOSE_WAIT
 MESSAGE_BYTES = 72  # struct inet_diag_msg
-TCP_INFO_LAST_SENT, TCP_INFO_LAST_RECEIVED = 44, 52  # struct tcp_info: tcpi_last_data_sent, tcpi_last_data_recv, in ms
-TCP_INFO_BYTES_ACKED = 120  # tcpi_bytes_acked and tcpi_bytes_received, since Linux 4.1
+COOKIE_AT = 44
+# struct tcp_info: tcpi_last_data_sent and tcpi_last_data_recv in ms; tcpi_bytes_acked and tcpi_bytes_received
+TCP_INFO_LAST_SENT, TCP_INFO_LAST_RECEIVED, TCP_INFO_BYTES = 44, 52, 120
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -27,24 +31,36 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 @dataclass(frozen=True)
 class Connection:
     """One socket. ``idle_seconds``: since data last went either way; ``moved_bytes``: that went both ways so far; None
-    where the kernel did not say."""
+    where the kernel did not say. ``key`` names the socket as long as the machine runs."""
 
-    local: Address
+    family: int
+    local_bytes: bytes
     local_port: int
-    remote: Address
+    remote_bytes: bytes
     remote_port: int
+    key: bytes = b""
     idle_seconds: float | None = None
     moved_bytes: int | None = None
 
     @property
+    def local(self) -> Address:
+        return _address(self.family, self.local_bytes)
+
+    @property
+    def remote(self) -> Address:
+        return _address(self.family, self.remote_bytes)
+
+    @property
     def inside(self) -> bool:
         """True where both ends are on this machine."""
-        return self.local.is_loopback or self.remote.is_loopback or self.local == self.remote
+        if self.local_bytes == self.remote_bytes:
+            return True
+        return self.local.is_loopback or self.remote.is_loopback
 
 
-def established(first: int, last: int) -> list[Connection]:
-    """Return the open TCP connections whose local port is in the range. Raises OSError."""
-    return list(_dump(socket.IPPROTO_TCP, 1 << ESTABLISHED, (first, last)))
+def established(first: int, last: int, remote: bool = False) -> list[Connection]:
+    """Return the open TCP connections whose local (or remote) port is in the range. Raises OSError."""
+    return list(_dump(socket.IPPROTO_TCP, OPEN, (first, last), remote))
 
 
 def listening_tcp() -> list[Connection]:
@@ -52,22 +68,25 @@ def listening_tcp() -> list[Connection]:
     return list(_dump(socket.IPPROTO_TCP, 1 << LISTEN))
 
 
-def _dump(protocol: int, states: int, ports: tuple[int, int] | None = None) -> Iterator[Connection]:
+def _dump(
+    protocol: int, states: int, ports: tuple[int, int] | None = None, remote: bool = False
+) -> Iterator[Connection]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 4) as sock:
         sock.settimeout(5)
         for family in (socket.AF_INET, socket.AF_INET6):
-            sock.send(request(family, protocol, states, ports))
+            sock.send(request(family, protocol, states, ports, remote))
             yield from _answers(sock)
 
 
-def request(family: int, protocol: int, states: int, ports: tuple[int, int] | None) -> bytes:
+def request(family: int, protocol: int, states: int, ports: tuple[int, int] | None, remote: bool = False) -> bytes:
     """Return the netlink message that dumps sockets (struct inet_diag_req_v2, then the port filter as bytecode)."""
     body = struct.pack("=BBBBI", family, protocol, 1 << (INET_DIAG_INFO - 1), 0, states) + bytes(48)
     if ports is not None:
         # an operation is (code, offset if true, offset if false), followed by one that holds the port;
         # an offset past the end of the program rejects
-        code = struct.pack("=BBHBBH", BC_SOURCE_GE, 8, 20, 0, 0, ports[0])
-        code += struct.pack("=BBHBBH", BC_SOURCE_LE, 8, 12, 0, 0, ports[1])
+        above, below = (BC_DESTINATION_GE, BC_DESTINATION_LE) if remote else (BC_SOURCE_GE, BC_SOURCE_LE)
+        code = struct.pack("=BBHBBH", above, 8, 20, 0, 0, ports[0])
+        code += struct.pack("=BBHBBH", below, 8, 12, 0, 0, ports[1])
         body += struct.pack("=HH", 4 + len(code), INET_DIAG_REQ_BYTECODE) + code
     return struct.pack("=IHHII", 16 + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, 1, 0) + body
 
@@ -95,19 +114,35 @@ def parse(message: bytes) -> Connection:
     at = MESSAGE_BYTES
     while at + 4 <= len(message):
         length, kind = struct.unpack_from("=HH", message, at)
-        if kind == INET_DIAG_INFO and length >= 4 + TCP_INFO_LAST_RECEIVED + 4:
-            sent = struct.unpack_from("=I", message, at + 4 + TCP_INFO_LAST_SENT)[0]
-            received = struct.unpack_from("=I", message, at + 4 + TCP_INFO_LAST_RECEIVED)[0]
-            idle = min(sent, received) / 1000
-        if kind == INET_DIAG_INFO and length >= 4 + TCP_INFO_BYTES_ACKED + 16:
-            moved = sum(struct.unpack_from("=QQ", message, at + 4 + TCP_INFO_BYTES_ACKED))
+        if kind == INET_DIAG_INFO:
+            idle, moved = _info(message[at + 4 : at + length])
         at += max(4, (length + 3) & ~3)
-    local, remote = _address(family, message, 8), _address(family, message, 24)
-    return Connection(local, local_port, remote, remote_port, idle, moved)
+    size = 4 if family == socket.AF_INET else 16
+    return Connection(
+        family,
+        message[8 : 8 + size],
+        local_port,
+        message[24 : 24 + size],
+        remote_port,
+        message[COOKIE_AT : COOKIE_AT + 8],
+        idle,
+        moved,
+    )
 
 
-def _address(family: int, message: bytes, at: int) -> Address:
+def _info(info: bytes) -> tuple[float | None, int | None]:
+    """Return idle seconds and moved bytes from a struct tcp_info; before Linux 4.1 it was shorter."""
+    if len(info) < TCP_INFO_LAST_RECEIVED + 4:
+        return None, None
+    sent = struct.unpack_from("=I", info, TCP_INFO_LAST_SENT)[0]
+    received = struct.unpack_from("=I", info, TCP_INFO_LAST_RECEIVED)[0]
+    if len(info) < TCP_INFO_BYTES + 16:
+        return min(sent, received) / 1000, None
+    return min(sent, received) / 1000, sum(struct.unpack_from("=QQ", info, TCP_INFO_BYTES))
+
+
+def _address(family: int, packed: bytes) -> Address:
     if family == socket.AF_INET:
-        return ipaddress.IPv4Address(message[at : at + 4])
-    address = ipaddress.IPv6Address(message[at : at + 16])
+        return ipaddress.IPv4Address(packed)
+    address = ipaddress.IPv6Address(packed)
     return address.ipv4_mapped or address

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from powernap.machine.dbus import Bus
     from powernap.machine.ledgers import Book
+    from powernap.machine.portledger import Ports
     from powernap.machine.procconnector import Executions
     from powernap.machine.proctable import ProcTable
 
 
 class Sources:
-    """One connection to the system bus for all, one pass of /proc; one ledger of processes.
+    """One connection to the system bus for all, one pass of /proc, one ledger of processes, one of ports.
 
     ``active``: the names of the monitors that were active in the time before the last look.
     """
@@ -26,6 +27,7 @@ class Sources:
         self._no_book = ""
         self._table: ProcTable | None = None
         self._executions: Executions | None = None
+        self._ports: Ports | None = None
 
     def bus(self) -> Bus:
         """Return a connection to the system bus, made anew where it was lost. Raises BusError."""
@@ -67,9 +69,22 @@ class Sources:
             self._executions = Executions(loop)
         return self._executions
 
+    def ports(self) -> Ports:
+        """Return the ledger of frames by port."""
+        if self._ports is None:
+            from powernap.machine.portledger import Ports
+
+            self._ports = Ports()
+        return self._ports
+
+    def start(self) -> None:
+        """Begin what must know all who share it: everybody has asked."""
+        if self._ports is not None:
+            self._ports.start()
+
     def close(self) -> None:
         """Give everything back."""
-        for shared in (self._bus, self._book, self._executions):
+        for shared in (self._bus, self._book, self._executions, self._ports):
             if shared is not None:
                 shared.close()
-        self._bus = self._book = self._executions = self._table = None
+        self._bus = self._book = self._executions = self._ports = self._table = None

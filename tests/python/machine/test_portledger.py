@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import socket
 import struct
+from ipaddress import ip_network
 
 import pytest
 
-from powernap.machine.portledger import AD_HARDWARE_TYPE, AD_PACKET_TYPE, program
+from powernap.machine.portfilter import AD_INTERFACE, AD_PACKET_TYPE, Traffic, program
 
 scapy = pytest.importorskip("scapy.layers.inet")
 scapy6 = pytest.importorskip("scapy.layers.inet6")
@@ -20,7 +21,7 @@ IPv6 = scapy6.IPv6
 PORTS = ((22, 22), (8000, 8099))
 
 
-def run(code, data: bytes, packet_type: int = 0, hardware_type: int = 1) -> int:
+def run(code, data: bytes, packet_type: int = 0, interface: int = 2) -> int:
     """Interpret a classic BPF program; a load outside the frame drops it, as in the kernel."""
     a = x = 0
     memory = [0] * 16
@@ -33,8 +34,8 @@ def run(code, data: bytes, packet_type: int = 0, hardware_type: int = 1) -> int:
             if k == AD_PACKET_TYPE:
                 a = packet_type
                 continue
-            if k == AD_HARDWARE_TYPE:
-                a = hardware_type
+            if k == AD_INTERFACE:
+                a = interface
                 continue
             where = k + (x if operation in (0x48, 0x50) else 0)
             if where + struct.calcsize(sizes[operation]) > len(data):
@@ -42,14 +43,26 @@ def run(code, data: bytes, packet_type: int = 0, hardware_type: int = 1) -> int:
             a = struct.unpack_from(sizes[operation], data, where)[0]
         elif operation == 0xB1:
             x = 4 * (data[k] & 0xF)
+        elif operation == 0x01:
+            x = k
+        elif operation == 0x07:
+            x = a
+        elif operation == 0x87:
+            a = x
         elif operation == 0x61:
             x = memory[k]
+        elif operation == 0x60:
+            a = memory[k]
         elif operation == 0x02:
             memory[k] = a
         elif operation == 0x54:
             a &= k
         elif operation == 0x74:
             a >>= k
+        elif operation == 0x64:
+            a = a << k & 0xFFFFFFFF
+        elif operation == 0x04:
+            a += k
         elif operation == 0x0C:
             a += x
         elif operation == 0x05:
@@ -63,9 +76,10 @@ def run(code, data: bytes, packet_type: int = 0, hardware_type: int = 1) -> int:
             raise AssertionError(f"unknown instruction {operation:#x}")
 
 
-def passes(frame, protocol=socket.IPPROTO_TCP, ports=PORTS, loopback=False, **more) -> bool:
+def passes(frame, protocol=socket.IPPROTO_TCP, ports=PORTS, loopback=False, traffic=None, **more) -> bool:
     family = socket.AF_INET6 if frame.haslayer(IPv6) else socket.AF_INET
-    return bool(run(program(family, protocol, ports, loopback), bytes(frame), **more))
+    traffic = Traffic(protocol, ports, loopback, **(traffic or {}))
+    return bool(run(program(family, traffic), bytes(frame), **more))
 
 
 @pytest.fixture(params=["4", "6"])
@@ -110,6 +124,66 @@ def test_options_of_the_ipv4_header_are_skipped():
     assert not passes(IP(options=[scapy.IPOption(b"\x94\x04\x00\x00")]) / TCP(dport=23, flags="A") / b"x")
 
 
+def networks(*texts):
+    return tuple(ip_network(text) for text in texts)
+
+
+@pytest.mark.parametrize("allowed", [("198.18.0.0/24", "fd4c::/64"), ("192.0.2.0/24", "198.18.0.1", "fd4c::1")])
+def test_only_the_networks_that_are_allowed_pass(ip, allowed):
+    frame = ip / TCP(dport=22, flags="PA")
+    assert passes(frame, traffic={"networks": networks(*allowed)})
+    assert not passes(frame, traffic={"networks": networks("192.0.2.0/24", "2001:db8::/32", "198.18.0.2", "fd4c::2")})
+
+
+@pytest.mark.parametrize(
+    "excluded", [("198.18.0.1", "fd4c::1"), ("0.0.0.0/0", "::/0"), ("198.18.0.0/31", "fd4c::/127")]
+)
+def test_exceptions_do_not_pass(ip, excluded):
+    frame = ip / TCP(dport=22, flags="PA")
+    assert not passes(frame, traffic={"exceptions": networks(*excluded)})
+    assert passes(frame, traffic={"exceptions": networks("198.18.0.2", "fd4c::2", "198.18.0.3/32")})
+
+
+def test_networks_of_one_family_let_nothing_of_the_other_pass(ip):
+    only = "fd4c::/64" if ip.version == 4 else "198.18.0.0/24"
+    assert not passes(ip / TCP(dport=22, flags="PA"), traffic={"networks": networks(only)})
+
+
+def test_the_ports_may_be_those_of_the_other_side(ip):
+    assert passes(ip / TCP(sport=22, dport=50000, flags="PA"), traffic={"remote": True})
+    assert not passes(ip / TCP(sport=50000, dport=22, flags="PA"), traffic={"remote": True})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        scapy6.IPv6ExtHdrHopByHop(),
+        scapy6.IPv6ExtHdrDestOpt(options=[scapy6.PadN(optdata=b"\0" * 12)]),
+        scapy6.IPv6ExtHdrHopByHop() / scapy6.IPv6ExtHdrRouting(addresses=["fd4c::9"]) / scapy6.IPv6ExtHdrDestOpt(),
+        scapy6.IPv6ExtHdrFragment(offset=0, m=1),
+    ],
+    ids=["hop-by-hop", "destination", "three", "first fragment"],
+)
+def test_extension_headers_are_walked_through(headers):
+    begin = IPv6(src="fd4c::1", dst="fd4c::2") / headers
+    assert passes(begin / TCP(dport=22, flags="PA"))
+    assert not passes(begin / TCP(dport=22, flags="A"))
+    assert passes(begin / TCP(dport=22, flags="A") / b"x")
+    assert not passes(begin / TCP(dport=23, flags="PA"))
+    assert passes(begin / UDP(dport=22), protocol=socket.IPPROTO_UDP)
+    assert not passes(begin / UDP(dport=22))
+
+
+def test_a_later_fragment_of_ipv6_has_no_ports():
+    assert not passes(IPv6() / scapy6.IPv6ExtHdrFragment(offset=100) / TCP(dport=22, flags="PA"))
+
+
+def test_more_extension_headers_than_are_walked_through_hide_the_ports():
+    begin = IPv6() / scapy6.IPv6ExtHdrDestOpt() / scapy6.IPv6ExtHdrDestOpt()
+    begin = begin / scapy6.IPv6ExtHdrDestOpt() / scapy6.IPv6ExtHdrDestOpt()
+    assert not passes(begin / TCP(dport=22, flags="PA"))
+
+
 def test_a_later_fragment_has_no_ports():
     assert not passes(IP(frag=100) / TCP(dport=22, flags="PA") / b"x")
 
@@ -127,13 +201,13 @@ def test_frames_for_other_machines_do_not_count(ip):
 
 def test_loopback_counts_only_where_asked(ip):
     frame = ip / TCP(dport=22, flags="PA") / b"x"
-    assert not passes(frame, hardware_type=772)
-    assert passes(frame, hardware_type=772, loopback=True)
+    assert not passes(frame, interface=1)
+    assert passes(frame, interface=1, loopback=True)
 
 
 def test_many_ranges_still_reach_the_end(ip):
     ports = tuple((port, port + 1) for port in range(1000, 5000, 4))
-    code = program(socket.AF_INET, socket.IPPROTO_TCP, ports, False)
+    code = program(socket.AF_INET6, Traffic(socket.IPPROTO_TCP, ports))
     assert len(code) < 4096, "more than the kernel takes"
     for port in (1000, 1001, 3000, 4996, 4997):
         assert passes(ip / TCP(dport=port, flags="PA"), ports=ports)
@@ -145,6 +219,6 @@ def test_a_truncated_frame_is_dropped(ip):
     whole = bytes(ip / TCP(dport=22, flags="PA") / b"x")
     family = socket.AF_INET if whole[0] >> 4 == 4 else socket.AF_INET6
     header = 20 if family == socket.AF_INET else 40
-    code = program(family, socket.IPPROTO_TCP, PORTS, False)
+    code = program(family, Traffic(socket.IPPROTO_TCP, PORTS))
     for length in range(header + 2):
         assert not run(code, whole[:length].ljust(1, b"\0"))
