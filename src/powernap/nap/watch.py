@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from powernap.config import ConfigError, Section
 from powernap.nap.evidence import Reading
@@ -26,35 +27,55 @@ class Watch:
         self._sources = Sources()
         self._errors: dict[str, str] = {}
         self._looked: float | None = None
+        self._hanging: dict[str, tuple[asyncio.Task[None], float]] = {}
 
     def attach(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
         for monitor in self._monitors:
             monitor.attach(loop, call, self._sources)
+        self._sources.start()
 
     async def look(self, clock: Callable[[], float]) -> tuple[float, tuple[Reading, ...]]:
         """Ask all; return the time of the look (CLOCK_BOOTTIME) and the readings."""
-        slow = [monitor for monitor in self._monitors if type(monitor).ask is not Monitor.ask]
-        answers = await asyncio.gather(*(self._ask(monitor) for monitor in slow)) if slow else []
-        unanswered = {monitor.name: error for monitor, error in zip(slow, answers, strict=True) if error}
+        unanswered = await self._ask(clock())
         now = clock()
         readings = tuple(self._look(monitor, now, unanswered.get(monitor.name, "")) for monitor in self._monitors)
         self._sources.active = active_since(self._looked, readings)
         self._looked = now
         return now, readings
 
-    async def _ask(self, monitor: Monitor) -> str:
+    async def _ask(self, now: float) -> dict[str, str]:
+        """Ask those that need time, together; return what went wrong, by name.
+
+        One that hangs, and does not even give up when told to, is waited for once, not at every look.
+        """
+        unanswered = {
+            name: f"it has not answered for {now - since:.0f} s" for name, (_task, since) in self._hanging.items()
+        }
+        asked = {
+            monitor.name: asyncio.ensure_future(monitor.ask())
+            for monitor in self._monitors
+            if type(monitor).ask is not Monitor.ask and monitor.name not in unanswered
+        }
+        if not asked:
+            return unanswered
         try:
-            await asyncio.wait_for(monitor.ask(), ASK_SECONDS)
-        except asyncio.TimeoutError:
-            return f"it did not answer within {ASK_SECONDS:g} s"
-        except Exception as error:  # noqa: BLE001  # whatever it runs into: the machine stays awake, and people are told
-            return str(error) or type(error).__name__
-        return ""
+            await asyncio.wait(asked.values(), timeout=ASK_SECONDS)
+        finally:
+            for name, task in asked.items():
+                if not task.done():
+                    self._hanging[name] = task, now
+                    task.add_done_callback(partial(self._gave_up, name))
+                    task.cancel()
+        return unanswered | {name: _outcome(task) for name, task in asked.items()}
+
+    def _gave_up(self, name: str, task: asyncio.Task[None]) -> None:
+        self._hanging.pop(name, None)
+        _outcome(task)
 
     def _look(self, monitor: Monitor, now: float, error: str) -> Reading:
         try:
             reading = Reading(monitor.name, monitor.kind, error=error) if error else monitor.look(now)
-        except Exception as caught:  # noqa: BLE001  # as above
+        except Exception as caught:  # noqa: BLE001  # whatever it runs into
             reading = Reading(monitor.name, monitor.kind, error=str(caught) or type(caught).__name__)
         if reading.error and self._errors.get(monitor.name) != reading.error:
             _log.warning("monitor %s failed and counts as active: %s", monitor.name, reading.error)
@@ -70,9 +91,21 @@ class Watch:
             monitor.disarm()
 
     def close(self) -> None:
+        for task, _since in tuple(self._hanging.values()):
+            task.cancel()
         for monitor in self._monitors:
             monitor.close()
         self._sources.close()
+
+
+def _outcome(task: asyncio.Task[None]) -> str:
+    """Return what went wrong, or "": whatever it is, the machine stays awake, and people are told."""
+    if not task.done():
+        return f"it did not answer within {ASK_SECONDS:g} s"
+    if task.cancelled():
+        return "it was interrupted"
+    error = task.exception()
+    return "" if error is None else str(error) or type(error).__name__
 
 
 def active_since(time: float | None, readings: Iterable[Reading]) -> frozenset[str]:
