@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from powernap.config import ConfigError, NapConfig, load_nap
 from powernap.nap import monitors, warnings, watch
+from powernap.nap.kinds import Options
 from powernap.nap.powersave import check
 from powernap.nap.warnings import WarningMethod
 from powernap.nap.watch import Watch
 from powernap.shared.errors import PowernapError
-from powernap.shared.schema import Option
 from powernap.shared.virtual import Virtualization, detect
 
 
@@ -29,7 +28,7 @@ class Parts:
 
 def load(path: str | Path, **how: Any) -> NapConfig:
     """Read and check a configuration; ``how``: profile_dirs, drop_in_dir, overlay of load_nap. Raises ConfigError."""
-    config = load_nap(path, _options(monitors.KINDS), _options(warnings.KINDS), **how)
+    config = load_nap(path, Options(monitors.KINDS), Options(warnings.KINDS), **how)
     wrong = list(check.problems(config.powersave))
     if wrong:
         origin = config.origin
@@ -58,9 +57,3 @@ def virtualization(config: NapConfig) -> Virtualization:
         file = config.origin.get("nap.virtualization", "the configuration")
         return Virtualization(said, said, file)
     return detect()
-
-
-def _options(
-    kinds: Mapping[str, type[monitors.Monitor]] | Mapping[str, type[WarningMethod]],
-) -> dict[str, tuple[Option, ...]]:
-    return {kind: cls.options for kind, cls in kinds.items()}

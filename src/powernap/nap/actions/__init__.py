@@ -2,13 +2,19 @@
 """Actions: what is done to the idle machine. A new one is one module and one line here."""
 
 from powernap.nap.actions.base import Action, ActionError, Means
-from powernap.nap.actions.execute import Execute
-from powernap.nap.actions.powersave import Powersave
-from powernap.nap.actions.sleep import Hibernate, HybridSleep, PowerOff, Suspend, SuspendThenHibernate
+from powernap.nap.kinds import Kinds
 
-KINDS: dict[str, type[Action]] = {
-    action.kind: action
-    for action in (Powersave, Suspend, SuspendThenHibernate, Hibernate, HybridSleep, PowerOff, Execute)
-}
+KINDS: Kinds[Action] = Kinds(
+    __name__,
+    {
+        "powersave": "powersave.Powersave",
+        "suspend": "sleep.Suspend",
+        "suspend-then-hibernate": "sleep.SuspendThenHibernate",
+        "hibernate": "sleep.Hibernate",
+        "hybrid-sleep": "sleep.HybridSleep",
+        "poweroff": "sleep.PowerOff",
+        "exec": "execute.Execute",
+    },
+)
 
 __all__ = ["KINDS", "Action", "ActionError", "Means"]
