@@ -38,7 +38,7 @@ _WINDOW = re.compile(rf"\A{_HOUR}-{_HOUR}\Z")
 
 @dataclass(frozen=True)
 class Option:
-    """One key of a configuration file. ``sample``: what a sample file shows where the default alone would be refused."""
+    """One key of a configuration file. ``sample``: shown by a sample file where the default alone would be refused."""
 
     name: str
     type: str
