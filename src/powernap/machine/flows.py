@@ -10,7 +10,6 @@ from typing import TypeAlias
 from powernap.machine.sockdiag import Connection, established
 from powernap.shared.ports import Ranges
 
-Key: TypeAlias = tuple[str, int, str, int]
 Dump: TypeAlias = Callable[[int, int], Iterable[Connection]]
 
 
@@ -53,7 +52,7 @@ class Flows:
 
     def __init__(self, ports: Ranges, allowance: Allowance, loopback: bool = False, dump: Dump = established) -> None:
         self._ports, self._allowance, self._loopback, self._dump = ports, allowance, loopback, dump
-        self._flows: dict[Key, _Flow] = {}
+        self._flows: dict[bytes, _Flow] = {}
         self._looked: float | None = None
 
     @property
@@ -64,20 +63,19 @@ class Flows:
     def look(self, now: float) -> Use | None:
         """Return the newest use since the last look; at the first look there is nothing to compare. Raises OSError."""
         elapsed = max(0.0, now - self._looked) if self._looked is not None else 0.0
-        flows: dict[Key, _Flow] = {}
+        flows: dict[bytes, _Flow] = {}
         newest: Use | None = None
         for item in (item for first, last in self._ports for item in self._dump(first, last)):
             if (item.inside and not self._loopback) or item.moved_bytes is None or item.idle_seconds is None:
                 continue
-            key = (str(item.local), item.local_port, str(item.remote), item.remote_port)
-            before = self._flows.get(key)
-            if before is None or item.moved_bytes < before.moved:  # a new one: to log in is use
+            before = self._flows.get(item.key)
+            if before is None:  # a new one: to log in is use
                 before = _Flow(item.moved_bytes if self._looked is None else 0, self._allowance.most)
             refill = elapsed / self._allowance.seconds * self._allowance.size
             credit = min(before.credit + refill, self._allowance.most) - (item.moved_bytes - before.moved)
-            flows[key] = _Flow(item.moved_bytes, max(0.0, credit))
+            flows[item.key] = _Flow(item.moved_bytes, max(0.0, credit))
             when = now - item.idle_seconds
             if credit < 0 and (newest is None or when > newest.last):
-                newest = Use(when, key[2], item.moved_bytes - before.moved)
+                newest = Use(when, str(item.remote), item.moved_bytes - before.moved)
         self._flows, self._looked = flows, now
         return newest
