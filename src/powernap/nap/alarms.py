@@ -12,7 +12,6 @@ from powernap.machine import clocks, wakecause
 from powernap.machine.dbus import BusError
 from powernap.machine.logind import Logind
 from powernap.machine.rtc import Alarm, NoClock
-from powernap.nap.jobs import gather
 from powernap.nap.lookahead import Job, Plan, missed, plan
 
 _log = logging.getLogger("powernapd")
@@ -47,6 +46,8 @@ class Alarms:
         if clocks.now() - self._listed_at > LIST_SECONDS:
             self._jobs, self._problems = (), ()
             if settings.min_sleep_seconds or settings.wake_for:
+                from powernap.nap.jobs import gather
+
                 try:
                     self._jobs, self._problems = await gather(logind.bus if logind is not None else None, self._root)
                 except BusError as error:

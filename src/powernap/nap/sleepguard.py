@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from powernap.config import NapConfig
 from powernap.config.sections.inhibitors import InhibitorSettings
 from powernap.config.sections.sleep import SleepSettings
-from powernap.machine import clocks, power, sleepdirect, wolthreats
+from powernap.machine import clocks, power
 from powernap.machine.dbus import BusError
 from powernap.machine.logind import Hooks, Logind
 from powernap.machine.power import PowerSupply
@@ -169,6 +169,8 @@ class SleepGuard:
         return not self._had_logind and not (self._root / "run/systemd/system").is_dir()
 
     async def _sleep_directly(self, action: str) -> None:
+        from powernap.machine import sleepdirect
+
         self._gauge.slept()
         self._slept_at = clocks.now()
         self._in_kernel = True
@@ -243,6 +245,8 @@ class SleepGuard:
         failure = await self.logind.failure(self._action)
         state = self._owner.state
         if failure and state.ask is Ask.ACTING:
+            from powernap.machine import sleepdirect
+
             kernel = sleepdirect.failure(self._root)
             self.abandon()
             self._owner.tell(ActionFailed(state.attempt, failure + (f" ({kernel})" if kernel else "")))
@@ -294,6 +298,8 @@ class SleepGuard:
         policy = self._owner.policy
         if policy.never or not any(step.sleeps for step in policy.steps):
             return
+        from powernap.machine import wolthreats
+
         self._threats = await beside(lambda: wolthreats.find(self._root))
         for sentence in self._threats:
             _log.warning("%s", sentence)
