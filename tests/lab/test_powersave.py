@@ -11,7 +11,8 @@ RUN = """
 import asyncio, json, os, pathlib, signal, sys
 sys.path.insert(0, "/run/powersave")
 from powernap.config.sections.powersave import PowersaveSettings
-from powernap.nap.actions import Means, Powersave
+from powernap.nap.actions import Means
+from powernap.nap.actions.powersave import Powersave
 given = json.load(sys.stdin)
 means = Means(None, pathlib.Path("/run/powersave/state"), PowersaveSettings(services=tuple(given["services"])),
               root=pathlib.Path("/run/powersave/root"))

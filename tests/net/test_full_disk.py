@@ -12,7 +12,8 @@ import pytest
 PROGRAM = """
 import asyncio, json, pathlib, sys
 from powernap.config.sections.powersave import PowersaveSettings
-from powernap.nap.actions import ActionError, Means, Powersave
+from powernap.nap.actions import ActionError, Means
+from powernap.nap.actions.powersave import Powersave
 folder, policies = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 root, state = folder / "root", folder / "state"
 for number in range(policies):

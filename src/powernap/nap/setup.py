@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from powernap.config import ConfigError, NapConfig, load_nap
+from powernap.config.sections import PowersaveSettings
 from powernap.nap import monitors, warnings, watch
 from powernap.nap.kinds import Options
-from powernap.nap.powersave import check
 from powernap.nap.warnings import WarningMethod
 from powernap.nap.watch import Watch
 from powernap.shared.errors import PowernapError
@@ -29,11 +29,20 @@ class Parts:
 def load(path: str | Path, **how: Any) -> NapConfig:
     """Read and check a configuration; ``how``: profile_dirs, drop_in_dir, overlay of load_nap. Raises ConfigError."""
     config = load_nap(path, Options(monitors.KINDS), Options(warnings.KINDS), **how)
+    _check_powersave(config, path)
+    return config
+
+
+def _check_powersave(config: NapConfig, path: str | Path) -> None:
+    """Raises ConfigError."""
+    if config.powersave == PowersaveSettings():
+        return
+    from powernap.nap.powersave import check
+
     wrong = list(check.problems(config.powersave))
     if wrong:
         origin = config.origin
         raise ConfigError([f"{origin.get(f'powersave.{key}', path)}: powersave.{key}: {text}" for key, text in wrong])
-    return config
 
 
 def build(config: NapConfig) -> Parts:

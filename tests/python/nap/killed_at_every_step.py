@@ -17,7 +17,8 @@ from pathlib import Path
 
 from powernap.config.sections.powersave import PowersaveSettings
 from powernap.machine import outside
-from powernap.nap.actions import Means, Powersave
+from powernap.nap.actions import Means
+from powernap.nap.actions.powersave import Powersave
 from powernap.nap.powersave import scripts
 
 FILES = {

@@ -13,8 +13,9 @@ import pytest
 
 from powernap.config.sections.powersave import PowersaveSettings
 from powernap.machine import outside
-from powernap.nap.actions import ActionError, Means, Powersave
+from powernap.nap.actions import ActionError, Means
 from powernap.nap.actions import powersave as module
+from powernap.nap.actions.powersave import Powersave
 from powernap.nap.powersave import check, scripts
 from powernap.nap.powersave.media import MEDIA
 
