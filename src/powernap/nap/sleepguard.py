@@ -276,14 +276,17 @@ class SleepGuard:
         self.logind.let_go()
 
     async def _prepare_foreign(self, action: str) -> None:
-        """Jobs are woken for whoever put the machine to sleep. Raises PowernapError."""
-        if not (self._owner.policy.never or self._owner.policy.observe):
-            try:
-                await self.alarms.look(self.logind, ordered=True)
-                self.alarms.set(action)
-            except PowernapError as error:
-                _log.warning("%s", error)
-        await self._owner.prepare_foreign(action)
+        """Register, and beside it see to the jobs that must be woken for. Raises PowernapError."""
+        await asyncio.gather(self._set_alarm(action), self._owner.prepare_foreign(action))
+
+    async def _set_alarm(self, action: str) -> None:
+        if self._owner.policy.never or self._owner.policy.observe:
+            return
+        try:
+            await self.alarms.look(self.logind, ordered=True)
+            self.alarms.set(action)
+        except PowernapError as error:
+            _log.warning("%s", error)
 
     async def _bounded(self, prepare: Coroutine[Any, Any, None]) -> None:
         try:
