@@ -117,16 +117,16 @@ def test_the_end_of_a_job_of_at_calls_and_the_beginning_of_the_next_one_does_whe
     asyncio.run(run())
 
 
+def attribute(tag, name, value):
+    return bytes([tag]) + struct.pack(">H", len(name)) + name + struct.pack(">H", len(value)) + value
+
+
 def ipp(state):
     """As CUPS saves a job: an IPP message, RFC 8010, with groups of attributes."""
-    number = b"\x21" + struct.pack(">H6sHi", 6, b"job-id", 4, 12)
-    return (
-        b"\x02\x00\x00\x00\x00\x00\x00\x01\x02"
-        + number
-        + b"\x23"
-        + struct.pack(">H9sHi", 9, b"job-state", 4, state)
-        + b"\x03"
-    )
+    uri = attribute(0x45, b"job-printer-uri", b"ipp://localhost/printers/paper")
+    attributes = attribute(0x21, b"job-id", b"\0\0\0\x0c") + uri
+    attributes += attribute(0x23, b"job-state", struct.pack(">i", state)) + attribute(0x41, b"job-name", b"j.txt")
+    return b"\x02\x00\x00\x00\x00\x00\x00\x01\x02" + attributes + b"\x03"
 
 
 @pytest.fixture
@@ -151,6 +151,17 @@ def test_a_job_that_waits_or_is_printed_is_active(spool, state, text):
 @pytest.mark.parametrize("state", [4, 6, 7, 8, 9])
 def test_a_job_that_is_held_stopped_or_over_is_idle(spool, state):
     assert not PrintMonitor("paper", {}, spool(state)).look(100.0).active_now
+
+
+@pytest.mark.parametrize(("queue", "active"), [("paper", False), ("other", True)])
+def test_a_job_that_waits_for_a_printer_that_is_stopped_is_idle(spool, queue, active):
+    root = spool(3)
+    (root / "etc/cups").mkdir(parents=True)
+    printers = f"<Printer first>\nState Idle\n</Printer>\n<DefaultPrinter {queue}>\nState Stopped\n</DefaultPrinter>\n"
+    (root / "etc/cups/printers.conf").write_text(printers)
+    assert PrintMonitor("paper", {}, root).look(100.0).active_now is active
+    spool(5)
+    assert PrintMonitor("paper", {}, root).look(100.0).active_now
 
 
 def test_states_can_be_chosen(spool):
