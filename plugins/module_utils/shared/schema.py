@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from dataclasses import MISSING, dataclass, field, fields
@@ -84,6 +83,8 @@ def options_of(section: Any) -> tuple[Option, ...]:
 
 def suggestion(word: Any, known: Any) -> str:
     """Return "; did you mean X?" or, where nothing is near, an empty text."""
+    import difflib  # costs memory, and is needed only where something is wrong
+
     near = difflib.get_close_matches(str(word), [str(item) for item in known], n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
 

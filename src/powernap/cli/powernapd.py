@@ -18,7 +18,7 @@ from pathlib import Path
 
 from powernap import __version__
 from powernap.cli import arguments
-from powernap.config import ConfigError, NapConfig, explain
+from powernap.config import ConfigError, NapConfig
 from powernap.config.nap import DEFAULT_PATH
 from powernap.machine import journal, sdnotify
 from powernap.nap import control, setup
@@ -80,6 +80,8 @@ def _check(config: NapConfig) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
+    from powernap.config.explain import explain
+
     print(explain(config))
     for note in policy_of(config, setup.virtualization(config)).notes:
         print(f"# note: {note}")

@@ -13,9 +13,10 @@ import os
 import sys
 
 from powernap.cli.arguments import parse, parser
-from powernap.config import ConfigError, explain, load_wake
+from powernap.config import ConfigError
+from powernap.config.explain import explain
 from powernap.config.sample import sample
-from powernap.config.wake import CATALOGUE, DEFAULT_PATH
+from powernap.config.wake import CATALOGUE, DEFAULT_PATH, load_wake
 from powernap.shared.errors import PowernapError
 
 

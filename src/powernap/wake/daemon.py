@@ -14,7 +14,8 @@ from pathlib import Path
 from aiohttp import web
 
 from powernap import __version__
-from powernap.config import ConfigError, WakeConfig, load_wake
+from powernap.config import ConfigError
+from powernap.config.wake import WakeConfig, load_wake
 from powernap.machine import sdnotify
 from powernap.shared.errors import PowernapError
 from powernap.wake.api.admin import admin_api

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from powernap.config import WakeConfig
+from powernap.config.wake import WakeConfig
 from powernap.shared.errors import BadMac, PowernapError
 from powernap.shared.mac import format_mac, mac_bytes, normal_mac
 from powernap.shared.ports import format_ports

@@ -3,9 +3,10 @@ import re
 
 import pytest
 
-from powernap.config import load_wake, wake
+from powernap.config import wake
 from powernap.config.catalogue import Catalogue, Entry
 from powernap.config.sample import sample
+from powernap.config.wake import load_wake
 from powernap.nap import setup
 from powernap.nap.catalogue import catalogue
 from powernap.shared.schema import Option

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import pytest
 
-from powernap.config import ConfigError, explain, load_wake
+from powernap.config import ConfigError
+from powernap.config.explain import explain
+from powernap.config.wake import load_wake
 
 
 def test_defaults_and_drop_ins(tmp_path):
