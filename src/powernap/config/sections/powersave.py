@@ -15,7 +15,7 @@ class PowersaveSettings:
     knobs: tuple[str, ...] = setting(
         "strs",
         ("*",),
-        'knobs to turn down; with * and ? those that are on by default, the others by their whole names; "*": all the former',
+        'knobs to turn down: with * and ? those that are on by default, the others by their whole names',
         example=["*", "cpu-hotplug"],
     )
     except_knobs: tuple[str, ...] = setting(
@@ -27,7 +27,7 @@ class PowersaveSettings:
     backend: str = setting(
         "str",
         "auto",
-        "who saves power beside powernapd's own knobs: auto: power-profiles-daemon or tuned where one runs; knobs: nobody",
+        "who saves power beside the knobs; auto: power-profiles-daemon or tuned where one runs; knobs: nobody",
         choices=BACKENDS,
     )
     tuned_profile: str = setting(
