@@ -19,19 +19,9 @@ def main() -> int:
         print(f"powernap: which program? Say one of: {', '.join(PROGRAMS)}", file=sys.stderr)
         return 2
     if name == "powernapd":
-        lean.import_asyncio()
-    if name == "powernapd":
-        _import_asyncio_without_ssl()
+        lean.leave_tls_for_later()
     status: int = import_module(f"powernap.cli.{name}").main(arguments)
     return status
-
-
-def _import_asyncio_without_ssl() -> None:
-    """asyncio imports ssl for TLS of its own, which powernapd never does: 4.5 MB. Who needs ssl later still finds it."""
-    if "ssl" not in sys.modules:
-        sys.modules["ssl"] = None  # type: ignore[assignment]  # import ssl now raises ImportError, which asyncio expects
-        import_module("asyncio")
-        del sys.modules["ssl"]
 
 
 if __name__ == "__main__":

@@ -18,9 +18,8 @@ no threshold is more than doubled.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import median
 
 from powernap.shared.schema import Option
 
@@ -181,6 +180,13 @@ class RateGauge:
         gone = [name for name in self._floors if name not in values] if len(self._floors) > MOST_SOURCES else ()
         for name in gone:
             del self._floors[name]
+
+
+def median(values: Iterable[float]) -> float:
+    """As statistics.median, a module that is large to import. ``values``: at least one."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def say(rate: float, unit: str) -> str:

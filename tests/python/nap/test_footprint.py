@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""powernapd stays small, and what is left out for it can still be had."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+MONITORS = r"""
+[monitors.console]
+kind = "console"
+[monitors.load]
+kind = "load"
+[monitors.ssh]
+kind = "tcp"
+ports = [22]
+[monitors.web]
+kind = "tcp"
+ports = [80, 443, "8000-8099"]
+except_from = ["198.18.0.9"]
+[monitors.dns]
+kind = "udp"
+ports = [53]
+[monitors.backup]
+kind = "process"
+pattern = "(^|/)rsync\\b"
+"""
+
+
+def test_with_six_monitors_and_dbus_it_takes_less_than_30_mb(machine):
+    machine.write(more=MONITORS, absent=30)
+    machine.start()
+    machine.until(lambda: len(machine.ask("status")["monitors"]) == 6, "no look was taken")
+    status = Path(f"/proc/{machine.process.pid}/status").read_text()
+    assert "python" in status.splitlines()[0]
+    resident = int(re.search(r"^VmRSS:\s+(\d+)", status, re.MULTILINE)[1])
+    assert resident < 30_000
+
+
+def python(code):
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env={"PYTHONPATH": ":".join(sys.path)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_asyncio_comes_without_tls_and_tls_can_still_be_had():
+    code = (
+        "import sys\n"
+        "from powernap.machine import lean\n"
+        "lean.leave_tls_for_later()\n"
+        "import asyncio\n"
+        "print('ssl' in sys.modules)\n"
+        "asyncio.run(asyncio.sleep(0))\n"
+        "import http.client, ssl\n"
+        "print(ssl.create_default_context().verify_mode.name, http.client.HTTPSConnection.__name__)\n"
+    )
+    assert python(code) == ["False", "CERT_REQUIRED", "HTTPSConnection"]
+
+
+def test_who_has_imported_either_before_keeps_it():
+    code = (
+        "import asyncio, http.client, ssl, sys\n"
+        "from powernap.machine import lean\n"
+        "lean.leave_tls_for_later()\n"
+        "print(sys.modules['ssl'] is ssl, http.client.HTTPSConnection.__name__)\n"
+    )
+    assert python(code) == ["True", "HTTPSConnection"]
+
+
+def test_http_comes_without_tls_until_https_is_asked_for():
+    code = (
+        "import sys\n"
+        "from powernap.machine import lean\n"
+        "lean.leave_tls_for_later()\n"
+        "import http.client\n"
+        "held = http.client.HTTPConnection('127.0.0.1', 1)\n"
+        "print('ssl' in sys.modules, hasattr(http.client, 'NoSuchThing'))\n"
+        "from http.client import HTTPSConnection\n"
+        "print('ssl' in sys.modules, HTTPSConnection('127.0.0.1').default_port)\n"
+        "try:\n"
+        "    held.getresponse()\n"
+        "except http.client.ResponseNotReady:\n"
+        "    print('same')\n"
+    )
+    assert python(code) == ["False", "False", "True", "443", "same"]
