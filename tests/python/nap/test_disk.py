@@ -136,6 +136,11 @@ def test_the_answer_to_check_power_mode_is_understood(form, count, stands):
     assert drives.standing(form(count)) is stands
 
 
+def test_the_answer_of_a_real_libata_driver_is_understood():
+    """As Linux 6.1 returned it for QEMU's IDE drive, which is always active."""
+    assert not drives.standing(bytes.fromhex("7201001d0000000e090c000000ff000000000000a050"))
+
+
 @pytest.mark.parametrize(
     "sense",
     [
