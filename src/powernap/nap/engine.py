@@ -22,7 +22,7 @@ from powernap.nap.events import (
     Refused,
     Resumed,
 )
-from powernap.nap.evidence import Evidence, weigh
+from powernap.nap.evidence import Evidence, active, weigh
 from powernap.nap.moves import ANSWER_SECONDS, SETTLE_SECONDS, SLEEP_CHECK_SECONDS, Moves
 from powernap.nap.policy import Policy
 from powernap.nap.state import NEVER, Ask, Phase, State, due, next_step, passed_over, retry, untaken
@@ -85,7 +85,8 @@ class _Turn(Moves):
         self.causes.append("the clock jumped: a fresh idle period")
 
     def look(self, event: Look) -> None:
-        evidence = weigh(event.readings, self.now)
+        evidence = weigh(event.readings, self.now, self.state.active, self.state.looked)
+        self.set(active=active(event.readings), looked=self.now)
         if event.around is not None:
             self.set(around=event.around)
         if self.state.ask is Ask.ACTING:
@@ -129,12 +130,13 @@ class _Turn(Moves):
                 self.undo(taken)
                 self.causes.append(f"{taken.step.title} is undone: {unmet}")
         aim = self.state.aim
-        if aim is not None and (self.state.warned or self.state.ask is not Ask.NO):
+        if self.state.warned or self.state.ask is not Ask.NO:
             following = next_step(self.state, self.policy)
-            if following != aim:
-                why = "; ".join(aim.conditions.unmet(around)) or "another step comes first now"
+            if aim is None or following != aim or (self.state.ask is not Ask.NO and not aim.sleeps):
+                unmet = "" if aim is None else "; ".join(aim.conditions.unmet(around))
+                why = unmet or "another step comes first now"
                 self.cancel(why)
-                self.causes.append(f"no {aim.title}: {why}")
+                self.causes.append(f"not napping: {why}")
 
     def last_look(self, event: Look, evidence: Evidence) -> None:
         """The wake server has acknowledged. If a look since then found no activity: sleep, unless somebody forbids it.

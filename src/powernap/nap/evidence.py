@@ -45,13 +45,21 @@ class Evidence:
     empty: bool
 
 
-def weigh(readings: Iterable[Reading], now: float) -> Evidence:
-    """Sum up. A monitor that fails counts as active now; a time in the future counts as now."""
+def weigh(
+    readings: Iterable[Reading], now: float, before: frozenset[str] = frozenset(), looked: float = 0.0
+) -> Evidence:
+    """Sum up. A monitor that fails counts as active now; a time in the future counts as now.
+
+    ``before``: who was active at the look before this, at ``looked``: what ended since then ended nobody knows when,
+    unless the monitor itself tells.
+    """
     readings = tuple(readings)
     last: float | None = None
     cause = ""
     for reading in readings:
         when = now if reading.active_now or reading.error else reading.last_active
+        if reading.name in before and (when is None or when < looked):
+            when = now
         if when is None:
             continue
         when = min(when, now)
@@ -66,6 +74,11 @@ def weigh(readings: Iterable[Reading], now: float) -> Evidence:
         calls=all(reading.calls and not reading.error for reading in readings),
         empty=not readings,
     )
+
+
+def active(readings: Iterable[Reading]) -> frozenset[str]:
+    """Return the names of those that are active now, or fail."""
+    return frozenset(reading.name for reading in readings if reading.active_now or reading.error)
 
 
 def describe(reading: Reading) -> str:

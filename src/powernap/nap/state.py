@@ -55,6 +55,7 @@ class State:
 
     ``now``: the newest time seen. ``fresh``: idle time counts from here at the earliest (start, resume, order).
     ``last_active``: the newest activity of any monitor, and ``cause``: whose. ``around``: the newest surroundings.
+    ``active``: the names of the monitors that were active at the last look, and ``looked``: when that was.
     ``taken``: the steps in effect, in the order in which they were taken; activity after ``settled`` undoes them.
     ``aim``: the step that people were warned of, or that a sleep under way is; ``quiet_since``: the idle time on which
     that rests; ``nap_at``: when the warned step is due; ``asked_at``: when an answer was last asked for.
@@ -69,6 +70,8 @@ class State:
     since: float
     phase: Phase = Phase.AWAKE
     cause: str = "start"
+    active: frozenset[str] = frozenset()
+    looked: float = NEVER
     around: Surroundings = field(default_factory=Surroundings)
     taken: tuple[Taken, ...] = ()
     settled: float = 0.0

@@ -40,16 +40,23 @@ END = float("inf")
 
 @dataclass
 class Source:
-    """A monitor with a known truth: ``times`` of activity; for kind "hold" they are (begin, end)."""
+    """A monitor with a known truth: ``times`` of activity; for the kinds "hold" and "level" they are (begin, end).
+
+    A hold calls at its end, a level must be looked at. ``armed``: it calls at the next activity, always;
+    ``promises``: it does so while it is asked to.
+    """
 
     kind: str
     times: list = field(default_factory=list)
     armed: bool = False
     looked: float = START
+    promises: bool = False
+    name: str = ""
 
     def __post_init__(self) -> None:
+        self.name = self.name or self.kind
         self.times = sorted(self.times)
-        if self.kind == "hold":
+        if self.spans:
             merged: list = []
             for begin, end in self.times:
                 if merged and begin <= merged[-1][1]:
@@ -58,9 +65,13 @@ class Source:
                     merged.append((begin, end))
             self.times = merged
 
+    @property
+    def spans(self) -> bool:
+        return self.kind in ("hold", "level")
+
     def past(self, now: float) -> list:
         """The last one until now; none where there was none yet."""
-        at = bisect_right(self.times, (now, END) if self.kind == "hold" else now)
+        at = bisect_right(self.times, (now, END) if self.spans else now)
         return self.times[max(0, at - 1) : at]
 
     def look(self, now: float) -> Reading:
@@ -69,13 +80,15 @@ class Source:
         if self.kind == "hold":
             running = bool(seen) and now < self.finish(seen)
             last = self.finish(seen) if seen else None
-            return Reading(self.kind, "hold", now if running else last, active_now=running, calls=running)
+            return Reading(self.name, "hold", now if running else last, active_now=running, calls=running)
+        if self.kind == "level":
+            return Reading(self.name, "level", active_now=bool(seen) and now < self.finish(seen), counts=True)
         if self.kind == "stamp":
-            return Reading(self.kind, "stamp", seen[-1] if seen else None)
+            return Reading(self.name, "stamp", seen[-1] if seen else None, calls=self.armed)
         if self.kind == "failing" and seen and now < seen[-1] + 5:
-            return Reading(self.kind, "failing", error="cannot be read")
+            return Reading(self.name, "failing", error="cannot be read")
         counted = bool(seen) and seen[-1] > since
-        return Reading(self.kind, "count", now if counted else None, counts=True, calls=self.armed)
+        return Reading(self.name, "count", now if counted else None, counts=True, calls=self.armed)
 
     @staticmethod
     def finish(spans: list) -> float:
@@ -87,14 +100,14 @@ class Source:
         seen = self.past(now)
         if not seen:
             return -END
-        return min(self.finish(seen), now) if self.kind == "hold" else seen[-1]
+        return min(self.finish(seen), now) if self.spans else seen[-1]
 
     def following(self, now: float) -> list[float]:
         """The next moment at which it would call by itself, if any."""
         if self.kind == "hold":
             seen = self.past(now)
             return [self.finish(seen)] if seen and self.finish(seen) > now else []
-        if not self.armed:
+        if not self.armed or self.spans:
             return []
         at = bisect_right(self.times, now)
         return self.times[at : at + 1]
@@ -188,6 +201,8 @@ class World:
         for effect in effects:
             self.log.append((now, effect))
             self._carry_out(effect, event, now)
+        for source in self.sources:
+            source.armed = source.armed if not source.promises else self.state.attentive and not self.policy.observe
 
     def _carry_out(self, effect: Effect, event: Event, now: float) -> None:
         if isinstance(effect, Warn):
@@ -201,6 +216,8 @@ class World:
             if isinstance(event, NapNow):
                 self.ordered_attempts.add(effect.attempt)
             ok, delay = next(self.answers, (True, 0.01))
+            if ok is None:
+                return  # it gets lost
             answer = Acknowledged(effect.attempt) if ok else Refused(effect.attempt, "the wake server is down")
             self.at(now + delay, answer)
         elif isinstance(effect, Announce):

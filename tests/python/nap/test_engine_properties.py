@@ -7,24 +7,17 @@ a sleep without acknowledgement or against an inhibitor, a second warning, an un
 
 from __future__ import annotations
 
-import random
-from bisect import bisect_right
-
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from powernap.nap.events import (
     Acknowledged,
     Act,
-    Announce,
     GoingToSleep,
     NapNow,
     Recover,
     Refused,
-    Register,
     Resumed,
-    Warn,
 )
 from powernap.nap.policy import Policy, Step
 from powernap.nap.state import Ask, Phase
@@ -146,31 +139,3 @@ def test_no_clock_makes_it_nap_early(world, source, policy, jumps):
             run.tell(None)
             if run.now < seen or (look_at is not None and run.now - look_at > 31):
                 run.fresh = run.now
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_soak_of_thousands_of_deadlines(world, source, seed):
-    """Bursts at random for weeks: each idle period longer than absent_seconds ends in a nap, on time, and no other."""
-    chance = random.Random(seed)
-    policy = Policy(steps=(Step(300, "suspend", 60),), min_awake_seconds=30)
-    times, now = [], START
-    for _ in range(1500):
-        now += chance.choice([chance.uniform(0, 20), chance.uniform(0, 290), chance.expovariate(1 / 600)])
-        times.append(now)
-    stamps = [time for index, time in enumerate(times) if index % 2]
-    holds = [(time, time + chance.uniform(0.01, 30)) for index, time in enumerate(times) if not index % 2]
-    run = world(policy, [source("stamp", stamps), source("hold", holds)], sleep=0.05).run(now + 1000)
-    ends = sorted([START, *stamps, *(end for _begin, end in holds), *run.times(Announce, cause="resume")])
-    naps = run.times(Act)
-    late = [nap - ends[bisect_right(ends, nap) - 1] - 300 for nap in naps]
-    busy = sorted([(time, time) for time in stamps] + holds + [(now + 1000, now + 1000)])
-    missed, until = 0, START
-    for begin, end in busy:
-        if begin - until > 302:
-            at = bisect_right(naps, until + 300 - 1e-6)
-            missed += not (at < len(naps) and naps[at] <= until + 301)
-        until = max(until, end)
-    assert len(late) > 250
-    assert max(late) < 0.1 and min(late) >= -1e-6
-    assert missed == 0
-    assert run.times(Warn) and run.times(Register)
