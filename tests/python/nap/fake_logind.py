@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import queue
 import select
+import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from jeepney import DBusAddress, MessageType, new_error, new_method_return, new_signal
@@ -55,11 +57,18 @@ class FakeLogind:
         self._start()
 
     def _start_bus(self) -> None:
-        (self._folder / "bus").unlink(missing_ok=True)
+        path = self._folder / "bus"
+        path.unlink(missing_ok=True)
         config = self._folder / "bus.conf"
         self.bus = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile"])
         deadline = time.monotonic() + 10
-        while not (self._folder / "bus").exists() and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            with (
+                socket.socket(socket.AF_UNIX) as probe,
+                suppress(OSError),
+            ):  # the file is there before it is listened on
+                probe.connect(str(path))
+                return
             time.sleep(0.01)
 
     def _start(self) -> None:
