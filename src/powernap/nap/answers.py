@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from powernap.nap import holding, jsonlines, report
+from powernap.nap import holding, jsonlines, report, report_text
 from powernap.shared.errors import PowernapError
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ async def _status(daemon: Daemon, _request: Request) -> Reply:
 
 async def _why(daemon: Daemon, _request: Request) -> Reply:
     await daemon.look()
-    return {"ok": True, "text": report.why(daemon.situation()), "decision": daemon.decisions.last()}
+    said = report.why(daemon.situation())
+    return {**said, "text": report_text.why(said), "decision": daemon.decisions.last()}
 
 
 async def _decisions(daemon: Daemon, _request: Request) -> Reply:

@@ -354,8 +354,7 @@ class Daemon:
 
     def _off(self) -> str:
         """Return "poweroff" where that is why the daemon is stopped."""
-        following = next_step(self.state, self.policy)
-        return following.action if self.state.ask is Ask.ACTING and following is not None else ""
+        return self.state.aim.action if self.state.ask is Ask.ACTING and self.state.aim is not None else ""
 
     def recover(self) -> None:
         self.tell(Recover("ordered to recover"))

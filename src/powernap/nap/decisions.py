@@ -125,11 +125,10 @@ class Decisions:
 def in_effect(state: State, policy: Policy, before: str) -> str:
     """Return the action that the machine is in; "sleep": somebody else ordered it. ``before``: the last state."""
     if state.phase is Phase.ASLEEP:
-        following = next_step(state, policy)
         ours = before in (Phase.SUSPENDING.value, Phase.ASLEEP.value)
-        return following.action if ours and following is not None else "sleep"
-    if state.depth and not policy.observe:
-        return policy.steps[state.depth - 1].action
+        return state.aim.action if ours and state.aim is not None else "sleep"
+    if state.taken and not policy.observe:
+        return state.taken[-1].step.action
     return ""
 
 

@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `powernap status` and `powernap why` say. Pure: from the state and the last readings."""
+"""What `powernap status` and `powernap why` answer, for programs. Pure: from the state and the last readings.
+
+What people read is made of these answers alone (report_text.py), so nothing is said that programs cannot have.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from powernap.nap.decisions import idle_seconds
 from powernap.nap.evidence import Reading
-from powernap.nap.policy import Policy
-from powernap.nap.state import Phase, State, due, next_step
+from powernap.nap.policy import Policy, Step
+from powernap.nap.state import State, due, next_step, retry
 
 
 @dataclass(frozen=True)
 class Situation:
-    """Everything that a report is made from. ``server``: url, acknowledged, error."""
+    """Everything that a report is made from.
+
+    ``server``: url, acknowledged, error; ``warnings``: name, kind and error of each way to warn; ``history``: errors,
+    and where recordings go; ``notes``: what people should know beside what holds a nap.
+    """
 
     state: State
     policy: Policy
@@ -32,7 +39,7 @@ class Situation:
 
 
 def status(situation: Situation) -> dict[str, Any]:
-    """Return the answer to "status"."""
+    """Return the answer to "status". Times are seconds."""
     state, policy, now = situation.state, situation.policy, situation.now
     following = next_step(state, policy)
     deadline = None if blocked(situation) else due(state, policy)
@@ -42,6 +49,7 @@ def status(situation: Situation) -> dict[str, Any]:
         "since_seconds": _round(now - state.since),
         "reason": state.reason,
         "action": following.action if following is not None else policy.steps[-1].action,
+        "in_effect": [taken.step.title for taken in state.taken],
         "deadline_seconds": None if deadline is None else _round(max(0.0, deadline - now)),
         "next_look_seconds": None if state.look_at is None else _round(max(0.0, state.look_at - now)),
         "idle_seconds": _round(now - state.idle_since),
@@ -61,6 +69,19 @@ def status(situation: Situation) -> dict[str, Any]:
     }
 
 
+def why(situation: Situation) -> dict[str, Any]:
+    """Return the answer to "why": a status, and what keeps the machine awake, and the steps of the descent."""
+    state, now = situation.state, situation.now
+    return {
+        **status(situation),
+        "keeps_awake": _keeps_awake(situation),
+        "steps": [_step(step, situation) for step in situation.policy.steps],
+        "nap_in_seconds": _round(max(0.0, state.nap_at - now)) if state.warned else None,
+        "retry_in_seconds": _round(state.retry_at - now) if state.retry_at > now else None,
+        "observed_seconds": _round(now - state.entered) if state.taken else None,
+    }
+
+
 def blocked(situation: Situation) -> bool:
     """Tell whether no nap can come as things stand, however idle the machine is."""
     active = any(reading.active_now and reading.calls for reading in situation.readings)
@@ -69,66 +90,66 @@ def blocked(situation: Situation) -> bool:
     return bool(situation.policy.never) or not situation.readings or active or held
 
 
-def why(situation: Situation) -> str:
-    """Return why the machine is in its state, and what would change it: numbers against thresholds."""
+def _keeps_awake(situation: Situation) -> list[dict[str, Any]]:
+    """Return everything that stands against the next step now: ``by``, a name or "", and a sentence."""
     state, policy, now = situation.state, situation.policy, situation.now
-    following = next_step(state, policy)
-    lines = [_headline(situation)]
     if policy.never:
-        return lines[0]
-    if following is not None:
-        base = max(state.idle_since, state.entered) if state.depth else state.idle_since
-        lines.append(
-            f"Idle for {now - base:.0f} s of {following.after_seconds:g} s before {following.action} "
-            f"(last activity: {state.cause})."
-        )
-    for reading in situation.readings:
-        lines.append(f"  {_line(reading, now)}")
+        return [_against("machine", "", policy.never)]
+    found = [
+        _against("monitor", reading.name, reading.error or _measured(reading))
+        for reading in situation.readings
+        if reading.active_now or reading.error
+    ]
     if not situation.readings:
-        lines.append("No monitor is enabled, and without one the machine never naps: add a [monitors.NAME] section.")
-    lines += [f"Held: {sentence}." for sentence in situation.held]
-    lines += [f"Note: {sentence}." for sentence in situation.notes]
-    if situation.server.get("error"):
-        lines.append(f"Wake server: {situation.server['error']}.")
-    at = due(state, policy)
-    if at is not None and not blocked(situation):
-        lines.append(f"Earliest {following.action if following else 'nap'}: in {max(0.0, at - now):.0f} s.")
-    elif following is not None:
-        lines.append("Earliest nap: not as long as this lasts.")
-    if policy.observe:
-        lines.append('nap.mode is "observe": decisions are only recorded.')
-    return "\n".join(lines)
-
-
-def _headline(situation: Situation) -> str:
-    state, now = situation.state, situation.now
-    since = f"for {now - state.since:.0f} s"
-    reason = situation.policy.never or state.reason
-    texts = {
-        Phase.AWAKE: f"Awake {since}",
-        Phase.WARNED: f"Warned {since}: it naps in {max(0.0, state.nap_at - now):.0f} s unless somebody uses it",
-        Phase.POWERSAVE: f"In powersave {since}",
-        Phase.SUSPENDING: f"On its way to sleep {since}",
-        Phase.ASLEEP: f"Going to sleep {since}",
-        Phase.RESUMING: f"Awake {since}, after a sleep",
-        Phase.HELD: f"Awake {since}, held",
-        Phase.BACKOFF: f"Awake {since}, after a nap that failed; next try in {max(0.0, state.retry_at - now):.0f} s",
-        Phase.OBSERVING: f"Observing: it would have napped {now - state.entered:.0f} s ago",
+        found.append(_against("monitor", "", "no monitor is enabled: add a [monitors.NAME] section"))
+    following = next_step(state, policy)
+    if following is None:
+        return found
+    if following.sleeps:
+        found += [_against("inhibitor", "", sentence) for sentence in situation.held]
+    waits = {
+        "idle time": state.idle_since + following.after_seconds,
+        "least time awake": state.not_before,
+        "failed nap": retry(state, policy, following),
     }
-    return texts[state.phase] + (f": {reason}." if reason else ".")
+    found += [
+        {**_against(name, "", f"{until - now:.0f} s are left of it"), "seconds": _round(until - now)}
+        for name, until in waits.items()
+        if until > now
+    ]
+    return found
 
 
-def _line(reading: Reading, now: float) -> str:
-    idle = idle_seconds(reading, now)
-    if reading.error:
-        what = f"failed, so it counts as active: {reading.error}"
-    elif reading.active_now:
-        what = f"active: {reading.detail}"
-    elif idle is None:
-        what = f"nothing seen yet: {reading.detail}"
-    else:
-        what = f"idle for {idle:.0f} s: {reading.detail}"
-    return f"{reading.kind} {reading.name}: {what}"
+def _against(by: str, name: str, sentence: str) -> dict[str, Any]:
+    return {"by": by, "name": name, "sentence": sentence}
+
+
+def _step(step: Step, situation: Situation) -> dict[str, Any]:
+    """Return one step of the descent: when it could come, and what its conditions say."""
+    state, policy, now = situation.state, situation.policy, situation.now
+    taken = next((taken for taken in state.taken if taken.step == step), None)
+    earliest = max(state.idle_since + step.after_seconds, state.not_before, retry(state, policy, step))
+    change = step.conditions.next_change(state.around)
+    return {
+        "name": step.name,
+        "title": step.title,
+        "action": step.action,
+        "after_seconds": step.after_seconds,
+        "grace_seconds": step.grace_seconds,
+        "conditions": {key: value for key, value in asdict(step.conditions).items() if value not in ("any", 0.0, ())},
+        "unmet": list(step.conditions.unmet(state.around)),
+        "conditions_change_in_seconds": None if change is None else _round(change),
+        "in_effect_seconds": None if taken is None else _round(now - taken.at),
+        "next": step == next_step(state, policy),
+        "earliest_in_seconds": None if taken is not None or blocked(situation) else _round(max(0.0, earliest - now)),
+    }
+
+
+def _measured(reading: Reading) -> str:
+    if reading.value is None or reading.threshold is None:
+        return reading.detail
+    numbers = f"{reading.value:.4g} {reading.unit}".rstrip() + f" against {reading.threshold:.4g}"
+    return f"{numbers}, {reading.detail}" if reading.detail else numbers
 
 
 def _monitor(reading: Reading, now: float) -> dict[str, Any]:
@@ -137,6 +158,9 @@ def _monitor(reading: Reading, now: float) -> dict[str, Any]:
         "kind": reading.kind,
         "active": reading.active_now or bool(reading.error),
         "idle_seconds": idle_seconds(reading, now),
+        "value": reading.value,
+        "threshold": reading.threshold,
+        "unit": reading.unit,
         "detail": reading.detail,
         "source": reading.source,
         "error": reading.error,
@@ -145,43 +169,3 @@ def _monitor(reading: Reading, now: float) -> dict[str, Any]:
 
 def _round(seconds: float) -> float:
     return round(seconds, 3)
-
-
-def table(answer: Mapping[str, Any]) -> str:
-    """Return a status answer for people, one fact a line."""
-    deadline = answer["deadline_seconds"]
-    server = answer["server"]
-    known = {None: "not asked yet", True: "acknowledges", False: str(server.get("error"))}
-    lines = [
-        f"state: {answer['state']} for {answer['since_seconds']:.0f} s" + _appended(answer["reason"]),
-        f"next: {answer['action']} " + ("not in sight" if deadline is None else f"in {deadline:.0f} s at the earliest"),
-        f"mode: {answer['mode']}",
-        f"machine: {answer['virtualization'].get('reason', '')}",
-        "wake server: " + (f"{server['url']}, {known[server['acknowledged']]}" if server.get("url") else "none"),
-    ]
-    lines += [f"held: {sentence}" for sentence in answer["held_by"]]
-    lines += [f"note: {sentence}" for sentence in answer["notes"]]
-    lines += [f"monitor {monitor['name']}: {_state_of(monitor)}" for monitor in answer["monitors"]]
-    return "\n".join(lines)
-
-
-def _state_of(monitor: Mapping[str, Any]) -> str:
-    if monitor["error"]:
-        return f"failed, so it counts as active: {monitor['error']}"
-    idle = monitor["idle_seconds"]
-    state = "active" if monitor["active"] else "nothing seen yet" if idle is None else f"idle for {idle:.0f} s"
-    return f"{state} ({monitor['detail']}; {monitor['source']})"
-
-
-def _appended(reason: str) -> str:
-    return f": {reason}" if reason else ""
-
-
-def decisions_text(records: Iterable[Mapping[str, Any]], stamp: Callable[[float], str]) -> str:
-    """Return the decisions for people, one a line. ``stamp`` makes a text of a wall-clock time."""
-    return "\n".join(decision_text(record, stamp) for record in records)
-
-
-def decision_text(record: Mapping[str, Any], stamp: Callable[[float], str]) -> str:
-    """Return one decision for people."""
-    return f"{stamp(record['time'])} {record['state']}: {record['cause']}"

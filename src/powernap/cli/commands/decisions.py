@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from powernap.cli.commands.base import ask, say, stamp
-from powernap.nap import report
+from powernap.nap import report_text
 
 NAME = "decisions"
 SUMMARY = "the last decisions and their causes"
@@ -18,5 +18,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     answer = ask(options, NAME)
-    say(options, answer, report.decisions_text(answer["decisions"], stamp))
+    say(options, answer, report_text.decisions_text(answer["decisions"], stamp))
     return 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from powernap.cli.commands.base import ask, say
-from powernap.nap import report
+from powernap.nap import report_text
 
 NAME = "status"
 SUMMARY = "state, next nap, monitors, wake server"
@@ -18,5 +18,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     answer = ask(options, NAME)
-    say(options, answer, report.table(answer))
+    say(options, answer, report_text.table(answer))
     return 0

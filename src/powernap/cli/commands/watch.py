@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from powernap.cli.commands.base import QUESTION_SECONDS, NotDone, stamp
-from powernap.nap import control, report
+from powernap.nap import control, report_text
 
 NAME = "watch"
 SUMMARY = "every decision as it is made"
@@ -31,4 +31,4 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace, record: Mapping[str, Any]) -> None:
-    print(json.dumps(record) if options.json else report.decision_text(record, stamp), flush=True)
+    print(json.dumps(record) if options.json else report_text.decision_text(record, stamp), flush=True)
