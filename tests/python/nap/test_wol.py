@@ -226,6 +226,14 @@ def test_without_the_right_to_packet_sockets_it_counts_as_active_and_the_remedy_
     assert look(segment, watcher).last_active is None
 
 
+def test_addresses_that_cannot_be_filtered_count_as_active_and_the_remedy_is_named(segment, monitor, monkeypatch):
+    watcher = monitor()
+    many = frozenset(number.to_bytes(6, "big") for number in range(1, 2000))
+    monkeypatch.setattr(magicledger, "own_macs", lambda: many)  # the real kernel refuses a filter of that length
+    with pytest.raises(OSError, match=r"cannot be filtered \(.+\): use a monitor of kind udp"):
+        look(segment, watcher)
+
+
 def test_a_real_card_tells_its_permanent_address():
     cards = [folder for folder in Path("/sys/class/net").iterdir() if (folder / "device").exists()]
     if not cards:

@@ -72,7 +72,7 @@ class WolMonitor(Monitor):
         if counted:  # their time is not known
             self._last = now
         came, self._events = bool(counted or self._events), 0
-        own = len(self._ledger.refresh())
+        own = len(self._own_macs(self._ledger))
         self._listen()
         what = "magic packet since the last look"
         return self.reading(
@@ -82,6 +82,16 @@ class WolMonitor(Monitor):
             counts=not self._listening,
             calls=self._listening,
         )
+
+    @staticmethod
+    def _own_macs(ledger: MagicLedger) -> frozenset[bytes]:
+        try:
+            return ledger.refresh()
+        except OSError as error:  # such as a filter for more than some 700 addresses
+            raise OSError(
+                f"magic packets for the NICs' addresses cannot be filtered ({error.strerror or error}): use a monitor "
+                "of kind udp with ports = [7, 9]"
+            ) from None
 
     def _listen(self) -> None:
         if self._ledger is not None and self.loop is not None and not self._listening:
