@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 
 import pytest
@@ -234,5 +235,46 @@ def test_without_control_groups_and_systemd_it_fails_with_a_remedy(tmp_path, mon
     async def run():
         with pytest.raises(PowernapError, match=r"systemctl start dbus\.socket"):
             await monitor.ask()
+
+    asyncio.run(run())
+
+
+def test_whatever_comes_and_goes_no_end_and_no_beginning_is_missed(tree):
+    """What is believed changes by calls only; after each change it must be the truth."""
+    chance = random.Random(21)
+    paths = ["system.slice/job@1.service", "system.slice/job@2.service", "new.slice/job@3.service"]
+    monitor = unit(tree, "job@*")
+
+    async def run():
+        called = asyncio.Event()
+        monitor.attach(asyncio.get_running_loop(), called.set)
+        monitor.arm()
+        sleepers = []
+        believed = monitor.look(clocks.now())
+        for step in range(150):
+            for _ in range(chance.choice((1, 1, 2, 3))):
+                if sleepers and chance.random() < 0.55:
+                    sleeper, path = sleepers.pop(chance.randrange(len(sleepers)))
+                    tree.end(sleeper)
+                    if chance.random() < 0.5 and all(other != path for _sleeper, other in sleepers):
+                        tree.remove(path)
+                else:
+                    path = chance.choice(paths)
+                    sleepers.append((tree.run(path), path))
+                if chance.random() < 0.3:
+                    await asyncio.sleep(0)
+            deadline = time.monotonic() + 2
+            while believed.active_now != bool(sleepers):
+                assert believed.calls, f"step {step}: it will not be called"
+                try:
+                    await asyncio.wait_for(called.wait(), deadline - time.monotonic())
+                except asyncio.TimeoutError:
+                    pytest.fail(f"step {step}: {believed.detail}, but {len(sleepers)} run: the call is missing")
+                called.clear()
+                believed = monitor.look(clocks.now())
+            if called.is_set():
+                called.clear()
+                believed = monitor.look(clocks.now())
+        monitor.close()
 
     asyncio.run(run())
