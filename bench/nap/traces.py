@@ -20,18 +20,10 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from powernap.simulate import Activity, Trace
+
 DAY = 86400.0
 HOUR = 3600.0
-
-
-@dataclass(frozen=True)
-class Span:
-    """Activity of one monitor from start to end, seconds since midnight; a moment where both are the same."""
-
-    start: float
-    end: float
-    monitor: str
-    kind: str
 
 
 def office(second: float) -> float:
@@ -72,11 +64,11 @@ class Sessions:
     alpha: float = 1.3
     act: float = 0.0
 
-    def spans(self, chance: random.Random) -> Iterator[Span]:
+    def spans(self, chance: random.Random) -> Iterator[Activity]:
         for begin in arrivals(self.per_day, self.shape, chance):
             end, at = begin + chance.lognormvariate(math.log(self.stay), 0.8), begin
             while at < min(end, DAY):
-                yield Span(at, min(at + self.act, DAY), self.monitor, self.kind)
+                yield Activity(at, min(at + self.act, DAY), self.monitor, self.kind)
                 at += self.act + min(self.pause * chance.paretovariate(self.alpha), self.stay)
 
 
@@ -91,9 +83,9 @@ class Jobs:
     run: float
     spread: float = 1.0
 
-    def spans(self, chance: random.Random) -> Iterator[Span]:
+    def spans(self, chance: random.Random) -> Iterator[Activity]:
         for begin in arrivals(self.per_day, self.shape, chance):
-            yield Span(
+            yield Activity(
                 begin, min(DAY, begin + chance.lognormvariate(math.log(self.run), self.spread)), self.monitor, self.kind
             )
 
@@ -107,9 +99,9 @@ class Daily:
     hour: float
     run: float
 
-    def spans(self, chance: random.Random) -> Iterator[Span]:
+    def spans(self, chance: random.Random) -> Iterator[Activity]:
         begin = self.hour * HOUR
-        yield Span(begin, begin + self.run * chance.uniform(0.9, 1.1), self.monitor, self.kind)
+        yield Activity(begin, begin + self.run * chance.uniform(0.9, 1.1), self.monitor, self.kind)
 
 
 def arrivals(per_day: float, shape: Shape, chance: random.Random) -> Iterator[float]:
@@ -156,8 +148,8 @@ DAYS: dict[str, tuple[Sessions | Jobs | Daily, ...]] = {
 }
 
 
-def day(profile: str, seed: int) -> list[Span]:
-    """Return one day of a profile, by time."""
+def day(profile: str, seed: int) -> Trace:
+    """Return one day of a profile."""
     chance = random.Random(f"{profile} {seed}")
-    spans = [span for source in DAYS[profile] for span in source.spans(chance)]
-    return sorted(spans, key=lambda span: (span.start, span.end))
+    activities = [activity for source in DAYS[profile] for activity in source.spans(chance)]
+    return Trace(tuple(sorted(activities, key=lambda each: (each.start, each.end))))
