@@ -33,19 +33,23 @@ def bars(axes: Axes, rows: dict[str, dict[str, float]], column: str, title: str)
     axes.invert_yaxis()
     axes.set_title(title, loc="left")
     for row, name in enumerate(names):
-        axes.text(values[row] * 1.15, row, f"{rows[name][column]:.3g}", va="center")
+        axes.text(values[row] * 1.15, row, _text(rows[name][column]), va="center")
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.tick_params(left=False)
+
+
+def _text(value: float) -> str:
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
 
 
 def cost() -> None:
     figures = read("cost")
     figure = Figure(figsize=(9, 5.2), layout="constrained")
     grid = figure.subplots(2, 2)
-    for row, (name, said) in enumerate((("at rest", "idle machine"), ("in a storm", "2,000 processes per second"))):
-        bars(grid[row][0], figures[name], "CPU ms per s", f"CPU, ms per second: {said}")
-        bars(grid[row][1], figures[name], "wakeups per s", f"wakeups per second: {said}")
+    for row, (name, said) in enumerate((("at rest", "idle"), ("in a storm", "in a storm of processes"))):
+        bars(grid[row][0], figures[name], "CPU ms per s", f"CPU ms per s, {said}")
+        bars(grid[row][1], figures[name], "wakeups per s", f"wakeups per s, {said}")
         grid[row][1].set_yticklabels([])
     save(figure, "cost")
 
