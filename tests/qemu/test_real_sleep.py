@@ -64,3 +64,30 @@ def test_a_sleep_that_somebody_else_ordered_is_noticed(napper, guest):
     causes = [word["cause"] for word in napper.ask("decisions")["decisions"]]
     assert any("somebody else puts the machine to sleep" in cause for cause in causes), causes
     assert any("slept" in cause for cause in causes), causes
+
+
+def test_it_wakes_by_its_clock_at_the_latest(napper, guest):
+    napper.start(SOON + NEVER + "[sleep]\nmax_sleep_seconds = 6\n")
+    guest.event("SUSPEND", 60)
+    begun = time.monotonic()
+    guest.event("WAKEUP", 30)
+    assert 2 < time.monotonic() - begun < 20, "nobody else woke it"
+    assert guest.run(["cat", "/sys/class/rtc/rtc0/wakealarm"]).strip() == "", "the alarm is not left behind"
+
+
+def test_it_wakes_for_a_job_of_the_timers(napper, guest):
+    guest.run(["systemd-run", "--unit", "nightly", "--on-active=40", "touch", "/run/nightly-ran"])
+    napper.start(SOON + NEVER + '[sleep]\nmin_sleep_seconds = 5\nwake_lead_seconds = 5\nwake_for = ["nightly.timer"]\n')
+    guest.event("SUSPEND", 35)
+    guest.event("WAKEUP", 60)
+    time.sleep(10)
+    guest.run(["test", "-e", "/run/nightly-ran"])
+
+
+def test_a_key_counts_as_activity_and_puts_the_nap_off(napper, guest):
+    napper.start(SOON.replace("8", "20", 1) + '[monitors.keyboard]\nkind = "input"\n')
+    time.sleep(12)
+    begun = time.monotonic()
+    guest.key("a")
+    guest.event("SUSPEND", 60)
+    assert time.monotonic() - begun > 18, "a nap 20 s after the start, although a key was pressed"
