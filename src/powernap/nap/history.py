@@ -109,6 +109,7 @@ def summary(lines: Iterable[Mapping[str, Any]], since: float, until: float, ener
     naps: list[Nap] = []
     totals = Totals(since, until, currency=energy.currency)
     running: Nap | None = None
+    decided = ""
     saved = 0.0
     for span in _spans(_valid(lines), until):
         doing = str(span.line.get("in_effect", ""))
@@ -116,7 +117,7 @@ def summary(lines: Iterable[Mapping[str, Any]], since: float, until: float, ener
         share = _share(begins, ends, since, until)
         if doing:
             if running is None:
-                running = Nap(begins, None, [], 0.0, 0.0, str(span.line.get("cause", "")), "")
+                running = Nap(begins, None, [], 0.0, 0.0, decided or str(span.line.get("cause", "")), "")
             if running.actions[-1:] != [doing]:
                 running.actions.append(doing)
             running.seconds += span.seconds
@@ -126,6 +127,8 @@ def summary(lines: Iterable[Mapping[str, Any]], since: float, until: float, ener
             running.woken_by = str(span.following.get("woken_by") or span.following.get("cause") or "switched on")
             naps.append(running)
             running = None
+        decided = str(span.line.get("cause", "")) if span.line["state"] == "suspending" else ""
+        decided = str(span.line.get("cause", "")) if span.line["state"] in ("suspending", STOPPED) else ""
         name = _state(span)
         totals.seconds[name] = totals.seconds.get(name, 0.0) + (span.seconds - span.asleep) * share
         if span.asleep:

@@ -23,7 +23,6 @@ from powernap.nap.events import (
     Event,
     GoingToSleep,
     Look,
-    Record,
     Register,
     Rehearse,
     Resumed,
@@ -96,11 +95,11 @@ class _Monitor:
         since, self._looked = self._looked, now
         last, running = self.spans.last(now), self.spans.running(now)
         if self.form == "stamp":
-            return Reading(self.name, self.kind, last, detail="activity", calls=armed)
+            return Reading(self.name, self.kind, last, calls=armed)
         if self.form == "hold":
-            return Reading(self.name, self.kind, last, running, "activity", calls=running or armed)
+            return Reading(self.name, self.kind, last, running, calls=running or armed)
         counted = running or (last is not None and last > since)
-        return Reading(self.name, self.kind, now if counted else None, detail="activity", counts=True, calls=armed)
+        return Reading(self.name, self.kind, now if counted else None, counts=True, calls=armed)
 
     def calls_at(self, now: float, armed: bool) -> list[float]:
         """When it calls next."""
@@ -129,7 +128,6 @@ class _Machine:
         self._pending: list[tuple[float, int, Event]] = []
         self._number = itertools.count()
         self._fresh, self._not_before = 0.0, NEVER
-        self._cause = ""
         self._running: dict[Step, Nap] = {}
         self.state = begin(0.0)
         self.now = 0.0
@@ -181,9 +179,6 @@ class _Machine:
             self._fresh, self._not_before = self.now, self.now + self._policy.min_awake_seconds
         self.state, effects = step(self.state, event, self.now, self._policy)
         for effect in effects:
-            if isinstance(effect, Record):
-                self._cause = effect.cause
-        for effect in effects:
             self._carry_out(effect)
 
     def _carry_out(self, effect: Effect) -> None:
@@ -192,7 +187,8 @@ class _Machine:
         elif isinstance(effect, Undo):
             self._end(effect.step, self.now, self.now, self._who(self.now))
         elif isinstance(effect, Act):
-            nap = Nap(self.now, effect.step.action, self._cause, max(0.0, self.now - self._allowed(effect.step)))
+            cause = f"idle for {self.now - self.state.idle_since:.0f} s; last activity: {self.state.cause}"
+            nap = Nap(self.now, effect.step.action, cause, max(0.0, self.now - self._allowed(effect.step)))
             if effect.step.sleeps:
                 self._sleep(nap)
             else:

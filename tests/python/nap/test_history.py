@@ -46,6 +46,12 @@ def test_naps_have_their_times_causes_and_what_ended_them():
     assert nap["cause"] == "idle for 300 s" and nap["woken_by"] == "wake server"
 
 
+def test_the_cause_of_a_sleep_is_why_it_was_decided():
+    lines = [line(0, "awake"), line(9, "suspending", "", "idle for 300 s"), line(10, "asleep", "suspend", "as decided")]
+    (nap,) = summary(lines, 0, 2_000_000, ENERGY)["naps"]
+    assert nap["cause"] == "idle for 300 s" and nap["ended"] is None
+
+
 def test_the_totals_are_the_seconds_in_each_state_and_the_energy_that_is_estimated():
     totals = summary(DAY, 1_000_000, 1_050_000, ENERGY)["totals"]
     assert totals["seconds"] == {

@@ -54,6 +54,8 @@ def test_activity_wakes_it_and_whoever_came_waits_for_the_resume():
     outcome = simulate(SUSPEND, Trace((ssh(2000),), 3000), resume_seconds=10, suspend_seconds=2)
     first, second = outcome.naps
     assert first.at == pytest.approx(300, abs=0.2)
+    assert first.cause == "idle for 300 s; last activity: start"
+    assert second.cause == "idle for 300 s; last activity: tcp monitor ssh"
     assert first.woken_by == "ssh" and first.ended == 2010 and first.waited_seconds == 10
     assert first.asleep_seconds == pytest.approx(1698, abs=0.2)
     assert second.at == pytest.approx(2310, abs=0.2), "idle time counts from the resume"
