@@ -56,6 +56,7 @@ class SleepGuard:
         self._stopping = False
         self._action = "suspend"
         self._in_kernel = False
+        self._going_down = False
         self._had_logind = False
         self._settings = SleepSettings()
         self._policy = InhibitorSettings()
@@ -93,8 +94,10 @@ class SleepGuard:
             self._owner.spawn(self._reconnect())
 
     def close(self) -> None:
+        """Give everything back; but the alarm of a machine that is switched off must outlive this daemon."""
         self._stopping = True
-        self.alarms.clear()
+        if not self._going_down:
+            self.alarms.clear()
         if self.leases is not None:
             self.leases.close()
         self.logind.close()
@@ -147,12 +150,14 @@ class SleepGuard:
 
     def abandon(self) -> None:
         """The sleep does not come about: take back what was set for it."""
+        self._going_down = False
         self._two_phase.abandon()
         self.alarms.clear()
 
     async def order(self, action: str) -> None:
         """Order a sleep: from logind, or directly. Raises PowernapError."""
         self._action = action
+        self._going_down = action == "poweroff"
         try:
             if self._directly():
                 await self._sleep_directly(action)
@@ -267,6 +272,7 @@ class SleepGuard:
         return gap or between
 
     def _shutting_down(self) -> None:
+        self._going_down = True
         self._owner.spawn(self._shut_down())
 
     async def _shut_down(self) -> None:

@@ -422,6 +422,32 @@ def test_somebody_elses_suspend_while_ours_is_under_way_is_one_sleep(root, login
     assert with_guard(work, root) == ([GoingToSleep, Resumed], [])
 
 
+@pytest.mark.parametrize("whose", ["ours", "somebody else's"])
+def test_the_alarm_of_a_machine_that_is_switched_off_outlives_the_daemon(root, logind, whose):
+    async def work(guard, owner):
+        await until(lambda: logind.delays)
+        if whose == "ours":
+            owner.acting()
+            await guard.held("poweroff", False)
+            await guard.commit("poweroff")
+            await guard.order("poweroff")
+        else:
+            logind.somebody_stops()
+        await until(lambda: "off" in logind.history)
+
+    with_guard(work, root, SleepSettings(max_sleep_seconds=7200))
+    assert (root / "sys/class/rtc/rtc0/wakealarm").read_text() == "+7200"
+
+
+def test_otherwise_the_daemon_leaves_no_alarm_behind(root, logind):
+    async def work(guard, _owner):
+        await guard.held("hibernate", False)
+        await guard.commit("hibernate")
+
+    with_guard(work, root, SleepSettings(max_sleep_seconds=7200))
+    assert (root / "sys/class/rtc/rtc0/wakealarm").read_text() == "0"
+
+
 def test_mains_and_lid_are_asked_of_logind_where_the_files_say_nothing(root, logind):
     logind.properties |= {"LidClosed": True, "OnExternalPower": False}
 
