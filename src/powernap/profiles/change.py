@@ -109,7 +109,8 @@ def _overridden(profiles: Mapping[str, Merged], new: NapConfig, files: set[str])
     for name, profile in profiles.items():
         for key, value in _flat(profile.values):
             file = new.origin.get(key, "")
-            if file not in files and file and key not in told and key in after:
+            same = f"{after.get(key, '')} ".startswith(f"{text_of(value)} ")  # behind it may stand a unit
+            if file not in files and file and key not in told and key in after and not same:
                 told.add(key)
                 yield (
                     f"{file}: {key} = {after[key]} stands over profile {name} ({text_of(value)}): "

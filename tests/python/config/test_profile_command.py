@@ -143,6 +143,17 @@ def test_a_key_of_the_main_file_stands_over_the_profile_and_is_told(machine):
     ) in output.splitlines()
 
 
+def test_a_key_of_the_main_file_that_says_the_same_is_not_told(machine):
+    machine.main.write_text("[nap]\nabsent_seconds = 900\n")
+    assert machine.json("apply", "web-server")[1]["notes"] == []
+    machine.main.write_text("[nap]\nabsent_seconds = 90\n")
+    assert len(machine.json("apply", "web-server")[1]["notes"]) == 1
+
+
+def test_the_options_of_every_command_are_those_of_its_commands_too(machine, tmp_path):
+    assert machine.json("list", "--control-socket", str(tmp_path / "other.sock"))[0] == 0
+
+
 def test_two_profiles_that_disagree_are_refused_unless_the_main_file_decides(machine):
     for name, seconds in (("one", 100), ("two", 200)):
         (machine.own / f"{name}.toml").write_text(f'include = ["base"]\n[nap]\nabsent_seconds = {seconds}\n')

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from powernap.cli.commands.base import NotDone, ask, say
 from powernap.config.layers import PROFILE_DIRS
 from powernap.config.nap import DEFAULT_PATH
-from powernap.nap.control import ControlError
+from powernap.nap.control import PATH, ControlError
 from powernap.shared.errors import PowernapError
 
 if TYPE_CHECKING:  # what the other commands need not load
@@ -27,6 +27,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="the whole answer, for programs")
+    shared.add_argument(
+        "--control-socket", default=argparse.SUPPRESS, metavar="FILE", help=f"powernapd's socket (default: {PATH})"
+    )
     shared.add_argument("--config", default=DEFAULT_PATH, metavar="FILE", help="configuration (default: %(default)s)")
     shared.add_argument("--facts", metavar="FILE", help="JSON of powernap_facts, of another machine than this one")
     shared.add_argument(
