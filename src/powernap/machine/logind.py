@@ -20,6 +20,8 @@ METHODS = {
     "suspend-then-hibernate": "SuspendThenHibernate",
     "poweroff": "PowerOff",
 }
+#: SD_LOGIND_SKIP_INHIBITORS of org.freedesktop.login1(5).
+SKIP_INHIBITORS = 1 << 4
 #: What helps where logind says that something cannot be.
 REMEDIES = {
     "suspend": "enable it in the firmware, or choose another action",
@@ -91,13 +93,24 @@ class Logind:
             os.close(self._delay)
             self._delay = None
 
-    async def order(self, action: str) -> None:
-        """Order an action of METHODS. Raises BusError."""
-        can = (await self._connected().call(MANAGER, "Can" + METHODS[action]))[0]
-        if can not in ("yes", "challenge"):
+    async def order(self, action: str, past_inhibitors: bool = False) -> None:
+        """Order an action of METHODS. ``past_inhibitors``: some forbid it, and are to be ignored. Raises BusError.
+
+        Until systemd 256 root's orders pass them by anyway; from 257 on only with a flag that older ones refuse.
+        """
+        bus, method = self._connected(), METHODS[action]
+        can = (await bus.call(MANAGER, "Can" + method))[0]
+        if can not in ("yes", "challenge") and not (past_inhibitors and "inhibit" in can):
             remedy = REMEDIES.get(action, SWAP_REMEDY)
             raise BusError(f"this machine cannot {action} (logind says {can!r}): {remedy}")
-        await self._connected().call(MANAGER, METHODS[action], "b", (False,))
+        if past_inhibitors:
+            try:
+                await bus.call(MANAGER, method + "WithFlags", "t", (SKIP_INHIBITORS,))
+            except BusError:
+                pass  # an older logind
+            else:
+                return
+        await bus.call(MANAGER, method, "b", (False,))
 
     async def inhibitors(self) -> list[Inhibitor]:
         """Return who forbids or delays what. Raises BusError."""

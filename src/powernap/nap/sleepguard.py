@@ -162,7 +162,7 @@ class SleepGuard:
             if self._directly():
                 await self._sleep_directly(action)
             else:
-                await self.logind.order(action)
+                await self.logind.order(action, past_inhibitors=bool(self._ignored))
         except PowernapError:
             self.abandon()
             raise

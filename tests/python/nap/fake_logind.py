@@ -42,6 +42,7 @@ class FakeLogind:
         self.sleep_seconds = 0.2
         self.ignores_orders = False
         self.refusal = ""
+        self.flags = False  # True: as from systemd 257 on
         self.preparing = False
         self.blocks: list[tuple[str, str, str, str]] = []
         self.delays: list[tuple[int, tuple[str, ...]]] = []
@@ -220,13 +221,15 @@ class FakeLogind:
             reply = new_method_return(message, "a{sv}", (values,))
         elif member.startswith("Can"):
             reply = new_method_return(message, "s", (self.can,))
+        elif member.endswith("WithFlags") and not self.flags:
+            reply = new_error(message, "org.freedesktop.DBus.Error.InvalidArgs", "s", ("Invalid flags",))
         elif self.refusal:
             reply = new_error(message, "org.freedesktop.DBus.Error.Failed", "s", (self.refusal,))
         else:
             self.calls.append(member)
             reply = new_method_return(message)
             if not self.ignores_orders:
-                work = self._shut_down if member == "PowerOff" else self._sleep
+                work = self._shut_down if member.startswith("PowerOff") else self._sleep
                 threading.Thread(target=work, daemon=True).start()
         self._connection.send(reply)
 

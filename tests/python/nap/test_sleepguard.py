@@ -309,6 +309,34 @@ def test_an_inhibitor_that_is_ignored_is_among_the_notes(root, logind):
     assert notes[0].startswith("jellyfin forbids sleep: streaming (ignored")
 
 
+@pytest.mark.parametrize(
+    ("flags", "can", "method"), [(False, "yes", "Suspend"), (True, "inhibitor-blocked", "SuspendWithFlags")]
+)
+def test_an_ignored_inhibitor_is_passed_by_in_old_and_new_logind(root, logind, flags, can, method):
+    logind.flags, logind.can = flags, can
+    logind.block("sleep", "jellyfin", "streaming")
+
+    async def work(guard, owner):
+        assert await guard.held("suspend", False) == ()
+        owner.acting()
+        await guard.order("suspend")
+        await until(lambda: Resumed in owner.kinds())
+
+    with_guard(work, root, inhibitors=InhibitorSettings(ignore=("jelly*",)))
+    assert logind.calls == [method]
+
+
+def test_what_is_inhibited_and_not_ignored_is_not_ordered(root, logind):
+    logind.can = "inhibitor-blocked"
+
+    async def work(guard, _owner):
+        with pytest.raises(BusError, match="inhibitor-blocked"):
+            await guard.order("suspend")
+
+    with_guard(work, root)
+    assert not logind.calls
+
+
 # --- through logind
 
 
