@@ -78,13 +78,13 @@ class _Work:
 
 REMARKS = {
     "console": "terminals: reading from one counts, too, and no look every second is needed",
-    "input": "events are seen as they happen; a keyboard or mouse that is plugged in later counts, too",
+    "input": "not only USB's devices count, and those that are plugged in later do, too; touchpads go with the mouse",
     "process": "case matters now: write (?i) at the beginning of a pattern where it must not",
     "io": "what counts is a rate above a threshold and above a learned noise, not any byte: see threshold",
     "load": "the threshold is compared with the 1-minute load average as before; only a larger load counts",
     "tcp": "data that moves counts, no longer a connection that is merely open, such as an idle ssh session",
     "udp": "the port is no longer bound: the real service keeps it, and its datagrams are counted",
-    "wol": "a magic packet for any of the machine's own NICs counts, whatever the NIC's name",
+    "wol": "no port is bound any more, any name of a NIC will do, and magic packets by EtherType 0x0842 count, too",
     "disk": 'as before a drive that is not in standby counts; measure = "rate" lets only data count that moves',
 }
 
@@ -239,23 +239,30 @@ def _load(work: _Work, line: Line) -> None:
     work.monitor(line, "load", kind="load", threshold=value if isinstance(value, (int, float)) else "n")
 
 
-def _wol(work: _Work, line: Line) -> None:
-    if "wol" in work.seen:
-        work.tell(line, f"monitors.{work.seen['wol']} sees them all")
-    else:
-        work.monitor(line, line.key, kind="wol")
+def _input(line: Line) -> dict[str, Any]:
+    """Return a monitor of keyboards, or of what points; of a key that the original had not: of all of them."""
+    key = line.key.lower()
+    if key not in ("keyboard", "mouse"):
+        return {"kind": "input"}
+    return {
+        "kind": "input",
+        "keyboard": key == "keyboard",
+        "mouse": key == "mouse",
+        "touch": key == "mouse",
+        "joystick": False,
+    }
 
 
 SECTIONS: dict[str, Callable[[_Work, Line], None]] = {
     "powernap": _general,
     "consolemonitor": _flagged(lambda _line: {"kind": "console"}),
-    "inputmonitor": _flagged(lambda line: {"kind": "input"}),
+    "inputmonitor": _flagged(_input),
     "processmonitor": _pattern("process"),
     "iomonitor": _pattern("io"),
     "loadmonitor": _load,
     "tcpmonitor": _ports("tcp"),
     "udpmonitor": _ports("udp"),
-    "wolmonitor": _wol,
+    "wolmonitor": _ports("wol"),
     "diskmonitor": _flagged(lambda line: {"kind": "disk", "devices": [line.key], "measure": "standby"}),
 }
 

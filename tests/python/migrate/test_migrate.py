@@ -91,10 +91,15 @@ def test_every_section_and_key_has_a_successor_or_is_told(tmp_path):
         "vnc": "tcp",
         "ssh-udp": "udp",
         "wol7": "wol",
+        "wol9": "wol",
         "sda": "disk",
     }
     assert config.monitors["vnc"].values["ports"] == ((5900, 5910),)
     assert config.monitors["init"].values["pattern"] == r"^/sbin/init.*\.d"
+    assert config.monitors["wol9"].values["ports"] == ((9, 9),)
+    keyboard = config.monitors["keyboard"].values
+    assert (keyboard["keyboard"], keyboard["mouse"], keyboard["touch"]) == (True, False, False)
+    assert (config.monitors["sda"].values["devices"], config.monitors["sda"].values["measure"]) == (("sda",), "standby")
     assert config.monitors["load"].values["threshold"] == "n"
     assert [section.kind for section in config.warnings.values()] == ["wall"]
     assert config.powersave.modules == ("snd_hda_intel", "btusb")
