@@ -81,6 +81,7 @@ class Soak:
 
     def run(self, seconds: float) -> None:
         self.begun = time.monotonic()
+        threading.Thread(target=self._stamp, daemon=True).start()
         deadline = self.begun + seconds
         kinds = [self._connection, self._connection, self._datagram, self._datagram, self._process]
         kinds += [self._process, self._inhibitor, self._refusal]
@@ -94,6 +95,14 @@ class Soak:
         self.ended = time.monotonic()
         self._listener.close()
         self._datagrams.close()
+
+    def _stamp(self) -> None:
+        """Keep the log with the time of each line, for whoever looks for the cause."""
+        with self.machine.log.open() as log, (self.machine.folder / "log.stamped").open("w", buffering=1) as stamped:
+            while not self.ended:
+                for line in log:
+                    stamped.write(f"{time.monotonic() - self.begun:.2f} {line}")
+                time.sleep(0.05)
 
     def _connection(self) -> None:
         """20 ms, or as long as it takes."""
@@ -146,7 +155,11 @@ class Soak:
             # a failed try costs a wait of 1 s, and then there is the whole grace time
             bound = ABSENT + SLACK + (1.5 if what in ("refusal", "inhibitor") else 0.0)
             if following - end > bound and not any(end - 0.3 < nap < end + bound for nap in self.naps):
-                said.append(f"no nap after {what} until {end - self.begun:.2f} s (next: {following - self.begun:.2f})")
+                then = next((nap for nap in self.naps if nap > end), self.ended)
+                said.append(
+                    f"no nap after {what} until {end - self.begun:.2f} s, but at {then - self.begun:.2f} "
+                    f"(next activity: {following - self.begun:.2f})"
+                )
         return said
 
     def late(self) -> list[float]:

@@ -205,7 +205,7 @@ def moves_have_causes(run: World) -> None:
     assert records and all(record.cause for record in records)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_soak_of_thousands_of_deadlines(seed):
     """Bursts at random for weeks: each idle period longer than absent_seconds ends in a nap, on time, and no other."""
     chance = random.Random(seed)

@@ -12,7 +12,7 @@ def test_a_real_daemon_naps_in_every_pause_and_never_early(machine):
     done = Soak(machine, random.Random(4))
     done.prepare()
     machine.start()
-    done.run(12)
+    done.run(9)
     machine.stop()
     assert done.early() == [], machine.text()
     assert done.missed() == [], machine.text()

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon's own clockwork, in this process, with a monitor that does as it is told. No logind: it stays awake."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from powernap.machine import clocks, sdnotify
+from powernap.nap import daemon as daemon_module
+from powernap.nap import setup, watch
+from powernap.nap.daemon import Daemon
+from powernap.nap.evidence import Reading
+from powernap.nap.monitors.base import Monitor
+from powernap.shared.virtual import Virtualization
+
+
+class FakeMonitor(Monitor):
+    kind = "fake"
+    summary = "does as it is told"
+    made: list[FakeMonitor]
+
+    def __init__(self, name, values):
+        super().__init__(name, values)
+        self.looks: list[float] = []
+        self.closed = False
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.active = False
+        FakeMonitor.made.append(self)
+
+    async def ask(self):
+        self.asked = self.active
+        await self.answers.wait()
+
+    def look(self, now):
+        assert not self.closed, "a look at a monitor that is closed"
+        self.looks.append(now)
+        return self.reading(active_now=self.asked, calls=True, last_active=now if self.asked else None)
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def running(tmp_path, monkeypatch):
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/none")
+    monkeypatch.setattr(watch, "KINDS", {"process": FakeMonitor})
+    FakeMonitor.made = []
+    path = tmp_path / "powernapd.toml"
+
+    @asynccontextmanager
+    async def start(text="[nap]\nabsent_seconds = 300\n"):
+        path.write_text(text + '[monitors.fake]\nkind = "process"\npattern = "x"\n')
+        made = Daemon(setup.build(setup.load(path)), path, tmp_path, Virtualization("none", "none", "the test"))
+        await made.start()
+        await until(lambda: FakeMonitor.made[0].looks)
+        try:
+            yield made, FakeMonitor.made[0]
+        finally:
+            await made.stop()
+
+    return start
+
+
+async def until(condition):
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come about")
+
+
+def test_a_call_that_comes_while_a_look_waits_for_answers_is_answered_by_another_look(running):
+    """The monitor answers "active", which ends before the look does: nobody would ever look again."""
+
+    async def play():
+        async with running() as (daemon, monitor):
+            monitor.active = True
+            monitor.answers.clear()
+            look = asyncio.ensure_future(daemon.look())
+            await asyncio.sleep(0.05)
+            monitor.active = False
+            monitor.call()
+            monitor.answers.set()
+            await look
+            assert daemon.state.look_at is None  # active, and the monitor promised to call: it has
+            looks = len(monitor.looks)
+            await until(lambda: len(monitor.looks) > looks)
+            assert daemon.state.look_at is not None
+
+    asyncio.run(play())
+
+
+def test_a_plan_of_the_engine_never_puts_off_a_call(running):
+    async def play():
+        async with running() as (daemon, monitor):
+            monitor.call()
+            called = daemon._called_for
+            daemon.recover()
+            daemon.tell(daemon_module.Recover("again"))
+            assert daemon._called_for == called
+            looks = len(monitor.looks)
+            await until(lambda: len(monitor.looks) > looks)
+
+    asyncio.run(play())
+
+
+def test_an_effect_that_fails_takes_no_other_with_it(running, monkeypatch):
+    async def play():
+        async with running() as (daemon, monitor):
+            monkeypatch.setattr(daemon, "_record", lambda _cause: 1 / 0)
+            monkeypatch.setattr(daemon, "_announce", lambda *_: 1 / 0)
+            daemon.recover()
+            looks = len(monitor.looks)
+            await until(lambda: len(monitor.looks) > looks)
+            assert daemon._timer is not None
+
+    asyncio.run(play())
+
+
+def test_after_a_look_that_runs_into_a_defect_there_is_another(running, monkeypatch):
+    async def play():
+        async with running() as (daemon, monitor):
+            monkeypatch.setattr(daemon_module, "RESCUE_SECONDS", 0.05)
+            real, failed = daemon._parts.watch.look, []
+
+            async def broken(clock):
+                failed.append(clock())
+                if len(failed) == 1:
+                    raise RuntimeError("a defect")
+                return await real(clock)
+
+            monkeypatch.setattr(daemon._parts.watch, "look", broken)
+            looks = len(monitor.looks)
+            daemon.look_soon()
+            await until(lambda: len(monitor.looks) > looks)
+
+    asyncio.run(play())
+
+
+def test_a_reload_waits_for_the_look_that_goes_on(running):
+    async def play():
+        async with running() as (daemon, monitor):
+            monitor.answers.clear()
+            look = asyncio.ensure_future(daemon.look())
+            await asyncio.sleep(0.02)
+            reload = asyncio.ensure_future(daemon.reload())
+            await asyncio.sleep(0.2)
+            assert not monitor.closed and len(FakeMonitor.made) == 2
+            monitor.answers.set()
+            await asyncio.gather(look, reload)
+            assert monitor.closed
+            await until(lambda: FakeMonitor.made[1].looks)
+
+    asyncio.run(play())
+
+
+def test_who_cannot_be_asked_forbids_the_sleep(running, monkeypatch):
+    async def play():
+        async with running("[nap]\nabsent_seconds = 1\ngrace_seconds = 0\n") as (daemon, _monitor):
+
+            async def broken(*_):
+                raise RuntimeError("a defect")
+
+            monkeypatch.setattr(daemon.guard, "held", broken)
+            await until(lambda: daemon.state.phase.value == "held")
+            assert "cannot be found out: a defect" in daemon.state.reason
+
+    asyncio.run(play())
+
+
+def test_the_watchdog_waits_for_the_next_look_and_costs_no_wakeup(running, monkeypatch):
+    said = []
+    monkeypatch.setenv("WATCHDOG_USEC", "600000000")
+    monkeypatch.setattr(sdnotify, "notify", lambda *lines: said.extend(lines))
+
+    async def play():
+        async with running() as (daemon, monitor):
+            last = [line for line in said if line.startswith("WATCHDOG_USEC=")][-1]
+            wait = daemon.state.look_at - clocks.now()
+            assert int(last.partition("=")[2]) == pytest.approx((wait + 600) * 1e6, abs=1e6)
+            monitor.active = True
+            await daemon.look()  # active until it calls: no look is planned
+            assert said[-1] == f"WATCHDOG_USEC={2**64 - 1}"
+            monitor.active = False
+            looks = len(monitor.looks)
+            monitor.call()
+            await until(lambda: len(monitor.looks) > looks)
+            assert said[-1] != f"WATCHDOG_USEC={2**64 - 1}"
+
+    asyncio.run(play())
+
+
+def test_a_blocked_event_loop_makes_no_nap_early(running):
+    """A look that comes more than 30 s late begins a fresh idle period; so may one that is late by a blocked loop."""
+
+    async def play():
+        async with running() as (daemon, _monitor):
+            before = daemon.state
+            now = clocks.now()
+            reading = (Reading("fake", "fake", calls=True),)
+            daemon.tell(daemon_module.Look(reading, (), None, 0, now + 400), now + 400)
+            assert daemon.state.fresh == now + 400 and not daemon.state.warned
+            assert before.look_at < now + 370
+
+    asyncio.run(play())
