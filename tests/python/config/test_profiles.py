@@ -128,7 +128,8 @@ def test_the_page_of_a_profile_names_its_monitors_and_its_times(tmp_path, name):
     if name != "base":
         assert {number for number in seconds if f"{number} s" not in page} == set()
         assert "(base.md)" in page
-    given = {name: config.monitors[name].values.get("threshold") for name in own & set(config.monitors)}
+    keys = ("threshold", "min_bytes_per_second")
+    given = {(name, key): config.monitors[name].values.get(key) for name in own & set(config.monitors) for key in keys}
     if name != "base":  # whose threshold depends on the machine
         assert {figure for figure in given.values() if figure and f"{figure} " not in page} == set()
 
