@@ -3,7 +3,8 @@
 
 Numbers and structures: linux/bpf.h. CAP_BPF for maps and programs, CAP_PERFMON besides for tracepoints (Linux 5.8;
 before that CAP_SYS_ADMIN). What the kernel refuses raises OSError: EPERM without the right, EINVAL or ENOENT where
-something is not known, EACCES where the verifier rejects.
+something is not known, EACCES where the verifier rejects. No callback of ctypes is used, so no memory is both writable
+and executable: it works under MemoryDenyWriteExecute, too.
 """
 
 from __future__ import annotations

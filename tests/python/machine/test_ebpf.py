@@ -7,6 +7,8 @@ import errno
 import os
 import socket
 import struct
+import subprocess
+import sys
 
 import pytest
 
@@ -135,3 +137,24 @@ def test_a_jump_to_nowhere_and_a_label_twice_are_mistakes():
 
 def test_this_machines_number_of_bpf_is_known():
     assert ebpf.syscall_number() > 0
+
+
+def test_it_needs_no_memory_that_is_both_writable_and_executable():
+    code = (
+        "import ctypes, os, sys\n"
+        "if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):\n"  # PR_SET_MDWE, inherited; linux/prctl.h
+        "    sys.exit(77)\n"
+        "from_here = 'from powernap.machine import ebpf; ebpf.Map(ebpf.HASH, 4, 4, 1)'\n"
+        "os.execv(sys.executable, [sys.executable, '-c', from_here])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env={"PYTHONPATH": ":".join(sys.path)},
+        check=False,
+    )
+    if done.returncode == 77:
+        pytest.skip("the kernel cannot forbid such memory (before Linux 6.3)")
+    assert done.returncode == 0, done.stderr
