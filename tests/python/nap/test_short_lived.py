@@ -7,6 +7,7 @@ import asyncio
 import errno
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from powernap.machine import clocks, ledgers, procconnector
+from powernap.machine import clocks, ebpf_assembler, ledgers, portfilter, portledger, procconnector
 from powernap.nap.monitors.process import ProcessMonitor
 from powernap.nap.sources import Sources
 
@@ -318,6 +319,21 @@ def test_a_kernel_without_the_tracepoint_says_so():
     ledger_or_skip()
     with pytest.raises(OSError, match="no tracepoint pn_no_such"):
         ledgers.ProcessLedger(("pn_no_such", "sched_process_exit"))
+
+
+def test_a_kernel_that_cannot_stamp_by_the_clock_that_counts_sleep_stamps_by_the_other(monkeypatch, program):
+    ledger_or_skip()
+    monkeypatch.setattr(ebpf_assembler, "KTIME_GET_BOOT_NS", 9999)  # as before Linux 5.8
+    ports = portledger.KernelPorts([portfilter.Traffic(socket.IPPROTO_UDP, ((53, 53),))])
+    ledger = ledgers.ProcessLedger()
+    try:
+        assert not ports.boottime and not ledger.boottime
+        run_job(program)
+        (stamp,) = [name.last for name in ledger.names() if name.comm == JOB]
+        assert stamp == pytest.approx(clocks.now(), abs=0.1)
+    finally:
+        ledger.close()
+        ports.close()
 
 
 def test_a_containers_namespace_of_processes_has_no_ledger():
