@@ -61,6 +61,8 @@ CALL_GAP_SECONDS = 1.0
 ORDER_SECONDS = 90.0
 #: Longest time to find out who forbids a sleep.
 HELD_SECONDS = 10.0
+#: For what is still to be told to people when the daemon ends.
+LAST_WORDS_SECONDS = 3.0
 #: The next look after one that ran into a defect.
 RESCUE_SECONDS = 60.0
 
@@ -124,9 +126,12 @@ class Daemon:
         """Leave the machine as it was found."""
         if self._timer is not None:
             self._timer.cancel()
+        if self.state.warned:
+            self.crier.cancel(self._host(), "powernapd is stopped")
         if self.state.under_way:
             self._announce("cancelled", 0.0)
         await self._courier.end()
+        await self.crier.settled(LAST_WORDS_SECONDS)
         if self.state.taken and not self.policy.observe:
             await self._doing.restore()
         for task in tuple(self._tasks):

@@ -83,7 +83,7 @@ def test_a_full_disk_is_said_and_stops_nothing(machine):
     machine.start()
     (machine.state / "history.jsonl").unlink()
     (machine.state / "history.jsonl").mkdir()  # a file that cannot be written, even by root
-    assert machine.ask("recover")["ok"]
+    assert machine.ask("now")["ok"]
     machine.until(lambda: "cannot be written" in machine.ask("status")["history"]["history_error"], "it is not said")
     assert machine.process.poll() is None
 
@@ -93,6 +93,17 @@ def test_the_failure_of_a_warning_is_shown(machine):
     machine.server.status = 503
     machine.start()
     machine.until(lambda: "returned non-zero" in machine.ask("status")["warnings"][0]["error"], "it is not shown")
+
+
+def test_the_end_of_the_daemon_calls_off_its_warning(machine):
+    machine.write(absent=3)
+    text = machine.config.read_text()
+    machine.config.write_text(text.replace("grace_seconds = 0.4", "grace_seconds = 1.5"))
+    machine.start()
+    machine.until(lambda: "suspend in" in (machine.text()), "nobody is warned")
+    machine.stop()
+    said = (machine.folder / "wall.log").read_text().splitlines()
+    assert len(said) == 2 and said[1] == "web1 stays awake: powernapd is stopped."
 
 
 @pytest.mark.skipif(Path(journal.SOCKET).exists(), reason="the line would go to this machine's journal")

@@ -470,3 +470,17 @@ def test_every_kind_is_made_from_its_defaults_and_what_it_requires():
     for kind, cls in KINDS.items():
         values = {option.name: required[option.name] for option in cls.options if option.required}
         assert cls("x", values).kind == kind
+
+
+def test_who_waits_for_the_last_words_waits_only_so_long():
+    quick, hanging = Slow("quick", delay=0.1), Slow("hanging", delay=3, limit=-1.0)
+
+    async def script(crier):
+        crier.cancel("web1", "powernapd is stopped")
+        begun = time.monotonic()
+        await crier.settled(0.4)
+        assert 0.3 < time.monotonic() - begun < 0.9
+        assert quick.heard == ["cancelled"]
+        await crier.settled(5)
+
+    cry([quick, hanging], script)

@@ -45,6 +45,12 @@ class Crier:
         for lane in self._lanes:
             lane.say(notice)
 
+    async def settled(self, seconds: float) -> None:
+        """Wait until everything is said, but no longer than that."""
+        waiting = [lane.work for lane in self._lanes if lane.work is not None and not lane.work.done()]
+        if waiting:
+            await asyncio.wait(waiting, timeout=seconds)
+
     def as_list(self) -> list[dict[str, str]]:
         """Return each way and what it last failed with, or "", for people and programs."""
         return [{"name": lane.method.name, "kind": lane.method.kind, "error": lane.error} for lane in self._lanes]
@@ -58,7 +64,7 @@ class _Lane:
         self.error = ""
         self._spawn = spawn
         self._waiting: deque[tuple[Notice, float]] = deque()
-        self._busy = False
+        self.work: asyncio.Future[None] | None = None
 
     def say(self, notice: Notice) -> None:
         """Put it behind what is being said. A warning that nobody heard yet needs no cancellation."""
@@ -66,11 +72,11 @@ class _Lane:
             self._waiting.pop()
             return
         self._waiting.append((notice, clocks.now() + notice.seconds))
-        if not self._busy:
-            self._busy = True
-            self._spawn(self._work())
+        if self.work is None or self.work.done():
+            self.work = asyncio.get_running_loop().create_future()
+            self._spawn(self._work(self.work))
 
-    async def _work(self) -> None:
+    async def _work(self, done: asyncio.Future[None]) -> None:
         try:
             while self._waiting:
                 notice, due = self._waiting.popleft()
@@ -79,7 +85,8 @@ class _Lane:
                 else:
                     await self._tell(notice)
         finally:
-            self._busy = False
+            if not done.done():
+                done.set_result(None)
 
     async def _tell(self, notice: Notice) -> None:
         method = self.method
