@@ -6,6 +6,7 @@ Run by hand for as long as you like: python tests/python/nap/soaking.py SECONDS 
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import subprocess
@@ -34,7 +35,7 @@ kind = "udp"
 ports = [514]
 [monitors.work]
 kind = "process"
-pattern = "{folder}/bin/pnwork"
+pattern = "{work}"
 [warnings.wall]
 kind = "wall"
 """
@@ -67,11 +68,13 @@ class Soak:
 
     def prepare(self) -> None:
         folder = self.machine.folder
-        (folder / "bin/pnwork").symlink_to("/bin/sleep")
+        # a name of its own: the kernel's ledger of short processes is machine-wide, and knows nothing but names
+        self._work = folder / "bin" / f"w-{self.machine.segment.names['here']}"
+        self._work.symlink_to("/bin/sleep")
         self.machine.logind.history = Timed()
         self.machine.logind.sleep_seconds = 0.05
         self.machine.write(
-            nap="looks_per_period = 5\nbackoff_max_seconds = 1\n", more=CONFIG.format(folder=folder), absent=ABSENT
+            nap="looks_per_period = 5\nbackoff_max_seconds = 1\n", more=CONFIG.format(work=self._work), absent=ABSENT
         )
         with self.machine.segment.on("here"):
             self._listener = socket.create_server(("0.0.0.0", 22))
@@ -120,7 +123,7 @@ class Soak:
     def _process(self) -> None:
         """Longer than the idle time: then a look falls into it, whether or not short ones are noted."""
         seconds = self.chance.uniform(ABSENT + 0.1, ABSENT + 1.5)
-        subprocess.run([str(self.machine.folder / "bin/pnwork"), f"{seconds:.2f}"], check=True, timeout=30)
+        subprocess.run([str(self._work), f"{seconds:.2f}"], check=True, timeout=30)
 
     def _inhibitor(self) -> None:
         self.machine.logind.block("sleep", "Backup", "copying disks")
@@ -142,8 +145,8 @@ class Soak:
         for nap in self.naps:
             for begin, end, what in self.busy:
                 rest = 0.0 if what in ("inhibitor", "refusal") else ABSENT
-                # what ends just as the sleep is ordered comes too late to be seen
-                if begin + 0.1 < nap < end + rest - 0.1:
+                # what begins just as the sleep is ordered comes too late to be seen
+                if begin + 0.3 < nap < end + rest - 0.1:
                     said.append(f"a nap at {nap - self.begun:.2f} s, {what} from {begin - self.begun:.2f}")
         return said
 
@@ -196,7 +199,7 @@ def main(seconds: float, daemons: int) -> int:
     results: list[Soak] = []
     # each daemon's namespaces are entered by the thread that drives it
     work = [
-        threading.Thread(target=lambda n=number: results.append(soak(base / str(n), f"pns{n}x", seconds, n)))
+        threading.Thread(target=lambda n=number: results.append(soak(base / str(n), f"p{os.getpid()}x{n}", seconds, n)))
         for number in range(daemons)
     ]
     for thread in work:
