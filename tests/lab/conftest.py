@@ -11,6 +11,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "collections"))
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # pytest's importlib mode does not do it
 
 from ansible_collections.powernap.lab.plugins.module_utils.client import Lab  # noqa: E402
 

@@ -68,24 +68,45 @@ class Logind:
         self._bus: Bus | None = None
         self._delay: int | None = None
 
-    async def start(self) -> None:
-        """Connect and subscribe. Raises BusError."""
-        bus = Bus(self._lost)
+    async def start(self) -> str:
+        """Connect, subscribe and hold sleeps up, all or nothing; return what is under way already, as ``preparing``.
+
+        Raises BusError.
+        """
+        bus = Bus(lambda: self._lost(bus))
+        try:
+            await self._subscribe(bus)
+            await self._hold(bus)
+            under_way = await _preparing(bus)
+        except BusError:
+            self.let_go()
+            bus.close()
+            raise
         self._bus = bus
+        return under_way
+
+    async def _subscribe(self, bus: Bus) -> None:
         _name, path, interface = MANAGER
         await bus.on_signal(interface, "PrepareForSleep", path, self._prepare_for_sleep)
         await bus.on_signal(interface, "PrepareForShutdown", path, self._prepare_for_shutdown)
         await bus.on_signal("org.freedesktop.DBus.Properties", "PropertiesChanged", path, self._changed)
         await bus.on_signal("org.freedesktop.DBus", "NameOwnerChanged", "/org/freedesktop/DBus", self._owner_changed)
-        await self.hold()
 
     async def hold(self) -> None:
-        """Take the delay inhibitor, unless it is held. Raises BusError."""
-        if self._delay is None:
-            why = "Tell the wake server first"
-            body = ("sleep:shutdown", "powernapd", why, "delay")
-            (descriptor,) = await self._connected().call(MANAGER, "Inhibit", "ssss", body)
-            self._delay = descriptor.to_raw_fd()
+        """Take the delay inhibitor, unless it is held, or it is too late for what is under way. Raises BusError."""
+        await self._hold(self._connected())
+
+    async def _hold(self, bus: Bus) -> None:
+        if self._delay is not None:
+            return
+        body = ("sleep:shutdown", "powernapd", "Tell the wake server first", "delay")
+        try:
+            (descriptor,) = await bus.call(MANAGER, "Inhibit", "ssss", body)
+        except BusError:
+            if not await _preparing(bus):
+                raise
+            return  # logind gives none any more
+        self._delay = descriptor.to_raw_fd()
 
     def let_go(self) -> None:
         """Give the delay inhibitor up: now the machine may sleep."""
@@ -120,10 +141,9 @@ class Logind:
             for what, who, why, mode, uid, pid in entries
         ]
 
-    async def preparing(self) -> bool:
-        """Tell whether a sleep or a shutdown is under way. Raises BusError."""
-        bus = self._connected()
-        return bool(await bus.get(MANAGER, "PreparingForSleep") or await bus.get(MANAGER, "PreparingForShutdown"))
+    async def preparing(self) -> str:
+        """Return what is under way: "sleep", "shutdown" or "". Raises BusError."""
+        return await _preparing(self._connected())
 
     async def failure(self, action: str) -> str:
         """Return why the last such sleep failed, or "": logind itself signals a failed one like a good one."""
@@ -178,7 +198,9 @@ class Logind:
         if name == MANAGER[0] and owner:
             self._hooks.restarted()
 
-    def _lost(self) -> None:
+    def _lost(self, bus: Bus) -> None:
+        if bus is not self._bus:
+            return  # not ready yet: ``start`` says so
         self._bus = None
         self.let_go()
         self._hooks.lost()
@@ -188,3 +210,9 @@ class Logind:
         if self._bus is not None:
             self._bus.close()
             self._bus = None
+
+
+async def _preparing(bus: Bus) -> str:
+    if await bus.get(MANAGER, "PreparingForSleep"):
+        return "sleep"
+    return "shutdown" if await bus.get(MANAGER, "PreparingForShutdown") else ""

@@ -317,9 +317,11 @@ class SleepGuard:
 
     async def _connect(self) -> None:
         """Raises BusError."""
-        await self.logind.start()
+        under_way = await self.logind.start()
         self._had_logind = True
         self.error = ""
+        if under_way:  # it began while nobody listened, such as after a kill right behind an order
+            (self._sleeping if under_way == "sleep" else self._shutting_down)()
 
     async def _hold(self) -> None:
         try:

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""powernapd of this checkout on a host of the lab, under its own unit, and powerwaked beside it on another."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shlex
+import time
+
+ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+FOLDER = "/opt/powernap"
+PROGRAM = f'#!/bin/sh\nexec env PYTHONPATH={FOLDER} /usr/bin/python3 -m powernap {{name}} "$@"\n'
+#: Soon after a kill it runs again; the unit of the role takes its time.
+HURRY = "[Service]\nRestartSec=300ms\n[Unit]\nStartLimitIntervalSec=0\n"
+SERVER = '[server]\nurl = "http://198.18.0.2:20709"\n'
+QUIET = '[monitors.work]\nkind = "lock"\nheld = []\nexists = ["/run/work"]\n'
+
+
+def install(lab, name, *programs):
+    lab.install_source(name, FOLDER)
+    lab.run(name, f"python3 -m compileall -q {FOLDER}; mkdir -p /etc/powernap/powernapd.d", timeout=60)
+    for program in programs:
+        path = f"/usr/{'sbin' if program.endswith('d') else 'bin'}/{program}"
+        lab.run(name, f"cat >{path}; chmod 755 {path}", input=PROGRAM.format(name=program))
+        if program.endswith("d"):
+            unit = (ROLES / program / f"templates/{program}.service.j2").read_text()
+            lab.run(name, f"cat >/etc/systemd/system/{program}.service; systemctl daemon-reload", input=unit)
+
+
+class Napper:
+    """One host with powernapd, known to the wake server wake1."""
+
+    def __init__(self, lab, name, server="wake1"):
+        self.lab, self.name, self.server = lab, name, server
+        install(lab, server, "powerwaked", "powerwake")
+        install(lab, name, "powernapd", "powernap")
+        lab.run(server, "printf '[listen]\\n' >/etc/powernap/powerwaked.toml; systemctl start powerwaked", timeout=60)
+        host = lab.host(name)
+        register = f"powerwake register {name} --mac {host['mac']} --address {host['ipv4']} --json"
+        key = json.loads(lab.run(server, register).stdout)["key"]
+        self.run("umask 077; cat >/etc/powernap/client.key", input=key + "\n")
+        folder = "/etc/systemd/system/powernapd.service.d"
+        self.run(f"mkdir -p {folder}; cat >{folder}/hurry.conf; systemctl daemon-reload", input=HURRY)
+
+    def run(self, command, **how):
+        return self.lab.run(self.name, command, **how)
+
+    # --- the daemon
+
+    def start(self, config, server=True):
+        """Run it with that configuration, from a clean slate; ready when this returns."""
+        self.stop()
+        self.run(
+            "rm -rf /var/lib/powernapd /run/work; cat >/etc/powernap/powernapd.toml", input=config + SERVER * server
+        )
+        self.since = float(self.run("date +%s.%N").stdout)
+        self.run("systemctl start powernapd", timeout=60)
+
+    def stop(self):
+        self.run(
+            "systemctl stop powernapd; systemctl reset-failed -q powernapd systemd-suspend", check=False, timeout=90
+        )
+
+    def pid(self):
+        return int(self.run("systemctl show -P MainPID powernapd").stdout)
+
+    def kill(self):
+        self.run("systemctl kill -s KILL --kill-who=main powernapd")
+
+    def ask(self, words):
+        return json.loads(self.run(f"powernap {words} --json").stdout)
+
+    def status(self):
+        return self.ask("status")
+
+    def log(self):
+        """What the daemon wrote since it was started."""
+        return self.run(f"journalctl -q -o cat --since=@{self.since:.3f} -u powernapd").stdout
+
+    # --- waiting
+
+    def until(self, true, seconds=10.0, what=""):
+        """Return what ``true`` returns as soon as that is anything."""
+        end = time.monotonic() + seconds
+        while not (found := true()):
+            if time.monotonic() > end:
+                log = self.log() if self.lab.state(self.name) == "awake" else f"{self.name} does not run"
+                raise AssertionError(f"{what or 'it'} did not come within {seconds:g} s: {log}")
+            time.sleep(0.1)
+        return found
+
+    def reaches(self, state, seconds=10.0):
+        """Wait until powernapd says that it is in that state."""
+        return self.until(lambda: self._state() == state, seconds, state)
+
+    def _state(self):
+        done = self.run("powernap status --json", check=False)
+        return json.loads(done.stdout)["state"] if done.returncode == 0 else ""
+
+    def logs(self, text, seconds=10.0):
+        return self.until(lambda: text in self.log(), seconds, repr(text))
+
+    def falls_asleep(self, seconds=15.0):
+        self.lab.wait_state(self.name, "asleep", seconds)
+
+    def wake(self):
+        self.lab.magic(self.name)
+        self.lab.wait_state(self.name, "awake", 10)
+
+    def known_as(self, *states, seconds=15.0):
+        """Wait until the wake server says so of it."""
+        self.until(lambda: self.known_state() in states, seconds, " or ".join(states))
+
+    def known_state(self):
+        path = "/run/powerwaked/admin.sock"
+        answer = self.lab.run(self.server, f"curl -sS --unix-socket {path} http://x/v1/hosts/{shlex.quote(self.name)}")
+        return json.loads(answer.stdout)["state"]
