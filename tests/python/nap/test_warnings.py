@@ -263,16 +263,22 @@ def test_a_hook_that_refuses_or_hangs_or_is_not_there_is_told():
         tell(Http("x", {"url": hook.url}))
 
 
-@pytest.mark.parametrize("url", ["", "chat.example.com", "ftp://x/y", "https://user@host/x", "http://a b/"])
+@pytest.mark.parametrize("url", ["", "chat.example.com", "ftp://x/y", "http://a b/"])
 def test_a_bad_address_of_a_hook_is_told(url):
     with pytest.raises(PowernapError, match=r"url: .* is no address such as"):
         Http("x", {"url": url})
 
 
+def test_a_password_in_the_address_of_a_hook_is_refused_and_not_repeated():
+    with pytest.raises(PowernapError, match=r"write .* to a header_file") as caught:
+        Http("x", {"url": "https://user:s3cret@host/x"})
+    assert "s3cret" not in str(caught.value)
+
+
 def test_a_line_that_is_no_header_is_told(tmp_path):
     headers = tmp_path / "headers"
     headers.write_text("Bearer secret\n")
-    with pytest.raises(PowernapError, match="line 1 is no header"):
+    with pytest.raises(PowernapError, match=r"header_file: .*/headers: line 1 is no header"):
         tell(Http("x", {"url": "http://127.0.0.1:1/", "header_file": str(headers)}))
 
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from powernap.machine.httpget import address, get, headers
+from powernap.nap.attempt import Attempt, within
 from powernap.nap.monitors.spaced import EVERY, MOST_SECONDS, Answer, SpacedMonitor
-from powernap.nap.warnings.attempt import Attempt, within
 from powernap.shared.errors import PowernapError
 from powernap.shared.schema import Option
 

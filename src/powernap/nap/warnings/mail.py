@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from powernap.nap.warnings.attempt import Attempt, within
+from powernap.nap.attempt import Attempt, within
 from powernap.nap.warnings.base import Notice, WarningMethod, checked
 from powernap.shared.errors import PowernapError
 from powernap.shared.schema import Option
