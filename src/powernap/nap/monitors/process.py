@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from powernap.machine import clocks
 from powernap.machine.procnames import ProgramNames
 from powernap.machine.proctable import Wanted
+from powernap.machine.users import user_id
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors.base import Monitor
 from powernap.nap.monitors.shortlived import ShortLived
 from powernap.nap.sources import Sources
-from powernap.shared.errors import PowernapError
 from powernap.shared.schema import Option
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class ProcessMonitor(Monitor):
     def __init__(self, name: str, values: Mapping[str, Any], table: ProcTable | None = None) -> None:
         super().__init__(name, values)
         self._pattern = re.compile(values["pattern"].encode())
-        self._uid = _uid(values.get("user", ""))
+        self._uid = user_id(values.get("user", ""))
         self._names = ProgramNames(values["pattern"], values.get("names", ()))
         self._short: ShortLived | None = None
         self._table = table
@@ -155,16 +155,3 @@ class ProcessMonitor(Monitor):
         if self._short is not None:
             self._short.close()
             self._short = None
-
-
-def _uid(user: str) -> int | None:
-    if not user:
-        return None
-    if user.isdigit():
-        return int(user)
-    import pwd
-
-    try:
-        return pwd.getpwnam(user).pw_uid
-    except KeyError:
-        raise PowernapError(f"there is no user {user!r} on this machine: correct the monitor's option user") from None
