@@ -246,7 +246,8 @@ def test_a_storm_makes_the_proc_connector_stop_and_counts_as_activity_until_the_
         assert "not each could be looked at" in reading.detail
         assert reading.last_active == pytest.approx(clocks.now(), abs=0.1)
         await asyncio.sleep(0.3)
-        assert (await look(monitor)).last_active == reading.last_active, "it began anew"
+        after = await look(monitor)  # others on this machine may begin processes that are too short to be looked at
+        assert "not each could be looked at" not in after.detail, "it began anew"
 
     with_monitor(work, FakeSources())
 
