@@ -81,7 +81,17 @@ def test_it_wakes_by_its_clock_at_the_latest(napper, guest):
 
 def test_it_wakes_for_a_job_of_the_timers(napper, guest):
     at = guest.run(["date", "-d", "+40 seconds", "+%F %T"]).strip()
-    guest.run(["systemd-run", "--unit", "nightly", f"--on-calendar={at}", "touch", "/run/nightly-ran"])
+    guest.run(
+        [
+            "systemd-run",
+            "--unit",
+            "nightly",
+            f"--on-calendar={at}",
+            "--timer-property=AccuracySec=1s",
+            "touch",
+            "/run/nightly-ran",
+        ]
+    )
     looking = SOON.replace("min_sleep_seconds = 0", "min_sleep_seconds = 5\nwake_lead_seconds = 5") + NO_CRON
     napper.start(looking + 'wake_for = ["nightly.timer"]\n' + NEVER)
     guest.event("SUSPEND", 35)
