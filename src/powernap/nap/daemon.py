@@ -213,7 +213,7 @@ class Daemon:
         began = clocks.now()
         async with self._looking:
             self._called_for = None
-            if self.state.ask is Ask.ACTING:
+            if self.state.ask is Ask.ACTING and not self._doing.ordering:
                 await self.guard.check()
             self.guard.notice_sleep()
             around = await self._surroundings.read(self.guard.power)

@@ -22,13 +22,17 @@ LEAVING = ("powersave", "exec")
 
 
 class Doing:
-    """One instance of an action for each step; they are made anew with each configuration."""
+    """One instance of an action for each step; they are made anew with each configuration.
+
+    ``ordering``: a sleep is to be ordered, and logind has not taken it yet.
+    """
 
     def __init__(self, guard: SleepGuard, state_dir: Path, tell: Callable[[Event], None]) -> None:
         self._guard, self._state_dir, self._tell = guard, state_dir, tell
         self._turn = asyncio.Lock()
         self._made: dict[tuple[str, str], actions.Action] = {}
         self._means: actions.Means | None = None
+        self.ordering = False
 
     def adopt(self, config: NapConfig) -> None:
         self._means = actions.Means(self._guard, self._state_dir, config.powersave)
@@ -45,6 +49,7 @@ class Doing:
         """Carry a step out, and tell what became of it: whatever happens, there is an answer."""
         step = effect.step
         action = self.action(step.action, step.command)
+        self.ordering = step.sleeps
         try:
             async with self._turn:
                 if step.sleeps:
@@ -55,6 +60,8 @@ class Doing:
             _log.error("%s failed: %s", step.title, said, exc_info=not isinstance(error, PowernapError))
             self._tell(ActionFailed(effect.attempt, said))
             return
+        finally:
+            self.ordering = False
         for problem in problems:
             _log.warning("%s: %s", step.title, problem)
         self._tell(ActionDone(effect.attempt))

@@ -215,6 +215,7 @@ class SleepGuard:
 
     async def check(self) -> None:
         """A sleep should be under way: if it is not, say so to the engine."""
+        before = self._owner.state
         if self._in_kernel:
             return
         try:
@@ -223,8 +224,8 @@ class SleepGuard:
         except BusError as error:
             _log.warning("%s", error)
         state = self._owner.state
-        if state.ask is not Ask.ACTING:
-            return
+        if (state.ask, state.phase, state.attempt) != (Ask.ACTING, before.phase, before.attempt):
+            return  # it went on while logind was asked
         if state.phase is Phase.ASLEEP:
             self._owner.tell(self._woken("noticed late"))
         else:

@@ -14,6 +14,7 @@ from powernap.nap import setup, watch
 from powernap.nap.daemon import Daemon
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors.base import Monitor
+from powernap.nap.state import Ask
 from powernap.shared.virtual import Virtualization
 
 
@@ -168,6 +169,31 @@ def test_who_cannot_be_asked_forbids_the_sleep(running, monkeypatch):
             monkeypatch.setattr(daemon.guard, "held", broken)
             await until(lambda: daemon.state.phase.value == "held")
             assert "cannot be found out: a defect" in daemon.state.reason
+
+    asyncio.run(play())
+
+
+def test_a_look_before_the_order_to_sleep_is_taken_judges_nothing(running, monkeypatch):
+    """Such as while the last undo of powersave still goes on, or logind asks polkit."""
+
+    async def play():
+        quiet = "[nap]\nabsent_seconds = 1\ngrace_seconds = 0\n"
+        async with running(quiet + "[sleep]\nwakeup_count = false\nmin_sleep_seconds = 0\n") as (daemon, _monitor):
+            taken = asyncio.Event()
+
+            async def nobody(*_):
+                return ()
+
+            monkeypatch.setattr(daemon.guard, "held", nobody)
+            monkeypatch.setattr(daemon._preparation, "prepare", nobody)
+            monkeypatch.setattr(daemon.guard, "order", lambda _action: taken.wait())
+            await until(lambda: daemon.state.ask is Ask.ACTING)
+            await daemon.look()
+            assert daemon.state.ask is Ask.ACTING, daemon.state.reason
+            taken.set()
+            await asyncio.sleep(0.05)
+            await daemon.look()
+            assert "nothing came of it" in daemon.state.reason
 
     asyncio.run(play())
 

@@ -486,6 +486,23 @@ def test_mains_and_lid_are_asked_of_logind_where_the_files_say_nothing(root, log
     assert (supply.lid_closed, supply.on_battery) == (True, True)
 
 
+# --- looks meanwhile
+
+
+def test_a_sleep_that_begins_while_it_is_asked_about_is_not_taken_for_over(root, logind, monkeypatch):
+    async def work(guard, owner):
+        async def preparing():
+            owner.tell(GoingToSleep())
+            return ""  # as it was when the question was answered
+
+        monkeypatch.setattr(guard.logind, "preparing", preparing)
+        owner.acting()
+        await guard.check()
+        return owner
+
+    assert with_guard(work, root).kinds() == [GoingToSleep]
+
+
 # --- restarts
 
 
