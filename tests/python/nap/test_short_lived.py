@@ -235,7 +235,7 @@ def test_more_names_than_the_ledger_keeps_count_as_activity(monkeypatch):
 def test_a_storm_makes_the_proc_connector_stop_and_counts_as_activity_until_the_next_look(monkeypatch):
     connector_or_skip()
     monkeypatch.setattr(procconnector, "BURST", 50)
-    monkeypatch.setattr(procconnector, "A_SECOND", 100.0)  # others' processes shall not count as a storm
+    monkeypatch.setattr(procconnector, "A_SECOND", 300.0)  # others' processes shall not count as a storm
 
     async def work(monitor, calls):
         await look(monitor)
