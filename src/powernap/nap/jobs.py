@@ -20,7 +20,7 @@ async def gather(bus: Bus | None, root: Path = Path("/")) -> tuple[tuple[Job, ..
     found = []
     if bus is not None and (root / "run/systemd/system").is_dir():
         elapse = await timers.read(bus, wall, time.clock_gettime(time.CLOCK_MONOTONIC))
-        found += [Job(timer.name, timer.at, timer.every, timer.wakes) for timer in elapse]
+        found += [Job(timer.name, timer.at, timer.every, timer.wakes, timer.pauses) for timer in elapse]
     (cron_jobs, cron_problems), (at_jobs, at_problems) = await beside(
         lambda: (cron.read(wall, root), atjobs.read(root))
     )

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is due while the machine would sleep. Pure. Times are seconds since the epoch, by the wall clock."""
+"""What is due while the machine would sleep. Pure. Times are seconds since the epoch, by the wall clock.
+
+A job that pauses counts no time asleep: it is never missed by a sleep, only put off, so it holds one that would begin
+shortly before it and is woken for only where the configuration names it.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,16 @@ STALE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Job:
-    """``every``: seconds between its runs, None where unknown; ``wakes``: it asks by itself to be woken for."""
+    """``every``: seconds between its runs, None where unknown; ``wakes``: it asks by itself to be woken for.
+
+    ``pauses``: its clock stands still while the machine sleeps; ``at`` is right only if it does not.
+    """
 
     name: str
     at: float
     every: float | None = None
     wakes: bool = False
+    pauses: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,11 @@ def plan(jobs: Iterable[Job], settings: SleepSettings, now: float, ordered: bool
                 )
         if wanted:
             wakes.append((max(needed, now), job.name))
+            if job.pauses:
+                notes.append(
+                    f"{job.name} counts no time asleep: woken for it, the machine must stay awake for another "
+                    f"{max(0.0, job.at - now):.0f} s until it runs, unless it has WakeSystem=yes"
+                )
     if settings.max_sleep_seconds:
         wakes.append((now + settings.max_sleep_seconds, "sleep.max_sleep_seconds"))
     wake_at, wake_for = min(wakes, default=(None, ""))
@@ -65,7 +78,7 @@ def missed(jobs: Iterable[Job], settings: SleepSettings, asleep: float, awake: f
     return tuple(
         f"{job.name} was due {awake - job.at:.0f} s before the machine woke"
         for job in sorted(jobs, key=lambda job: job.at)
-        if asleep < job.at < awake and not _named(job, settings.ignore_timers)
+        if asleep < job.at < awake and not job.pauses and not _named(job, settings.ignore_timers)
     )
 
 

@@ -227,12 +227,15 @@ def test_at_jobs_tell_their_time_by_their_names(tmp_path):
     assert atjobs.read(tmp_path) == ([("at 1", 0x01C4A3E0 * 60.0)], [])
 
 
-def test_the_sooner_of_a_timers_two_clocks_counts():
-    never = timers.NEVER
-    assert timers.next_elapse({"NextElapseUSecRealtime": 2_000_000_000, "NextElapseUSecMonotonic": 0}, 1000, 50) == 2000
+def test_a_timer_is_due_by_each_of_its_clocks_of_which_one_stands_still_during_a_sleep():
+    def due(**said):
+        return list(timers.elapses(said, 1000, 50))
+
+    assert due(NextElapseUSecRealtime=2_000_000_000, NextElapseUSecMonotonic=0) == [(2000, False)]
     both = {"NextElapseUSecRealtime": 2_000_000_000, "NextElapseUSecMonotonic": 60_000_000}
-    assert timers.next_elapse(both, 1000, 50) == 1010
-    assert timers.next_elapse({"NextElapseUSecRealtime": never, "NextElapseUSecMonotonic": never}, 1000, 50) is None
+    assert due(**both) == [(2000, False), (1010, True)]
+    assert due(**both, WakeSystem=True) == [(2000, False), (1010, False)]
+    assert due(NextElapseUSecRealtime=timers.NEVER, NextElapseUSecMonotonic=timers.NEVER) == []
 
 
 def test_a_read_that_the_kernel_holds_up_can_be_told_from_one_that_ends(tmp_path):

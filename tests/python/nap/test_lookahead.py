@@ -77,6 +77,23 @@ def test_what_was_due_during_the_sleep_is_told():
     assert told == ("a.timer was due 500 s before the machine woke",)
 
 
+def test_a_job_whose_clock_pauses_is_neither_woken_for_nor_missed():
+    job = Job("fstrim.timer", NOW + 1000, pauses=True)
+    result = planned(job)
+    assert (result.held, result.wake_at, result.notes) == ((), None, ())
+    assert missed([job], SleepSettings(), NOW, NOW + 5000) == ()
+
+
+def test_but_it_holds_a_nap_right_before_it():
+    assert planned(Job("fstrim.timer", NOW + 100, pauses=True)).held
+
+
+def test_and_where_it_is_named_the_machine_wakes_and_it_is_said_how_long_it_must_stay_so():
+    result = planned(Job("fstrim.timer", NOW + 1000, pauses=True), wake_for=("fstrim*",))
+    assert result.wake_at == NOW + 970
+    assert "must stay awake for another 1000 s until it runs, unless it has WakeSystem=yes" in result.notes[0]
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 1e6), st.booleans(), st.none() | st.floats(1, 1e5)), max_size=8),
     st.floats(0, 3600),
