@@ -81,7 +81,7 @@ def systemd_runs() -> bool:
 def _as_unit(
     argv: Sequence[str], unit: str, seconds: float, user: str, environment: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """systemd-run(1). The shell finds the program outside: in here /home and /tmp are hidden."""
+    """systemd-run(1). The shell finds the program outside: in here /tmp is another, and drop-ins may hide /home."""
     options = ["--quiet", "--pipe", "--wait", "--collect", f"--unit={unit}", "--description=Run by powernapd"]
     options += [f"--property=RuntimeMaxSec={seconds:.3f}", f"--property=TimeoutStopSec={KILL_SECONDS}"]
     options += [f"--uid={user}"] if user else []

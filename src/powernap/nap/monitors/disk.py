@@ -33,7 +33,9 @@ class DiskMonitor(RateMonitor):
             "measure",
             "str",
             "rate",
-            "rate: bytes per second; standby: active while a drive is not in standby (needs CAP_SYS_RAWIO)",
+            "rate: bytes per second; standby: active while a drive is not in standby, for which powernapd's unit needs "
+            "a drop-in: a file /etc/systemd/system/powernapd.service.d/standby.conf with the lines [Service] and "
+            "CapabilityBoundingSet=CAP_SYS_RAWIO",
             choices=("rate", "standby"),
         ),
         Option("direction", "str", "both", "what counts as a rate", choices=DIRECTION),
