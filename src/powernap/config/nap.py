@@ -129,3 +129,10 @@ def _cross_check(builder: Builder, config: NapConfig) -> None:
             "nap.stage2_absent_seconds",
             f'a second stage follows only action = "powersave", not {nap.action}: set it to 0',
         )
+    if nap.ups:
+        from powernap.machine import nut
+
+        try:
+            nut.address(nap.ups)
+        except nut.UpsError as error:
+            builder.problem("nap.ups", str(error))

@@ -15,7 +15,8 @@ class Surroundings:
     """What is known of the machine's surroundings; None: not known.
 
     ``weekday``: 0 is Monday; ``second_of_day``: local time. ``calls``: whoever reads them looks again by itself when
-    power, lid or screens change; else they must be looked at from time to time.
+    power, lid or screens change; else they must be looked at from time to time. ``power_error``: why nothing is known
+    of the UPS, or "".
     """
 
     on_battery: bool | None = None
@@ -25,6 +26,7 @@ class Surroundings:
     weekday: int | None = None
     second_of_day: float | None = None
     calls: bool = False
+    power_error: str = ""
 
     def later(self, seconds: float) -> Surroundings:
         """Return the same surroundings after that time, by the clock of this day."""
@@ -100,7 +102,7 @@ class Conditions:
         if self.power == "any":
             return ""
         if around.on_battery is None:
-            return "it is not known whether the machine runs on battery"
+            return "it is not known whether the machine runs on battery" + _because(around)
         if around.on_battery == (self.power == "battery"):
             return ""
         return "the machine runs on " + ("battery" if around.on_battery else "mains")
@@ -109,7 +111,7 @@ class Conditions:
         if not self.battery_below:
             return ""
         if around.battery_percent is None:
-            return "it is not known how full the battery is"
+            return "it is not known how full the battery is" + _because(around)
         if around.battery_percent < self.battery_below:
             return ""
         return f"the battery is at {around.battery_percent:.0f} %, not below {self.battery_below:g} %"
@@ -157,6 +159,10 @@ class Conditions:
             elif (today and second >= begin) or (yesterday and second < end):
                 return True
         return False
+
+
+def _because(around: Surroundings) -> str:
+    return f" ({around.power_error})" if around.power_error else ""
 
 
 def _edges(windows: tuple[tuple[float, float], ...]) -> tuple[float, ...]:

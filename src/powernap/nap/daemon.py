@@ -106,7 +106,7 @@ class Daemon:
         self.crier = Crier(parts.warnings, self.spawn)
         self.history = History(self._state_dir, config.history.limit_kilobytes, config.history.keep)
         self._record_as(config.history)
-        self._surroundings.adopt(self.policy)
+        self._surroundings.adopt(self.policy, config.nap.ups)
         parts.watch.attach(self._loop, self.look_soon)
         for note in self.policy.notes:
             _log.info("%s", note)
@@ -386,5 +386,5 @@ class Daemon:
                 "recording": "" if self.recorder is None else str(self.recorder.path),
                 "recording_error": "" if self.recorder is None else self.recorder.error,
             },
-            (*self.policy.notes, *self.guard.notes()),
+            (*self.policy.notes, *self._surroundings.notes, *self.guard.notes()),
         )

@@ -65,3 +65,10 @@ class NapSettings:
         "strs", (), "network interfaces by which this machine is woken; empty: find out", example=["eth0"]
     )
     require_wake_on_lan: bool = setting("bool", True, "stay awake unless every such interface is armed for Wake-on-LAN")
+    ups: str = setting(
+        "str",
+        "",
+        "the UPS that feeds this machine, as UPS@HOST or UPS@HOST:PORT of NUT's upsd: what steps ask of power and "
+        "battery is its, too; empty: none",
+        example="rack1@nut.example.com",
+    )
