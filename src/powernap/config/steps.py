@@ -37,7 +37,8 @@ def check_steps(builder: Builder, steps: Mapping[str, StepSettings], nap: NapSet
     if steps and nap.stage2_absent_seconds:
         builder.problem(
             "nap.stage2_absent_seconds",
-            "[steps] are given, and they stand for both stages: set it to 0, or take the [steps] out",
+            "[steps] are given, and they stand for both stages: set it to 0, or take the [steps] out, those of a "
+            "profile by enabled = false",
         )
     for name, step in steps.items():
         for key, sentence in _alone(step):

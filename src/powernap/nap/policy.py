@@ -12,6 +12,9 @@ from powernap.config.steps import gaps_of
 from powernap.nap.conditions import Conditions, windows
 from powernap.shared.virtual import Virtualization
 
+#: Keys of [nap] for which steps have their own.
+CLASSIC = {"absent_seconds": "after_seconds", "grace_seconds": "grace_seconds", "action": "action"}
+
 
 @dataclass(frozen=True)
 class Step:
@@ -83,9 +86,13 @@ def policy_of(config: NapConfig, virtualization: Virtualization) -> Policy:
 
 def _steps(config: NapConfig, notes: list[str]) -> tuple[Step, ...]:
     """From [steps.NAME]."""
-    unused = [key for key in ("absent_seconds", "grace_seconds", "action") if f"nap.{key}" in config.origin]
-    if unused:
-        notes.append(f"[steps] are given, so nobody reads {' and '.join(f'nap.{key}' for key in unused)}")
+    sections = ", ".join(f"[steps.{name}]" for name in config.steps)
+    for key, instead in CLASSIC.items():
+        if file := config.origin.get(f"nap.{key}"):
+            notes.append(
+                f"{file}: nap.{key} has no effect, as steps are given: set {instead} of {sections} instead, or "
+                "switch each of them off by enabled = false"
+            )
     made = []
     for (name, settings), gap in zip(config.steps.items(), gaps_of(list(config.steps.values())), strict=True):
         grace = settings.grace_seconds

@@ -15,6 +15,7 @@ from powernap.config import ConfigError, NapConfig
 from powernap.config.explain import text_of, values
 from powernap.config.layers import Files, Merged, Profiles, parse
 from powernap.nap import setup
+from powernap.nap.policy import policy_of
 from powernap.profiles.shelf import Shelf
 from powernap.shared.errors import PowernapError
 from powernap.shared.toml import dumps
@@ -33,7 +34,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """``write``: texts of files that are not as they should be; ``notes``: what stands over the profiles, one each."""
+    """``write``: texts of files that are not as they should be.
+
+    ``notes``: what stands over the profiles, and what the policy says of keys without effect, one each.
+    """
 
     write: Mapping[Path, str]
     changes: tuple[Change, ...]
@@ -60,7 +64,7 @@ def plan(names: Sequence[str], main: Path, shelf: Shelf) -> Plan:
     return Plan(
         {file: text for file, text in texts.items() if _differs(file, text)},
         tuple(differences(old, new)),
-        tuple(_overridden(profiles, new, files)),
+        (*_overridden(profiles, new, files), *policy_of(new, setup.virtualization(new)).notes),
     )
 
 

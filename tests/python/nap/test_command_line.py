@@ -53,6 +53,13 @@ def test_check_config_shows_what_is_understood(config):
     assert "monitors.ssh.ports = 22,8000-8099" in done.stdout
 
 
+def test_check_config_tells_of_an_idle_time_that_has_no_effect(config):
+    path = config('[nap]\nabsent_seconds = 900\n[steps.sleep]\nafter_seconds = 60\naction = "suspend"\n')
+    done = run("powernapd", "--check-config", path)
+    assert done.returncode == 0
+    assert f"# note: {path}: nap.absent_seconds has no effect, as steps are given" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

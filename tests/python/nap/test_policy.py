@@ -66,10 +66,15 @@ def test_a_classic_grace_time_that_counts_as_half_is_told(policy):
     assert not policy("[nap]\nabsent_seconds = 120\n").notes
 
 
-def test_times_of_the_classic_form_that_nobody_reads_are_told(policy):
-    assert policy("[nap]\nabsent_seconds = 500\n" + SUSPEND).notes == (
-        "[steps] are given, so nobody reads nap.absent_seconds",
+def test_times_of_the_classic_form_that_nobody_reads_are_told_with_file_and_remedy(policy):
+    (note,) = policy("[nap]\nabsent_seconds = 500\n" + SUSPEND).notes
+    assert note.endswith(
+        "powernapd.toml: nap.absent_seconds has no effect, as steps are given: set after_seconds of [steps.suspend] "
+        "instead, or switch each of them off by enabled = false"
     )
+    assert len(policy('[nap]\nabsent_seconds = 500\naction = "poweroff"\n' + SUSPEND).notes) == 2
+    assert not policy("[nap]\nmin_awake_seconds = 5\n" + SUSPEND).notes
+    assert not policy("[nap]\nabsent_seconds = 500\n" + SUSPEND + "enabled = false\n").notes
 
 
 def test_the_policy_and_the_actions_agree_on_what_sleeps():
