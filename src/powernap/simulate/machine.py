@@ -170,9 +170,12 @@ class _Machine:
     def _look(self) -> Look:
         self.looks += 1
         readings = tuple(monitor.look(self.now, self.state.attentive) for monitor in self._monitors)
-        days, second = divmod(self._trace.second_of_day + self.now, DAY_SECONDS)
-        around = Surroundings(False, 100.0, False, False, int(self._trace.weekday + days) % 7, second, calls=True)
-        return Look(readings, (), around, self.state.attempt if self.state.ask is Ask.ACKNOWLEDGED else 0)
+        attempt = self.state.attempt if self.state.ask is Ask.ACKNOWLEDGED else 0
+        return Look(readings, (), self._around(self.now), attempt)
+
+    def _around(self, at: float) -> Surroundings:
+        days, second = divmod(self._trace.second_of_day + at, DAY_SECONDS)
+        return Surroundings(False, 100.0, False, False, int(self._trace.weekday + days) % 7, second, calls=True)
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, Resumed):
@@ -198,7 +201,12 @@ class _Machine:
     def _allowed(self, taken: Step) -> float:
         """Return the first moment at which the policy allows the step, by what its monitors could have seen."""
         seen = [last for monitor in self._monitors if (last := monitor.spans.last(self.now)) is not None]
-        return max(max([self._fresh, *seen]) + taken.after_seconds, self._not_before)
+        at = max(max([self._fresh, *seen]) + taken.after_seconds, self._not_before)
+        around = self._around(at)
+        if taken.conditions.holds(around):
+            return at
+        # idle for long enough, but only later is it the time of day; people are then warned as before any other sleep
+        return min(self.now, at + (taken.conditions.next_change(around) or 0.0))
 
     def _sleep(self, nap: Nap) -> None:
         down = self.now + self._suspend_seconds

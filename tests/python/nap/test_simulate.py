@@ -104,6 +104,7 @@ def test_a_time_window_is_kept():
     day = Trace((), 7200, second_of_day=21 * 3600.0)
     (nap,) = simulate(Policy(steps=(night,)), day, resume_seconds=10).naps
     assert nap.at == pytest.approx(3600, abs=2)
+    assert nap.late_seconds < 2, "nobody was late before the window began"
 
 
 def test_work_that_nobody_watches_is_found_by_the_oracle():
