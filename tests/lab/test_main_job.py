@@ -11,9 +11,11 @@ from ansible_collections.powernap.lab.plugins.module_utils.errors import LabErro
 
 NAP = {"absent_seconds": 3600, "grace_seconds": 2, "min_awake_seconds": 0, "backoff_seconds": 1}
 STAGES = {"action": "powersave", "stage2_absent_seconds": 3600, "stage2_action": "poweroff"}
+#: The times of [nap] stand, not the steps of the profile.
+CLASSIC = {"night": {"enabled": False}, "sleep": {"enabled": False}}
 CLIENTS = {
-    "vars": {"powernap_profile": "web-server", "powernap_config": {"nap": NAP}},
-    "hosts": {"store1": {"powernap_config": {"nap": {**NAP, **STAGES}}}},
+    "vars": {"powernap_profile": "web-server", "powernap_config": {"nap": NAP, "steps": CLASSIC}},
+    "hosts": {"store1": {"powernap_config": {"nap": {**NAP, **STAGES}, "steps": CLASSIC}}},
 }
 VARIABLES = {"all": {"children": {"clients": CLIENTS}}}
 

@@ -102,10 +102,10 @@ def test_an_unknown_profile_is_refused_with_the_nearest_name(machine):
 
 def test_diff_tells_old_and_new_and_writes_nothing(machine):
     before = machine.files()
-    status, output, _errors = machine.run("diff", "web-server")
+    status, output, _errors = machine.run("diff", "hypervisor")
     assert status == 0
     assert "  nap.absent_seconds = 300 seconds -> 900 seconds" in output.splitlines()
-    assert '+ monitors.web.kind = "tcp"' in output.splitlines()
+    assert '+ monitors.guests.kind = "guest"' in output.splitlines()
     assert machine.files() == before
 
 
@@ -114,7 +114,7 @@ def test_apply_writes_an_include_and_the_profiles_and_says_so_once(machine):
     assert (status, first["changed"]) == (0, True)
     assert (machine.drop_ins / "50-profile.toml").read_text().endswith('include = ["web-server"]\n')
     assert {"usr/base.toml", "usr/web-server.toml"} <= machine.files()
-    assert machine.config().nap.absent_seconds == 900
+    assert machine.config().steps["sleep"].after_seconds == 900
     status, second = machine.json("apply", "web-server")
     assert (status, second["changed"], second["changes"], second["files"]) == (0, False, [], [])
 
@@ -130,24 +130,38 @@ def test_another_profile_takes_the_place_of_the_first(machine):
     machine.run("apply", "web-server")
     _status, said = machine.json("apply", "file-server")
     assert {"key": "monitors.web.kind", "old": '"tcp"', "new": ""} in said["changes"]
-    assert machine.config().nap.absent_seconds == 1800
+    assert machine.config().steps["sleep"].after_seconds == 1200
 
 
 def test_a_key_of_the_main_file_stands_over_the_profile_and_is_told(machine):
-    machine.main.write_text("[nap]\nabsent_seconds = 77\n")
-    status, output, _errors = machine.run("apply", "web-server")
+    machine.main.write_text("[nap]\nabsent_seconds = 300\n")
+    status, output, _errors = machine.run("apply", "hypervisor")
     assert status == 0
     assert (
-        f"{machine.main}: nap.absent_seconds = 77 seconds stands over profile web-server (900): "
+        f"{machine.main}: nap.absent_seconds = 300 seconds stands over profile hypervisor (900): "
         "delete it there to let the profile decide"
     ) in output.splitlines()
 
 
+def test_an_idle_time_of_the_main_file_that_the_steps_of_a_profile_put_out_of_effect_is_told(machine):
+    machine.main.write_text("[nap]\nabsent_seconds = 77\n")
+    (note,) = machine.json("apply", "web-server")[1]["notes"]
+    assert note == (
+        f"{machine.main}: nap.absent_seconds has no effect, as steps are given: set after_seconds of [steps.night], "
+        "[steps.sleep] instead, or switch each of them off by enabled = false"
+    )
+    machine.main.write_text("[nap]\nabsent_seconds = 77\n[steps]\nnight.enabled = false\nsleep.enabled = false\n")
+    assert not any("has no effect" in note for note in machine.json("apply", "web-server")[1]["notes"])
+    assert machine.config().nap.absent_seconds == 77
+    assert not machine.config().steps
+
+
 def test_a_key_of_the_main_file_that_says_the_same_is_not_told(machine):
+    machine.main.write_text("[nap]\nabsent_seconds = 900\ngrace_seconds = 30\n")
+    (note,) = machine.json("apply", "hypervisor")[1]["notes"]
+    assert "nap.grace_seconds" in note
     machine.main.write_text("[nap]\nabsent_seconds = 900\n")
-    assert machine.json("apply", "web-server")[1]["notes"] == []
-    machine.main.write_text("[nap]\nabsent_seconds = 90\n")
-    assert len(machine.json("apply", "web-server")[1]["notes"]) == 1
+    assert machine.json("apply", "hypervisor")[1]["notes"] == []
 
 
 def test_the_options_of_every_command_are_those_of_its_commands_too(machine, tmp_path):

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from powernap.nap import setup
+from powernap.nap.conditions import Surroundings
+from powernap.nap.policy import policy_of
 from powernap.profiles.render import host_facts, render, templates
+from powernap.shared.virtual import Virtualization
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = ROOT / "docs" / "profiles"
@@ -74,6 +77,25 @@ def test_a_laptop_without_a_battery_naps_as_a_desktop_does(tmp_path):
     config = configuration(tmp_path, BARE, "laptop")
     assert not config.steps
     assert config.nap.absent_seconds == 1200
+
+
+@pytest.mark.parametrize("name", ["web-server", "file-server", "database", "build-machine", "home-server"])
+def test_a_server_sleeps_earlier_at_night_and_at_any_hour_at_last(tmp_path, name):
+    policy = policy_of(configuration(tmp_path, FULL, name), Virtualization("none", "none", "a test"))
+    assert policy.notes == ()
+
+    def idle_time(weekday, hour):
+        around = Surroundings(weekday=weekday, second_of_day=hour * 3600.0)
+        return next(step.after_seconds for step in policy.steps if step.sleeps and step.conditions.holds(around))
+
+    for weekday in range(7):
+        assert idle_time(weekday, 2) < idle_time(2, 11), weekday
+    assert all(step.grace_seconds >= 30 for step in policy.steps if step.sleeps), "people are warned"
+    by_day = [step for step in policy.steps if step.sleeps and not step.conditions]
+    assert [step.name for step in by_day] == ["sleep"], "it sleeps also where the local time is not known"
+    office = name in ("file-server", "database", "build-machine")
+    assert (idle_time(5, 11) < idle_time(4, 11)) is office, "nobody is at work on Saturday"
+    assert idle_time(6, 11) == idle_time(5, 11)
 
 
 @pytest.mark.parametrize(("name", "line"), [

@@ -27,7 +27,11 @@ VARIABLES = {
             "clients": {
                 "vars": {
                     "powernap_config": {
-                        "nap": {"absent_seconds": ABSENT, "grace_seconds": GRACE, "min_awake_seconds": 2}
+                        "nap": {"min_awake_seconds": 2},
+                        "steps": {
+                            "night": {"enabled": False},
+                            "sleep": {"after_seconds": ABSENT, "action": "suspend", "grace_seconds": GRACE},
+                        },
                     }
                 },
                 "hosts": {
