@@ -19,6 +19,8 @@ MANAGER = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop
 #: Where logind looks, first found wins; of drop-ins, one of an earlier folder replaces its namesake.
 FOLDERS = ("etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd")
 NONE = "ignore"
+#: Locking the screens stands in nobody's way.
+HARMLESS = (NONE, "lock")
 DEFAULT_SECONDS = 1800.0
 #: systemd.time(7); months and years are no times to be idle
 UNITS = {
@@ -42,8 +44,8 @@ class IdleAction:
         return self.action != NONE
 
     def sentence(self, absent_seconds: float) -> str:
-        """Return what that means beside a nap after ``absent_seconds``; "" where logind does nothing."""
-        if not self:
+        """Return what that means beside a sleep after ``absent_seconds``; "" where logind leaves the machine on."""
+        if self.action in HARMLESS:
             return ""
         which = (
             "before powernapd would" if self.seconds <= absent_seconds else "should powernapd not have done so before"

@@ -62,7 +62,8 @@ class SleepGuard:
         self._policy = InhibitorSettings()
         self._inhibitions = Inhibitions()
         self._ignored: tuple[str, ...] = ()
-        self._threats: tuple[str, ...] = ()
+        self._others: tuple[str, ...] = ()
+        self._started = False
         self._two_phase = TwoPhase(root)
         self.alarms = Alarms(root)
         self.leases: Leases | None = None
@@ -79,10 +80,16 @@ class SleepGuard:
         if self.leases is None:
             self.leases = Leases(state_dir, self._owner.look_soon)
             self.leases.load(clocks.now())
+        if self._started:
+            self._owner.spawn(self._find_others())
 
     async def start(self) -> None:
         """Connect to logind; where that fails, go on trying beside."""
-        self._owner.spawn(self._find_threats())
+        self._started = True
+        await self._start()
+        self._owner.spawn(self._find_others())
+
+    async def _start(self) -> None:
         try:
             await self._connect()
         except BusError as error:
@@ -123,7 +130,7 @@ class SleepGuard:
 
     def notes(self) -> tuple[str, ...]:
         """Return what people should know of sleeps beside what holds them, one sentence each."""
-        return (*self._threats, *self._ignored, *self.alarms.notes())
+        return (*self._others, *self._ignored, *self.alarms.notes())
 
     async def power(self) -> PowerSupply:
         """Return mains or battery, lid and screens, by the files and by logind."""
@@ -303,16 +310,36 @@ class SleepGuard:
         except PowernapError as error:
             _log.warning("somebody else puts the machine to sleep: %s", error)
 
-    async def _find_threats(self) -> None:
-        """What turns Wake-on-LAN off matters only to a machine that sleeps."""
+    async def _find_others(self) -> None:
+        """Who else puts the machine to sleep, and what keeps it from being woken. A container does neither."""
+        self._others = ()
         policy = self._owner.policy
-        if policy.never or not any(step.sleeps for step in policy.steps):
+        if policy.never:
             return
-        from powernap.machine import wolthreats
+        sleeps = [step.after_seconds for step in policy.steps if step.sleeps]
+        threats: tuple[str, ...] = ()
+        if sleeps:
+            from powernap.machine import wolthreats
 
-        self._threats = await beside(lambda: wolthreats.find(self._root))
-        for sentence in self._threats:
-            _log.warning("%s", sentence)
+            threats = await beside(lambda: wolthreats.find(self._root))
+            for sentence in threats:
+                _log.warning("%s", sentence)
+        idle_action = await self._idle_action(min(sleeps, default=float("inf")))
+        if idle_action:
+            _log.info("%s", idle_action)
+        self._others = (*threats, *([idle_action] if idle_action else []))
+
+    async def _idle_action(self, absent_seconds: float) -> str:
+        """Return what logind itself does with an idle machine, beside a sleep after that time; "" for nothing."""
+        from powernap.machine import idleaction
+
+        try:
+            found = await idleaction.ask(self.logind.bus)
+        except BusError:
+            if not (self._root / "run/systemd/system").is_dir():
+                return ""  # then there is nobody who goes by those files
+            found = await beside(lambda: idleaction.configured(self._root))
+        return found.sentence(absent_seconds)
 
     # --- the connection
 

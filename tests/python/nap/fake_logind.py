@@ -52,6 +52,7 @@ class FakeLogind:
         self._outbox: queue.Queue = queue.Queue()
         self._wakeup = os.pipe()
         self._stop = threading.Event()
+        self.idle_action, self.idle_action_seconds = "ignore", 1800
         self.properties: dict[str, bool] = {"OnExternalPower": True, "LidClosed": False, "Docked": False}
         self.timers: dict[str, dict] = {}
         self._start_bus()
@@ -239,6 +240,8 @@ class FakeLogind:
             "PreparingForSleep": ("b", self.preparing),
             "PreparingForShutdown": ("b", False),
             "Result": ("s", self.result),
+            "IdleAction": ("s", self.idle_action),
+            "IdleActionUSec": ("t", self.idle_action_seconds * 1_000_000),
             **{key: ("b", said) for key, said in self.properties.items()},
         }[name]
         return new_method_return(message, "v", (value,))

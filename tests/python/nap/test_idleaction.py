@@ -60,6 +60,10 @@ def test_nothing_is_said_where_logind_does_nothing():
     assert IdleAction("ignore", 60).sentence(300) == ""
 
 
+def test_nothing_is_said_where_it_only_locks_the_screens():
+    assert IdleAction("lock", 60).sentence(300) == ""
+
+
 def test_who_comes_first_is_said_with_the_remedy():
     assert "suspend after 60 s" in IdleAction("suspend", 60).sentence(300)
     assert "before powernapd would" in IdleAction("suspend", 60).sentence(300)

@@ -476,6 +476,38 @@ def test_otherwise_the_daemon_leaves_no_alarm_behind(root, logind):
     assert (root / "sys/class/rtc/rtc0/wakealarm").read_text() == "0"
 
 
+def test_what_logind_itself_does_with_an_idle_machine_is_among_the_notes_anew_at_each_reload(root, logind):
+    logind.idle_action, logind.idle_action_seconds = "suspend", 900
+
+    async def work(guard, owner):
+        await until(guard.notes)
+        notes = [guard.notes()]
+        owner.policy = Policy((Step(1200.0, "suspend"),))
+        for action in ("hibernate", "ignore"):
+            logind.idle_action = action
+            guard.adopt(SimpleNamespace(sleep=SleepSettings(), inhibitors=InhibitorSettings()), root)
+            await owner.tasks[-1]
+            notes.append(guard.notes())
+        return notes
+
+    (first,), (second,), third = with_guard(work, root)
+    assert first.startswith("logind itself does suspend after 900 s") and "should powernapd not have" in first
+    assert second.startswith("logind itself does hibernate after 900 s") and "before powernapd would" in second
+    assert third == ()
+
+
+def test_where_logind_cannot_be_asked_its_files_tell_and_where_there_is_none_nobody_minds(root, no_bus):
+    write(root, "etc/systemd/logind.conf", "[Login]\nIdleAction=suspend\n")
+
+    async def work(guard, owner):
+        await owner.tasks[-1]
+        return guard.notes()
+
+    assert with_guard(work, root) == ()
+    write(root, "run/systemd/system/x.service")
+    assert with_guard(work, root)[0].startswith("logind itself does suspend after 1800 s")
+
+
 def test_mains_and_lid_are_asked_of_logind_where_the_files_say_nothing(root, logind):
     logind.properties |= {"LidClosed": True, "OnExternalPower": False}
 
