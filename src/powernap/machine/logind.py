@@ -106,6 +106,7 @@ class Logind:
             if not await _preparing(bus):
                 raise
             return  # logind gives none any more
+        self.let_go()  # where two asked at a time: one that is forgotten would hold each sleep up for 5 s
         self._delay = descriptor.to_raw_fd()
 
     def let_go(self) -> None:

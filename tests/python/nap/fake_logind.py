@@ -201,6 +201,8 @@ class FakeLogind:
         member = message.header.fields[HeaderFields.member]
         if member == "Get":
             reply = self._property(message)
+        elif member == "Inhibit" and self.preparing:  # too late for a delay, as with the real one
+            reply = new_error(message, "org.freedesktop.login1.OperationInProgress", "s", ("It is already running",))
         elif member == "Inhibit":
             read_end, write_end = os.pipe()
             self.delays.append((read_end, message.body))

@@ -93,7 +93,7 @@ class FakeWakeServer:
 
         with segment.on("there"):
             self._server = ThreadingHTTPServer(("198.18.0.2", 20709), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def said(self, verb: str) -> list[dict]:
         return [content for each, content in self.messages if each == verb]
