@@ -118,7 +118,7 @@ class Daemon:
         self.history.started(time.time(), clocks.now())
         await self._doing.restore()
         await self.guard.start()
-        self.spawn(self._arm_at_start())
+        self.spawn(self._arm())
         self._announce("boot", 0.0)
         self.look_soon()
 
@@ -156,7 +156,7 @@ class Daemon:
             self._readings = ()
             self._adopt(parts, virtualization)
         if self.state.ask is not Ask.ACTING:  # else it is about to sleep, and the wake server must go on believing so
-            self.spawn(self._arm_at_start())
+            self.spawn(self._arm())
             self._announce("reload", 0.0)
         self.look_soon()
 
@@ -171,7 +171,8 @@ class Daemon:
         if not task.cancelled() and task.exception() is not None:
             _log.error("internal error: %s", task.exception(), exc_info=task.exception())
 
-    async def _arm_at_start(self) -> None:
+    async def _arm(self) -> None:
+        """Have the cards ready for whatever puts the machine to sleep."""
         if self.policy.never or self.policy.observe or not any(taken.sleeps for taken in self.policy.steps):
             return
         try:
@@ -288,13 +289,19 @@ class Daemon:
         elif isinstance(effect, Rehearse):
             self.spawn(self._prepare(effect.attempt, self._preparation.rehearse(effect.action)))
         elif isinstance(effect, Act):
-            self.spawn(self._doing.act(effect))
+            self.spawn(self._act(effect))
         elif isinstance(effect, Undo):
             self.spawn(self._doing.undo_step(effect.step))
         elif isinstance(effect, Announce):
             self._announce(effect.cause, effect.slept_seconds)
         elif self._ordered is not None and not self._ordered.done():
             self._ordered.set_result(effect)
+
+    async def _act(self, effect: Act) -> None:
+        await self._doing.act(effect)
+        if not effect.step.sleeps:
+            await self._doing.settled(effect.step)
+            await self._arm()  # a site's own programs may have turned Wake-on-LAN off
 
     def _announce(self, cause: str, slept_seconds: float) -> None:
         if not self.policy.never:
@@ -386,5 +393,5 @@ class Daemon:
                 "recording": "" if self.recorder is None else str(self.recorder.path),
                 "recording_error": "" if self.recorder is None else self.recorder.error,
             },
-            (*self.policy.notes, *self._surroundings.notes, *self.guard.notes()),
+            (*self.policy.notes, *self._surroundings.notes, *self.guard.notes(), *self._doing.notes()),
         )

@@ -66,6 +66,14 @@ class Doing:
             _log.warning("%s: %s", step.title, problem)
         self._tell(ActionDone(effect.attempt))
 
+    async def settled(self, step: Step) -> None:
+        """Wait for what goes on beside after a step was carried out."""
+        await self.action(step.action, step.command).settled()
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what people should know of the actions that were carried out, one sentence each."""
+        return tuple(note for action in self._made.values() for note in action.notes())
+
     async def undo(self, action: actions.Action, title: str) -> None:
         async with self._turn:
             for problem in await action.undo():

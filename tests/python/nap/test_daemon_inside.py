@@ -10,7 +10,7 @@ import pytest
 
 from powernap.machine import clocks, sdnotify
 from powernap.nap import daemon as daemon_module
-from powernap.nap import setup, watch
+from powernap.nap import report, setup, watch
 from powernap.nap.daemon import Daemon
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors.base import Monitor
@@ -231,5 +231,14 @@ def test_a_blocked_event_loop_makes_no_nap_early(running):
             daemon.tell(daemon_module.Look(reading, (), None, 0, now + 400), now + 400)
             assert daemon.state.fresh == now + 400 and not daemon.state.warned
             assert before.look_at < now + 370
+
+    asyncio.run(play())
+
+
+def test_what_is_to_be_known_of_the_power_saving_is_among_the_notes_of_status(running):
+    async def play():
+        async with running() as (daemon, _monitor):
+            daemon._doing.action("powersave").profiles.note = "tuned saves power"
+            assert "tuned saves power" in report.status(daemon.situation())["notes"]
 
     asyncio.run(play())

@@ -121,6 +121,26 @@ def test_activity_does_not_wait_for_a_slow_script_and_finds_the_knobs_back_at_on
     assert log.read_text().split() == ["true", "false"], "it was cut off, and told so by its call with false"
 
 
+def test_it_is_settled_when_the_scripts_that_go_on_beside_are_done_or_cut_off(means, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.05)
+    log = means.root / "log"
+    script(means, "slow", f'[ "$1" = false ] || sleep 0.5; echo $1 >> {log}')
+
+    async def nap():
+        action = by_us(Powersave(means))
+        await action.settled()
+        await action.act()
+        assert not log.exists()
+        await action.settled()
+        assert log.read_text() == "true\n"
+        await action.act()
+        waiting = asyncio.ensure_future(action.settled())
+        await action.undo()
+        await asyncio.wait_for(waiting, 2)
+
+    asyncio.run(nap())
+
+
 def test_a_script_that_hangs_in_the_recovery_holds_nothing_up_for_ever(means, monkeypatch):
     monkeypatch.setattr(module, "REST_SECONDS", 0.3)
     script(means, "hangs", '[ "$1" = true ] || exec sleep 30')

@@ -51,3 +51,10 @@ class Action:
     async def undo(self) -> list[str]:
         """Take it back; return what could not be, one sentence each."""
         return []
+
+    async def settled(self) -> None:
+        """Wait for what goes on beside after ``act`` has answered."""
+
+    def notes(self) -> list[str]:
+        """Return what people should know of it, one sentence each."""
+        return []

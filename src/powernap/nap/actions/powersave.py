@@ -80,6 +80,10 @@ class Powersave(Action):
             rest.add_done_callback(_tell)
         return problems
 
+    async def settled(self) -> None:
+        if Powersave._rest is not None:
+            await asyncio.wait((Powersave._rest,))
+
     async def _take_down(self) -> list[str]:
         problems = []
         for work in (self.profiles.take, self._services.stop, self._modules.unload, self._scripts.begin):
