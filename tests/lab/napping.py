@@ -10,7 +10,7 @@ import time
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 FOLDER = "/opt/powernap"
-PROGRAM = f'#!/bin/sh\nexec env PYTHONPATH={FOLDER} /usr/bin/python3 -m powernap {{name}} "$@"\n'
+PROGRAM = f'#!/bin/sh\nexec env PYTHONPATH=$FAKE{FOLDER} /usr/bin/python3 -m powernap {{name}} "$@"\n'
 #: Soon after a kill it runs again; the unit of the role takes its time.
 HURRY = "[Service]\nRestartSec=300ms\n[Unit]\nStartLimitIntervalSec=0\n"
 SERVER = '[server]\nurl = "http://198.18.0.2:20709"\n'
@@ -48,12 +48,13 @@ class Napper:
 
     # --- the daemon
 
-    def start(self, config, server=True):
-        """Run it with that configuration, from a clean slate; ready when this returns."""
+    def start(self, config, fresh=True):
+        """Run it with that configuration, by default with nothing of before; ready when this returns."""
         self.stop()
-        self.run(
-            "rm -rf /var/lib/powernapd /run/work; cat >/etc/powernap/powernapd.toml", input=config + SERVER * server
-        )
+        self.run("rm -f /run/work")
+        if fresh:  # but never a number of before: the wake server takes none twice
+            self.run("find /var/lib/powernapd/ -type f ! -name link-sequence -delete", check=False)
+        self.run("cat >/etc/powernap/powernapd.toml", input=config + SERVER)
         self.since = float(self.run("date +%s.%N").stdout)
         self.run("systemctl start powernapd", timeout=60)
 

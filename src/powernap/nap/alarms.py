@@ -52,7 +52,7 @@ class Alarms:
                     self._jobs, self._problems = await gather(logind.bus if logind is not None else None, self._root)
                 except BusError as error:
                     self._problems = (f"systemd's timers cannot be asked: {error}",)
-            self._listed_at = clocks.now()
+            self._listed_at = float("-inf") if self._problems else clocks.now()
         self._plan = plan(self._jobs, settings, time.time(), ordered)
         held = self._plan.held if ordered else (*self._plan.held, *self._problems)
         if self._plan.wake_at is not None and not self._is_limit() and not self._alarm.possible():

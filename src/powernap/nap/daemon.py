@@ -48,7 +48,7 @@ from powernap.nap.preparation import Preparation
 from powernap.nap.recording import Recorder
 from powernap.nap.setup import Parts
 from powernap.nap.sleepguard import SleepGuard
-from powernap.nap.state import Ask, Phase, State, begin, next_step, wants_holds
+from powernap.nap.state import Ask, State, begin, next_step, wants_holds
 from powernap.nap.surroundings import SurroundingsReader
 from powernap.nap.warnings.crier import Crier
 from powernap.shared.errors import PowernapError
@@ -83,7 +83,6 @@ class Daemon:
         self._ordered: asyncio.Future[Answer] | None = None
         self._planned: float | None = None
         self._called_for: float | None = None
-        self._phase: Phase | None = None
         self._event: Event | None = None
         self.decisions = Decisions()
         self.recorder: Recorder | None = None
@@ -310,9 +309,7 @@ class Daemon:
     def _record(self, cause: str) -> None:
         record = self.decisions.add(time.time(), self.state, self.policy, cause, self._readings, self._event)
         self.history.note(record)
-        moved = self.state.phase is self._phase  # only a deadline moved
-        self._phase = self.state.phase
-        level = logging.DEBUG if moved else logging.INFO
+        level = logging.DEBUG if record["event"] == "deadline" else logging.INFO
         _log.log(level, "%s: %s", record["state"], cause, extra={"journal": journal_fields(record)})
         sdnotify.notify(f"STATUS={record['state']}: {cause}")
 

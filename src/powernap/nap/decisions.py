@@ -63,6 +63,7 @@ class Decisions:
     def __init__(self) -> None:
         self._records: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._watchers: list[Watcher] = []
+        self._depth = 0
 
     async def watch(self) -> AsyncIterator[dict[str, Any]]:
         """Yield each record from now on; ends with the daemon, or where it is read too slowly. Raises PowernapError."""
@@ -96,7 +97,8 @@ class Decisions:
         doing = in_effect(state, policy, before.get("state", ""))
         phase = state.phase.value
         following = next_step(state, policy)
-        same = before.get("state") == phase and before.get("in_effect") == doing
+        same = (before.get("state"), before.get("in_effect"), self._depth) == (phase, doing, state.depth)
+        self._depth = state.depth
         record: dict[str, Any] = {
             "time": wall,
             "boottime": round(state.now, 3),

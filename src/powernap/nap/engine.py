@@ -199,7 +199,7 @@ class _Turn(Moves):
         refusal = self.policy.never or "; ".join(event.held if following is not None and following.sleeps else ())
         if self.policy.observe:
             refusal = 'nap.mode is "observe": nothing is done'
-        if self.state.ask is not Ask.NO:
+        elif self.state.ask is not Ask.NO:
             refusal = "a nap is already under way"
         elif following is None and untaken(self.state, self.policy):
             refusal = "; ".join(f"no {over.title}: {why}" for over, why in passed_over(self.state, self.policy))

@@ -109,7 +109,8 @@ class ConsoleMonitor(Monitor):
         if self._openings is not None and self._openings.drain():
             self._note(clocks.now(), "a terminal that opened or closed")
             if self._keys is not None:
-                self._typed()
+                self.disarm()
+                self.call()
 
     def arm(self) -> None:
         if self._keys is not None or self.loop is None:
@@ -124,6 +125,7 @@ class ConsoleMonitor(Monitor):
         self.loop.add_reader(self._keys.fd, self._typed)
 
     def _typed(self) -> None:
+        self._note(clocks.now(), "a terminal that was typed at")  # its times may hide it for STEP_SECONDS
         self.disarm()
         self.call()
 
