@@ -78,7 +78,7 @@ def io_bytes(group: Path) -> int:
     total = 0
     for line in path.read_text().splitlines():
         for pair in line.split()[1:]:
-            key, _, value = pair.partition("=")
+            key, _equals, value = pair.partition("=")
             if key in ("rbytes", "wbytes"):
                 total += int(value)
     return total
@@ -86,7 +86,7 @@ def io_bytes(group: Path) -> int:
 
 def _counter(path: Path, key: str) -> int:
     for line in path.read_text().splitlines():
-        name, _, value = line.partition(" ")
+        name, _space, value = line.partition(" ")
         if name == key:
             return int(value)
     raise OSError(errno.ENODATA, f"{path} does not say {key}")

@@ -57,7 +57,7 @@ class Schedule:
     def next(self, after: float, zone: tzinfo) -> float | None:
         """Return the first time after that one (both seconds since the epoch), or None if there is none."""
         day = datetime.fromtimestamp(after, zone).date()
-        for _ in range(LONGEST_DAYS):
+        for _day in range(LONGEST_DAYS):
             if self.on(day):
                 found = self._first_on(day, after, zone)
                 if found is not None:

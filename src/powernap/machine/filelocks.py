@@ -46,6 +46,6 @@ def _devices(path: str, device: int) -> set[tuple[int, int]]:
     for line in Path("/proc/self/mountinfo").read_text().splitlines() if mount else ():
         number, _parent, pair, _rest = line.split(" ", 3)
         if mount and number == mount[1]:
-            major, _, minor = pair.partition(":")
+            major, _colon, minor = pair.partition(":")
             devices.add((int(major), int(minor)))
     return devices

@@ -113,7 +113,7 @@ def interrupts(root: Path = Path("/")) -> dict[str, int]:
         next(file, "")
         for line in file:
             if INTERRUPTS.search(line):
-                number, _, rest = line.partition(":")
+                number, _colon, rest = line.partition(":")
                 counts = []
                 for field in rest.split():
                     if not field.isdigit():

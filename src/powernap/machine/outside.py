@@ -58,12 +58,13 @@ async def run(
     seconds: float,
     user: str = "",
     stdin: str = "",
-    environment: Mapping[str, str] = {},
+    environment: Mapping[str, str] | None = None,
 ) -> Finished:
     """Run a program to its end and kill all that it started. Raises ProgramError.
 
     It is killed after ``seconds``, or when the wait is cancelled. Without ``user`` it runs as root does.
     """
+    environment = environment or {}
     if systemd_runs():
         unit = f"powernap-{os.getpid()}-{next(_number)}.service"
         words = _as_unit(argv, unit, seconds, user, environment)

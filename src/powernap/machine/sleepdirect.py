@@ -64,7 +64,7 @@ def _enter(root: Path, state: str) -> None:
         _write(root, "state", state)
     except NotSlept as error:
         why = failure(root) if _text(root / POWER / "suspend_stats/fail") != sleep_count else ""
-        raise NotSlept(f"{error}{f' ({why})' if why else ''}") from error
+        raise NotSlept(f"{error}{f' ({why})' if why else ''}") from None
 
 
 def _write(root: Path, name: str, value: str) -> None:

@@ -171,11 +171,11 @@ def _edges(windows: tuple[tuple[float, float], ...]) -> tuple[float, ...]:
 
 def windows(texts: tuple[str, ...]) -> tuple[tuple[float, float], ...]:
     """Return parts of a day such as "22:00-06:00" (as the schema accepts them) in seconds of the day."""
-    return tuple((_seconds(begin), _seconds(end)) for begin, _, end in (text.partition("-") for text in texts))
+    return tuple((_seconds(begin), _seconds(end)) for begin, _dash, end in (text.partition("-") for text in texts))
 
 
 def _seconds(text: str) -> float:
-    hours, _, minutes = text.partition(":")
+    hours, _colon, minutes = text.partition(":")
     return int(hours) * HOUR_SECONDS + int(minutes) * 60.0
 
 

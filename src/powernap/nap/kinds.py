@@ -20,7 +20,7 @@ class Kinds(Mapping[str, type[T]], Generic[T]):
         self._classes = classes
 
     def __getitem__(self, kind: str) -> type[T]:
-        module, _, name = self._classes[kind].rpartition(".")
+        module, _dot, name = self._classes[kind].rpartition(".")
         found: type[T] = getattr(import_module(f"{self._package}.{module}"), name)
         return found
 

@@ -15,7 +15,7 @@ class PowersaveSettings:
     knobs: tuple[str, ...] = setting(
         "strs",
         ("*",),
-        'knobs to turn down: with * and ? those that are on by default, the others by their whole names',
+        "knobs to turn down: with * and ? those that are on by default, the others by their whole names",
         example=["*", "cpu-hotplug"],
     )
     except_knobs: tuple[str, ...] = setting(

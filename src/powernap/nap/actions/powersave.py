@@ -63,7 +63,7 @@ class Powersave(Action):
         try:
             foreign = await self.profiles.survey()
         except BusError as error:
-            raise ActionError(f"the knobs are left alone, as it is not known who else tunes here: {error}") from error
+            raise ActionError(f"the knobs are left alone, as it is not known who else tunes here: {error}") from None
         knobs = select(settings.knobs, (*settings.except_knobs, *foreign))
         try:
             turning = beside(lambda: self._board.turn_down(knobs, check.values(settings)))

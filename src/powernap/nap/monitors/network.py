@@ -42,7 +42,7 @@ class NetworkMonitor(RateMonitor):
     def counters(self) -> Mapping[str, float]:
         found = {}
         for line in self._path.read_text().splitlines()[2:]:
-            name, _, numbers = line.partition(":")
+            name, _colon, numbers = line.partition(":")
             if self._wanted(name := name.strip()):
                 fields = numbers.split()
                 try:

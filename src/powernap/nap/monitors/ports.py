@@ -86,16 +86,18 @@ class PortMonitor(Monitor):
 
     def attach(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None], sources: Sources | None = None) -> None:
         super().attach(loop, call, sources)
-        self._watcher = None
-        _ = self.watcher
+        self._watcher = self._join()
 
     @property
     def watcher(self) -> Watcher:
         """This monitor's share of the ledger."""
         if self._watcher is None:
-            traffic = Traffic(self.protocol, self.ports, self.loopback, self.remote, self.networks, self.exceptions)
-            self._watcher = self.sources.ports().watch(traffic)
+            self._watcher = self._join()
         return self._watcher
+
+    def _join(self) -> Watcher:
+        traffic = Traffic(self.protocol, self.ports, self.loopback, self.remote, self.networks, self.exceptions)
+        return self.sources.ports().watch(traffic)
 
     def tally(self) -> Tally:
         """Return the frames since the last look. Raises OSError."""

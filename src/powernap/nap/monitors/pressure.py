@@ -102,7 +102,7 @@ class PressureMonitor(Monitor):
                 f"{self._path} cannot be read ({error.strerror}): boot with psi=1, or use a monitor of kind cpu or load"
             ) from None
         for line in lines:
-            kind, _, rest = line.partition(" avg10=")
+            kind, _words, rest = line.partition(" avg10=")
             if kind == self.values["of"]:
                 try:
                     return float(rest.split()[0])

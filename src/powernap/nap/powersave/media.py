@@ -126,7 +126,7 @@ def _run(*argv: str) -> str:
     try:
         done = asyncio.run(outside.run(argv, seconds=PROGRAM_SECONDS))
     except outside.ProgramError as error:
-        raise OSError(errno.EIO, str(error)) from error
+        raise OSError(errno.EIO, str(error)) from None
     if done.status != 0:
         raise OSError(errno.EIO, f"{argv[0]} {done.complaint()}")
     return done.output
