@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode does not do it
+from fake_monitor import FakeMonitor, Inside
 from real_machine import Machine, Segment
 from simulated import Source, World
+
+from powernap.nap import watch
+from powernap.nap.preparation import Preparation
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +45,17 @@ def machine(tmp_path, segment):
     made.write()
     yield made
     made.close()
+
+
+@pytest.fixture
+def running(tmp_path, monkeypatch):
+    """A Daemon in this process, with FakeMonitors: ``async with running() as (daemon, monitor)``."""
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/none")
+    monkeypatch.setattr(watch, "KINDS", {"process": FakeMonitor})
+
+    async def touch_no_card(_self):
+        return ()
+
+    monkeypatch.setattr(Preparation, "arm", touch_no_card)
+    FakeMonitor.made = []
+    return Inside(tmp_path)

@@ -4,74 +4,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import pytest
+from fake_monitor import FakeMonitor, until
 
 from powernap.machine import clocks, sdnotify
 from powernap.nap import daemon as daemon_module
-from powernap.nap import report, setup, watch
-from powernap.nap.daemon import Daemon
-from powernap.nap.evidence import Reading
-from powernap.nap.monitors.base import Monitor
+from powernap.nap import report
 from powernap.nap.state import Ask
-from powernap.shared.virtual import Virtualization
-
-
-class FakeMonitor(Monitor):
-    kind = "fake"
-    summary = "does as it is told"
-    made: list[FakeMonitor]
-
-    def __init__(self, name, values):
-        super().__init__(name, values)
-        self.looks: list[float] = []
-        self.closed = False
-        self.answers = asyncio.Event()
-        self.answers.set()
-        self.active = False
-        FakeMonitor.made.append(self)
-
-    async def ask(self):
-        self.asked = self.active
-        await self.answers.wait()
-
-    def look(self, now):
-        assert not self.closed, "a look at a monitor that is closed"
-        self.looks.append(now)
-        return self.reading(active_now=self.asked, calls=True, last_active=now if self.asked else None)
-
-    def close(self):
-        self.closed = True
-
-
-@pytest.fixture
-def running(tmp_path, monkeypatch):
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/none")
-    monkeypatch.setattr(watch, "KINDS", {"process": FakeMonitor})
-    FakeMonitor.made = []
-    path = tmp_path / "powernapd.toml"
-
-    @asynccontextmanager
-    async def start(text="[nap]\nabsent_seconds = 300\n"):
-        path.write_text(text + '[monitors.fake]\nkind = "process"\npattern = "x"\n')
-        made = Daemon(setup.build(setup.load(path)), path, tmp_path, Virtualization("none", "none", "the test"))
-        await made.start()
-        await until(lambda: FakeMonitor.made[0].looks)
-        try:
-            yield made, FakeMonitor.made[0]
-        finally:
-            await made.stop()
-
-    return start
-
-
-async def until(condition):
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not come about")
 
 
 def test_a_call_that_comes_while_a_look_waits_for_answers_is_answered_by_another_look(running):
@@ -216,21 +156,6 @@ def test_the_watchdog_waits_for_the_next_look_and_costs_no_wakeup(running, monke
             monitor.call()
             await until(lambda: len(monitor.looks) > looks)
             assert said[-1] != f"WATCHDOG_USEC={2**64 - 1}"
-
-    asyncio.run(play())
-
-
-def test_a_blocked_event_loop_makes_no_nap_early(running):
-    """A look that comes more than 30 s late begins a fresh idle period; so may one that is late by a blocked loop."""
-
-    async def play():
-        async with running() as (daemon, _monitor):
-            before = daemon.state
-            now = clocks.now()
-            reading = (Reading("fake", "fake", calls=True),)
-            daemon.tell(daemon_module.Look(reading, (), None, 0, now + 400), now + 400)
-            assert daemon.state.fresh == now + 400 and not daemon.state.warned
-            assert before.look_at < now + 370
 
     asyncio.run(play())
 
