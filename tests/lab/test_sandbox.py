@@ -30,14 +30,14 @@ def napper(running_lab):
 
 
 def test_a_backups_lock_in_the_home_of_root_and_a_users_guest_are_seen(napper):
-    napper.start(OBSERVE + LOCKS + GUESTS, server=False)
+    napper.start(OBSERVE + LOCKS + GUESTS)
     said = {each["name"]: each for each in napper.status()["monitors"]}
     assert said["backup"]["active"] and f"{BORG}/lock.exclusive" in said["backup"]["detail"], said
     assert said["guests"]["active"] and "atelier" in said["guests"]["detail"], said
 
 
 def test_the_daemon_cannot_write_to_homes(napper):
-    napper.start(OBSERVE + LOCKS, server=False)
+    napper.start(OBSERVE + LOCKS)
     inside = napper.run(f"nsenter -m -t {napper.pid()} touch {BORG}/written", check=False)
     assert "Read-only file system" in inside.stderr
 
