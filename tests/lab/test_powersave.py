@@ -108,6 +108,21 @@ def test_a_service_that_cannot_start_any_more_is_told_and_the_others_are_started
     assert state(running_lab, "idle-two") == "active"
 
 
+def test_a_bus_that_restarts_meanwhile_leaves_no_service_down(powersave, running_lab):
+    """idle-two takes a second to start, and the bus is lost in it."""
+    running_lab.run("web1", "systemctl start idle-one idle-two")
+    assert powersave("act", ["idle-one", "idle-two"]) == []
+    slow = "/run/systemd/system/idle-two.service.d"
+    running_lab.run("web1", f"mkdir -p {slow}; cat >{slow}/x.conf", input="[Service]\nExecStartPre=/bin/sleep 1\n")
+    running_lab.run("web1", "systemctl daemon-reload; systemd-run -q sh -c 'sleep 0.7; systemctl restart dbus'")
+    try:
+        assert powersave("undo") == []
+        assert state(running_lab, "idle-one") == "active"
+        assert state(running_lab, "idle-two") in ("active", "activating")
+    finally:
+        running_lab.run("web1", f"rm -r {slow}; systemctl daemon-reload")
+
+
 def test_while_another_tuner_runs_its_knobs_are_left_alone(powersave, running_lab):
     """A unit of that name stands for TLP, which is not installed there."""
     policy = "/run/powersave/root/sys/devices/system/cpu/cpufreq/policy0"

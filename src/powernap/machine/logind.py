@@ -76,6 +76,7 @@ class Logind:
         bus = Bus(lambda: self._lost(bus))
         try:
             await self._subscribe(bus)
+            self.let_go()  # one whose answer overtook the loss of the last bus holds nothing any more
             await self._hold(bus)
             under_way = await _preparing(bus)
         except BusError:

@@ -572,3 +572,15 @@ def test_a_restart_at_any_step_leaves_it_awake_connected_and_guarded(root, login
         assert "nothing came of it" in owner.events[-1].reason
     elif when == "asleep":
         assert isinstance(owner.events[-1], Resumed)
+
+
+def test_a_hold_that_was_answered_as_the_bus_was_lost_counts_for_nothing(root, logind):
+    async def work(guard, _owner):
+        await until(lambda: logind.delays)
+        await asyncio.to_thread(logind.restart_bus)
+        await until(lambda: not guard.logind.connected)
+        guard.logind._delay = os.open("/dev/null", os.O_RDONLY)  # the answer of a logind that is gone
+        await until(lambda: guard.logind.connected)
+        assert logind.delays, "nothing holds sleeps up"
+
+    with_guard(work, root)

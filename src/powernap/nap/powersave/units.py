@@ -17,6 +17,8 @@ from powernap.nap.powersave.journal import Entry, Journal
 UNIT = "unit"
 UNIT_INTERFACE = f"{SYSTEMD}.Unit"
 JOB_SECONDS = 30.0
+#: Between two tries of starting services again while the bus is lost.
+AGAIN_SECONDS = (0.5, 1.0, 2.0, 4.0)
 SUFFIXES = (".service", ".socket", ".timer", ".path")
 NAME = re.compile(r"[A-Za-z0-9:_.@\\-]+")
 #: What carries the network, logins or powernapd itself; and whatever would go down together with a stopped unit.
@@ -88,11 +90,20 @@ class Services:
         wanted = [(place, entry["name"]) for place, entry in enumerate(entries) if entry["what"] == UNIT]
         if not wanted:
             return []
+        for pause in (*AGAIN_SECONDS, None):
+            problems, lost = await self._start([each for each in wanted if each[0] not in settled], settled)
+            if not lost or pause is None:
+                break
+            await asyncio.sleep(pause)  # the bus restarts: a service must not stay down for that
+        return problems
+
+    async def _start(self, wanted: list[tuple[int, str]], settled: set[int]) -> tuple[list[str], bool]:
+        """Return what could not be started, and whether that is because the bus was lost."""
         problems = []
         try:
             jobs = await _Jobs.connect()
         except BusError as error:
-            return [f"{', '.join(name for _place, name in wanted)} cannot be started again: {error}"]
+            return [f"{', '.join(name for _place, name in wanted)} cannot be started again: {error}"], True
 
         async def start(place: int, name: str) -> None:
             try:
@@ -106,7 +117,7 @@ class Services:
             await asyncio.gather(*(start(place, name) for place, name in reversed(wanted)))
         finally:
             jobs.close()
-        return problems
+        return problems, jobs.lost
 
 
 class _Jobs:
@@ -116,11 +127,12 @@ class _Jobs:
         self.bus = bus
         self._waiting: dict[str, asyncio.Future[str]] = {}
         self._ended: dict[str, str] = {}
+        self.lost = False
 
     @classmethod
     async def connect(cls) -> _Jobs:
         """Raises BusError."""
-        jobs = cls(Bus())
+        jobs = cls(Bus(lambda: jobs._bus_lost()))
         try:
             await jobs.bus.on_signal(MANAGER[2], "JobRemoved", MANAGER[1], jobs._removed)
             await jobs.bus.call(MANAGER, "Subscribe")
@@ -159,6 +171,12 @@ class _Jobs:
         waiting = self._waiting.get(path)
         if waiting is not None and not waiting.done():
             waiting.set_result(result)
+
+    def _bus_lost(self) -> None:
+        self.lost = True
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(BusError("the D-Bus system bus was lost"))
 
     def close(self) -> None:
         self.bus.close()
