@@ -184,7 +184,8 @@ class Daemon:
     def look_soon(self) -> None:
         """Look because something called, but not for every one of many calls. Only a look that begins later does."""
         gap = ATTENTIVE_GAP_SECONDS if self.state.attentive else CALL_GAP_SECONDS
-        at = max(clocks.now(), self._looked_at + gap)
+        now = clocks.now()
+        at = min(max(now, self._looked_at + gap), now + gap)  # whatever the clock said at the last look
         self._called_for = at if self._called_for is None else min(at, self._called_for)
         self._set_timer()
 

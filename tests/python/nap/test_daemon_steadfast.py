@@ -323,3 +323,33 @@ def test_the_configuration_is_read_anew_while_nothing_is_watched_twice(running):
             assert monitor is FakeMonitor.made[0]
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize("observes", [False, True])
+def test_the_sleeps_of_others_are_registered_unless_it_only_observes(running, monkeypatch, observes):
+    async def play():
+        async with running() as (daemon, _monitor):
+            daemon.policy = replace(daemon.policy, observe=observes)
+            prepared = []
+
+            async def prepare(action):
+                prepared.append(action)
+
+            monkeypatch.setattr(daemon._preparation, "prepare", prepare)
+            await daemon.prepare_foreign("suspend")
+            assert prepared == ([] if observes else ["suspend"])
+
+    asyncio.run(play())
+
+
+def test_a_sleep_that_nobody_announced_is_seen_by_the_clocks_at_the_next_look(running, monkeypatch):
+    async def play():
+        async with running() as (daemon, _monitor):
+            said = []
+            monkeypatch.setattr(daemon, "_announce", lambda cause, slept: said.append((cause, slept)))
+            monkeypatch.setattr(daemon.guard._gauge, "slept", lambda: 50.0)
+            begun = clocks.now()
+            await daemon.look()
+            assert said == [("resume", 50.0)] and daemon.state.fresh >= begun
+
+    asyncio.run(play())
