@@ -20,8 +20,14 @@ PROFILE_DIRS = ("/etc/powernap/profiles", "/usr/lib/powernap/profiles")
 
 @dataclass
 class Merged:
-    """The merged values and, for every dotted key, the file that it came from."""
+    """The merged values and, for every dotted key, the file that it came from.
 
+    ``stand_for``: for a table, the dotted keys that replace it whole where a nearer layer has one of them and no such
+    table. ``replaced`` tells what was: the file, its key, and the names in the table.
+    """
+
+    stand_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    replaced: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
     include: tuple[str, ...] = ()
@@ -29,6 +35,13 @@ class Merged:
 
     def add(self, layer: Mapping[str, Any], file: str) -> None:
         """Merge a layer over what is there: tables merge deep, everything else is replaced."""
+        for table, keys in self.stand_for.items():
+            key = next((key for key in keys if _has(layer, key)), None)
+            if key is not None and table not in layer and isinstance(self.values.get(table), dict):
+                self.replaced.append((file, key, tuple(self.values.pop(table))))
+                gone = [dotted for dotted in self.origin if dotted == table or dotted.startswith(f"{table}.")]
+                for dotted in gone:
+                    del self.origin[dotted]
         self._merge(self.values, layer, file, "")
 
     def _merge(self, into: dict[str, Any], layer: Mapping[str, Any], file: str, prefix: str) -> None:
@@ -48,6 +61,11 @@ class Merged:
         while dotted not in self.origin and "." in dotted:
             dotted = dotted.rpartition(".")[0]
         return self.origin.get(dotted, "")
+
+
+def _has(layer: Mapping[str, Any], dotted: str) -> bool:
+    table, _dot, key = dotted.partition(".")
+    return isinstance(layer.get(table), Mapping) and key in layer[table]
 
 
 class Files:
@@ -84,16 +102,20 @@ def parse(path: Path, content: bytes | None = None) -> dict[str, Any]:
 
 
 def layers(
-    path: Path, profile_dirs: list[Path], drop_in_dir: Path, overlay: Mapping[Path, str] | None = None
+    path: Path,
+    profile_dirs: list[Path],
+    drop_in_dir: Path,
+    overlay: Mapping[Path, str] | None = None,
+    stand_for: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Merged:
-    """Return the main file merged with the profiles that it includes and its drop-ins.
+    """Return the main file merged with the profiles that it includes and its drop-ins; ``stand_for`` as in Merged.
 
     Without ``profile_dirs`` there is no "include": the key is left for the schema to refuse. Raises ConfigError.
     """
     files = Files(overlay)
     main = files.read(path)
     drop_ins = [(file, files.read(file)) for file in files.folder(drop_in_dir)]
-    merged = Merged()
+    merged = Merged(stand_for=stand_for or {})
     if profile_dirs:
         include, source = main.pop("include", []), path
         for file, layer in drop_ins:

@@ -20,7 +20,7 @@ from powernap.config.sections import (
     SleepSettings,
 )
 from powernap.config.sections.steps import StepSettings
-from powernap.config.steps import check_steps, read_steps
+from powernap.config.steps import CLASSIC, check_steps, read_steps
 from powernap.shared.schema import Option, suggestion
 
 DEFAULT_PATH = "/etc/powernap/powernapd.toml"
@@ -38,7 +38,10 @@ class Section:
 
 @dataclass(frozen=True)
 class NapConfig:
-    """All that powernapd is told; ``origin`` maps dotted keys to the file each came from."""
+    """All that powernapd is told; ``origin`` maps dotted keys to the file each came from.
+
+    ``notes``: what people should know of how the files were understood, one sentence each.
+    """
 
     nap: NapSettings
     server: ServerSettings
@@ -51,6 +54,7 @@ class NapConfig:
     monitors: Mapping[str, Section]
     warnings: Mapping[str, Section]
     origin: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 ENABLED = Option("enabled", "bool", True, "false: as if this section were not there")
@@ -76,7 +80,8 @@ def load_nap(
     every problem that was found.
     """
     path = Path(path)
-    merged = layers(path, [Path(where) for where in profile_dirs], Path(drop_in_dir or path.with_suffix(".d")), overlay)
+    dirs = [Path(where) for where in profile_dirs]
+    merged = layers(path, dirs, Path(drop_in_dir or path.with_suffix(".d")), overlay, {"steps": CLASSIC})
     builder = Builder(merged)
     builder.only((*SECTIONS, "steps", "monitors", "warnings"))
     config = NapConfig(
@@ -85,12 +90,19 @@ def load_nap(
         monitors=_named(builder, "monitors", monitors),
         warnings=_named(builder, "warnings", warnings),
         origin=merged.origin,
+        notes=tuple(_replaced(*each) for each in merged.replaced),
     )
     if not builder.problems:
         _cross_check(builder, config)
     if builder.problems:
         raise ConfigError(builder.problems)
     return config
+
+
+def _replaced(file: str, key: str, names: tuple[str, ...]) -> str:
+    return (
+        f"{file}: {key} stands for the steps of what it includes ({', '.join(names)}): to change one, set it in [steps]"
+    )
 
 
 def _named(builder: Builder, table: str, kinds: Kinds) -> dict[str, Section]:

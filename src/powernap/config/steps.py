@@ -12,6 +12,8 @@ from powernap.config.sections.nap import AWAKE_ACTIONS, NapSettings
 from powernap.config.sections.steps import StepSettings
 from powernap.shared.schema import options_of
 
+#: Keys of [nap] that make steps of their own: in a file nearer than all steps they stand for them.
+CLASSIC = ("nap.absent_seconds", "nap.action", "nap.stage2_absent_seconds", "nap.stage2_action")
 CONDITIONS = ("power", "battery_below", "lid", "display", "between", "days")
 
 

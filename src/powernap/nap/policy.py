@@ -71,7 +71,7 @@ class Policy:
 def policy_of(config: NapConfig, virtualization: Virtualization) -> Policy:
     """Return the policy that a configuration asks for on such a machine."""
     nap = config.nap
-    notes: list[str] = []
+    notes = list(config.notes)
     return Policy(
         steps=_steps(config, notes) if config.steps else _stages(config, notes),
         min_awake_seconds=nap.min_awake_seconds,

@@ -54,6 +54,25 @@ def test_profile_then_main_file_then_drop_ins_later_wins(load):
     assert config.origin["nap.min_awake_seconds"].endswith("20.toml")
 
 
+STEPS = '[steps.night]\nafter_seconds = 60\naction = "suspend"\nbetween = ["22:00-06:00"]\n'
+
+
+def test_an_idle_time_in_a_nearer_file_stands_for_the_steps_of_a_profile(load):
+    config = load('include = ["web"]\n[nap]\nabsent_seconds = 500\n', {}, {"web.toml": STEPS})
+    assert not config.steps and config.nap.absent_seconds == 500
+    (note,) = config.notes
+    assert "powernapd.toml: nap.absent_seconds stands for the steps" in note and "(night)" in note
+    assert not any(key.startswith("steps") for key in config.origin)
+
+
+def test_steps_in_the_same_file_or_a_nearer_one_stay(load):
+    assert set(load("[nap]\nabsent_seconds = 500\n" + STEPS).steps) == {"night"}
+    near = load('include = ["web"]\n', {"site.toml": STEPS}, {"web.toml": "[nap]\nabsent_seconds = 100\n"})
+    assert set(near.steps) == {"night"} and not near.notes
+    other = load('include = ["web"]\n[nap]\nmin_awake_seconds = 5\n', {}, {"web.toml": STEPS})
+    assert set(other.steps) == {"night"} and not other.notes
+
+
 def test_a_drop_in_changes_one_key_of_a_monitor_and_switches_another_off(load):
     config = load(
         'include = ["web"]',
@@ -76,7 +95,7 @@ def test_a_drop_in_changes_one_key_of_a_monitor_and_switches_another_off(load):
             '[nap]\naction = "suspnd"',
             "nap.action: 'suspnd' is none of powersave, suspend, suspend-then-hibernate, hibernate, hybrid-sleep,",
         ),
-        ("[nap]\nabsent_seconds = 5\ngrace_seconds = 9", "nap.grace_seconds: 9 is longer than absent_seconds (5)"),
+        ("[nap]\nabsent_seconds = 500\ngrace_seconds = 9", "nap.grace_seconds: 9 is longer than absent_seconds (5)"),
         ("[nap]\nstage2_absent_seconds = 9", 'a second stage follows only action = "powersave"'),
         ('[monitors.web]\nkind = "tcp"\nports = ["443-80"]', "web.ports: the port range 443-80 is upside down"),
         ('[monitors.web]\nkind = "tpc"', "monitors.web.kind: 'tpc' is no kind of monitor; did you mean tcp?"),
