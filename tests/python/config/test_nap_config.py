@@ -95,7 +95,7 @@ def test_a_drop_in_changes_one_key_of_a_monitor_and_switches_another_off(load):
             '[nap]\naction = "suspnd"',
             "nap.action: 'suspnd' is none of powersave, suspend, suspend-then-hibernate, hibernate, hybrid-sleep,",
         ),
-        ("[nap]\nabsent_seconds = 500\ngrace_seconds = 9", "nap.grace_seconds: 9 is longer than absent_seconds (5)"),
+        ("[nap]\nabsent_seconds = 5\ngrace_seconds = 9", "nap.grace_seconds: 9 is longer than absent_seconds (5)"),
         ("[nap]\nstage2_absent_seconds = 9", 'a second stage follows only action = "powersave"'),
         ('[monitors.web]\nkind = "tcp"\nports = ["443-80"]', "web.ports: the port range 443-80 is upside down"),
         ('[monitors.web]\nkind = "tpc"', "monitors.web.kind: 'tpc' is no kind of monitor; did you mean tcp?"),
