@@ -25,6 +25,8 @@ from real_machine import Machine, Segment
 ABSENT = 1.0
 #: What a loaded machine with two cores may add to a nap that is due.
 SLACK = 2.0
+#: A failed try costs a wait of 1 s, and then there is the whole grace time.
+FAILED = 1.5
 
 CONFIG = """
 [monitors.ssh]
@@ -82,7 +84,8 @@ class Soak:
         with self.machine.segment.on("there"):
             self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
-    def run(self, seconds: float) -> None:
+    def run(self, seconds: float, pause: float = 5.0) -> None:
+        """``pause``: the long ones; longer than the idle time, the grace time and the slack."""
         self.begun = time.monotonic()
         threading.Thread(target=self._stamp, daemon=True).start()
         deadline = self.begun + seconds
@@ -93,8 +96,10 @@ class Soak:
             what = self.chance.choice(kinds)
             what()
             self.busy.append((begun, time.monotonic(), what.__name__.strip("_")))
-            time.sleep(self.chance.choice([self.chance.uniform(0, 0.9), self.chance.uniform(0.9, 1.1), 5.0]))
-        time.sleep(6)
+            last = self.chance.choice([self.chance.uniform(0, 0.9), self.chance.uniform(0.9, 1.1), pause])
+            time.sleep(last)
+        # so long that the last, too, must be followed by a nap
+        time.sleep(max(0.0, pause + FAILED - last))
         self.ended = time.monotonic()
         self._listener.close()
         self._datagrams.close()
@@ -155,8 +160,7 @@ class Soak:
         said = []
         spans = [*self.busy, (self.ended, self.ended, "the end")]
         for (_begin, end, what), (following, _end, _what) in itertools.pairwise(spans):
-            # a failed try costs a wait of 1 s, and then there is the whole grace time
-            bound = ABSENT + SLACK + (1.5 if what in ("refusal", "inhibitor") else 0.0)
+            bound = ABSENT + SLACK + (FAILED if what in ("refusal", "inhibitor") else 0.0)
             if following - end > bound and not any(end - 0.3 < nap < end + bound for nap in self.naps):
                 then = next((nap for nap in self.naps if nap > end), self.ended)
                 said.append(

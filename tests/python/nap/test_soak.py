@@ -211,7 +211,7 @@ def test_soak_of_thousands_of_deadlines(seed):
     chance = random.Random(seed)
     policy = Policy(steps=(Step(300, "suspend", 60),), min_awake_seconds=30)
     times, now = [], START
-    for _ in range(1500):
+    for _ in range(1000):
         now += chance.choice([chance.uniform(0, 20), chance.uniform(0, 290), chance.expovariate(1 / 600)])
         times.append(now)
     stamps = [time for index, time in enumerate(times) if index % 2]
@@ -227,7 +227,7 @@ def test_soak_of_thousands_of_deadlines(seed):
             at = bisect_right(naps, until + 300 - 1e-6)
             missed += not (at < len(naps) and naps[at] <= until + 301)
         until = max(until, end)
-    assert len(late) > 250
+    assert len(late) > 170
     assert max(late) < 0.1 and min(late) >= -1e-6
     assert missed == 0
     assert run.times(Warn) and run.times(Register)

@@ -9,10 +9,10 @@ from soaking import Soak
 
 
 def test_a_real_daemon_naps_in_every_pause_and_never_early(machine):
-    done = Soak(machine, random.Random(4))
+    done = Soak(machine, random.Random(6))
     done.prepare()
     machine.start()
-    done.run(9)
+    done.run(6, pause=3.3)
     machine.stop()
     assert done.early() == [], machine.text()
     assert done.missed() == [], machine.text()
