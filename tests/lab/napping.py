@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import shlex
@@ -17,6 +18,7 @@ SERVER = '[server]\nurl = "http://198.18.0.2:20709"\n'
 QUIET = '[monitors.work]\nkind = "lock"\nheld = []\nexists = ["/run/work"]\n'
 
 
+@functools.cache
 def install(lab, name, *programs):
     lab.install_source(name, FOLDER)
     lab.run(name, f"python3 -m compileall -q {FOLDER}; mkdir -p /etc/powernap/powernapd.d", timeout=60)
