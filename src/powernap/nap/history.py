@@ -102,6 +102,7 @@ class _Span:
     following: Mapping[str, Any] | None
     seconds: float
     asleep: float
+    rebooted: bool = False
 
 
 def summary(lines: Iterable[Mapping[str, Any]], since: float, until: float, energy: EnergySettings) -> dict[str, Any]:
@@ -124,10 +125,9 @@ def summary(lines: Iterable[Mapping[str, Any]], since: float, until: float, ener
             running.asleep_seconds += span.asleep
         if running is not None and span.following is not None and not span.following.get("in_effect"):
             running.ended = float(span.following["t"])
-            running.woken_by = str(span.following.get("woken_by") or span.following.get("cause") or "switched on")
+            running.woken_by = _ended_by(span, span.following)
             naps.append(running)
             running = None
-        decided = str(span.line.get("cause", "")) if span.line["state"] == "suspending" else ""
         decided = str(span.line.get("cause", "")) if span.line["state"] in ("suspending", STOPPED) else ""
         name = _state(span)
         totals.seconds[name] = totals.seconds.get(name, 0.0) + (span.seconds - span.asleep) * share
@@ -162,22 +162,37 @@ def _valid(lines: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
 def _spans(lines: Iterable[Mapping[str, Any]], until: float) -> Iterable[_Span]:
     """Within one run of the daemon CLOCK_BOOTTIME measures, whatever is done to the wall clock; else that does."""
     before: Mapping[str, Any] | None = None
+    boot = None
     for line in lines:
         if before is not None:
-            yield _span(before, line)
+            yield _span(before, line, boot)
         before = line
+        boot = line.get("boot", boot)
     if before is not None:
         lasted = max(0.0, until - float(before["t"]))
         yield _Span(before, None, lasted, lasted if before["state"] == "asleep" else 0.0)
 
 
-def _span(line: Mapping[str, Any], following: Mapping[str, Any]) -> _Span:
+def _span(line: Mapping[str, Any], following: Mapping[str, Any], boot: Any) -> _Span:
+    """``boot``: the boot id of the first line, or None where its start is no longer in the file."""
     seconds = float(following["b"] if following["state"] != STARTED else following["t"])
     seconds = max(0.0, seconds - float(line["b"] if following["state"] != STARTED else line["t"]))
     asleep = min(float(following.get("slept") or 0.0), seconds)
-    if following["state"] == STARTED and line.get("in_effect") in ("poweroff", "hibernate"):
+    rebooted = following["state"] == STARTED
+    if rebooted and boot is not None:
+        rebooted = following.get("boot") != boot
+    elif rebooted:
+        rebooted = following["b"] < line["b"]  # CLOCK_BOOTTIME begins anew with each boot
+    if rebooted and line.get("in_effect") in ("poweroff", "hibernate"):
         asleep = seconds  # it was switched off by us, and on again
-    return _Span(line, following, seconds, asleep)
+    return _Span(line, following, seconds, asleep, rebooted)
+
+
+def _ended_by(span: _Span, following: Mapping[str, Any]) -> str:
+    said = following.get("woken_by") or following.get("cause")
+    if not said:
+        said = "switched on" if span.rebooted else "powernapd was started anew"
+    return str(said)
 
 
 def _state(span: _Span) -> str:

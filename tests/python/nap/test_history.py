@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from powernap.cli.commands.calculator import saving
 from powernap.cli.commands.history import seconds_of
+from powernap.cli.powernap import main
 from powernap.config.sections import EnergySettings
 from powernap.nap import history_text, jsonlines
 from powernap.nap.history import History, summary
@@ -103,6 +104,26 @@ def test_after_a_crash_the_time_until_the_next_start_is_nobodys():
     totals = summary(lines, 0, 1_000_070, ENERGY)["totals"]
     assert totals["seconds"] == {"unwatched": 70}
     assert totals["estimated_kwh_saved"] == 0
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["the boot is known", "its line is no longer in the file"])
+def test_a_daemon_that_was_killed_and_started_anew_is_no_machine_that_was_switched_on(known):
+    lines = [
+        *([{"t": 999_990, "b": 40, "state": "started", "boot": "x"}] if known else []),
+        line(0, "powersave", "powersave", "idle for 300 s"),
+        line(10, "started", boot="x"),
+    ]
+    (nap,) = summary(lines, 0, 1_000_010, ENERGY)["naps"]
+    assert nap["woken_by"] == "powernapd was started anew"
+
+
+def test_a_killed_daemon_is_no_sleep_though_a_hibernation_was_under_way():
+    lines = [
+        {"t": 999_990, "b": 40, "state": "started", "boot": "x"},
+        line(0, "asleep", "hibernate"),
+        line(10, "started", boot="x"),
+    ]
+    assert summary(lines, 0, 1_000_010, ENERGY)["totals"]["asleep_seconds"] == 0
 
 
 def test_without_watts_nothing_is_estimated():
@@ -266,6 +287,12 @@ def test_since_has_units():
     assert [seconds_of(text) for text in ("90m", "12h", "7d", "1.5w")] == [5400, 43_200, 604_800, 907_200]
     with pytest.raises(PowernapError, match="is no time such as"):
         seconds_of("7 days")
+
+
+def test_a_file_without_a_history_is_refused(tmp_path, capsys):
+    (tmp_path / "passwd").write_text("root:x:0:0\n")
+    assert main(["history", "--file", str(tmp_path / "passwd")]) == 2
+    assert "there is no history in it: name a copy of history.jsonl" in capsys.readouterr().err
 
 
 def test_the_file_is_json_lines(tmp_path):

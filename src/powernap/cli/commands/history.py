@@ -46,10 +46,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _from_file(path: Path) -> Iterator[dict[str, Any]]:
+    lines = 0
     try:
-        yield from jsonlines.read(path)
+        for line in jsonlines.read(path):
+            lines += "state" in line
+            yield line
     except OSError as error:
         raise PowernapError(f"{path} cannot be read: {error.strerror}") from error
+    if not lines:
+        raise PowernapError(
+            f"{path}: there is no history in it: name a copy of {history.FILE} of powernapd's state directory"
+        )
 
 
 def _to_its_end(answers: Iterator[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
