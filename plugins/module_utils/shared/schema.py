@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from dataclasses import MISSING, dataclass, field, fields
@@ -101,7 +102,9 @@ def check_table(values: Any, options: tuple[Option, ...]) -> tuple[dict[str, Any
     for name, option in known.items():
         if name not in values:
             if option.required:
-                problems.append((name, f"missing: give {TYPES[option.type]}" + _example(option)))
+                problems.append(
+                    (name, "missing: give " + TYPES[option.type].partition(" such as ")[0] + _example(option))
+                )
             continue
         try:
             accepted[name] = option.accept(values[name])
@@ -111,11 +114,24 @@ def check_table(values: Any, options: tuple[Option, ...]) -> tuple[dict[str, Any
 
 
 def _example(option: Option) -> str:
-    return "" if option.example is None else f", such as {option.example!r}"
+    return "" if option.example is None else f", such as {json.dumps(option.example, ensure_ascii=False)}"
 
 
 def _wrong(value: Any, type: str) -> BadValue:
-    return BadValue(f"{value!r} is not {TYPES[type]}")
+    return BadValue(f"{value!r} is not {TYPES[type]}" + _remedy(value, type))
+
+
+def _remedy(value: Any, type: str) -> str:
+    """Return how to write what was most likely meant, or an empty text."""
+    if type in ("int", "float") and isinstance(value, str):
+        return ": write it without quotes and without a unit"
+    if type == "bool" and isinstance(value, str):
+        return ": write true or false without quotes"
+    if type == "str" and isinstance(value, (int, float)):
+        return f': write "{str(value).lower()}", in quotes'
+    if type == "strs" and isinstance(value, str):
+        return f": write [{json.dumps(value, ensure_ascii=False)}]"
+    return ""
 
 
 def _int(value: Any) -> int:
@@ -151,6 +167,9 @@ def _path(value: Any) -> str:
 def _url(value: Any) -> str:
     if not isinstance(value, str) or (value and not re.match(r"\Ahttps?://[^/\s]+/?\Z", value)):
         raise _wrong(value, "url")
+    port = re.search(r":([0-9]+)/?\Z", value)
+    if port and not 1 <= int(port.group(1)) <= 65535:
+        raise BadValue(f"{value!r} has no port: ports go from 1 to 65535")
     return value.rstrip("/")
 
 
@@ -196,7 +215,11 @@ def _networks(value: Any) -> tuple[str, ...]:
         try:
             networks.append(str(ip_network(text)))
         except ValueError as error:
-            raise BadValue(f"{text!r} is no address and no network: {error}") from error
+            bits = "has host bits set" in str(error)
+            remedy = (
+                f"write {ip_network(text, strict=False)}" if bits else 'write such as "192.0.2.7" or "192.0.2.0/24"'
+            )
+            raise BadValue(f"{text!r} is no address and no network: {remedy}") from error
     return tuple(networks)
 
 

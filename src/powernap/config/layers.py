@@ -89,7 +89,7 @@ class Files:
 def parse(path: Path, content: bytes | None = None) -> dict[str, Any]:
     """Return one TOML file's contents; of ``content``, where it is given. Raises ConfigError."""
     try:
-        values: dict[str, Any] = tomllib.loads((path.read_bytes() if content is None else content).decode("utf-8"))
+        values: dict[str, Any] = tomllib.loads((path.read_bytes() if content is None else content).decode("utf-8-sig"))
         return values
     except FileNotFoundError as error:
         raise ConfigError([f"{path}: no such file: write it, or name another with --config"]) from error

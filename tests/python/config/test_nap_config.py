@@ -138,6 +138,11 @@ def test_a_profile_that_includes_itself_is_refused(load):
     assert "profile a includes itself (a -> b -> a)" in found[0]
 
 
+def test_the_byte_order_mark_and_line_ends_of_other_systems_do_no_harm(tmp_path):
+    (tmp_path / "powernapd.toml").write_bytes(b"\xef\xbb\xbf[nap]\r\nabsent_seconds = 700\r\n")
+    assert load_nap(tmp_path / "powernapd.toml", *KINDS).nap.absent_seconds == 700
+
+
 def test_a_file_that_is_no_text_is_named(load, tmp_path):
     (tmp_path / "powernapd.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="is not UTF-8"):

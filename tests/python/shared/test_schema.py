@@ -36,6 +36,13 @@ def test_a_value_takes_its_normal_form(type, value, accepted):
         ("threshold", -1, "too small"),
         ("int", True, "is not a whole number"),
         ("float", float("inf"), "is not a number"),
+        ("float", "15min", "'15min' is not a number: write it without quotes and without a unit"),
+        ("bool", "yes", "'yes' is not true or false: write true or false without quotes"),
+        ("str", 5, '5 is not a text: write "5", in quotes'),
+        ("strs", "tell", """'tell' is not a list of texts: write ["tell"]"""),
+        ("networks", ["192.0.2.1/24"], "write 192.0.2.0/24"),
+        ("networks", ["wake1"], 'write such as "192.0.2.7"'),
+        ("url", "http://wake1:99999", "has no port: ports go from 1 to 65535"),
     ],
 )
 def test_what_is_refused_is_said_in_one_sentence(type, value, sentence):
