@@ -164,7 +164,7 @@ def _taken_down(work: _Work, line: Line, key: str) -> None:
         settings = PowersaveSettings(modules=(name,)) if key == "modules" else PowersaveSettings(services=(name,))
         wrong = [sentence for _key, sentence in check.problems(settings)]
         if wrong:
-            work.tell(line, f"{_shown(wrong[0])}: left out")
+            work.tell(line, f"{_shown(wrong[0], 300)}: left out")
         else:
             taken.append(name)
     if taken:
@@ -315,6 +315,12 @@ def _written(work: _Work) -> str:
         )
     order = ("nap", "powersave", "monitors", "warnings")
     return "\n".join(head) + "\n\n" + dumps({name: work.tables[name] for name in order if work.tables.get(name)})
+
+
+def is_original(text: str) -> bool:
+    """Tell whether a text has a section of the original's, or nothing at all."""
+    lines = list(original.read(text))
+    return "\0" not in text and (not lines or any(line.section.lower() in SECTIONS for line in lines))
 
 
 def _shown(text: str, limit: int = 80) -> str:

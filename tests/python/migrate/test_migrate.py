@@ -206,6 +206,14 @@ def test_any_text_gives_a_valid_configuration(text):
     assert config.nap.mode in ("act", "observe")
 
 
+@pytest.mark.parametrize("content", [b"root:x:0:0\n", b"[Unit]\nDescription = x\n", b"[PowerNap]\n\0\x7fELF"])
+def test_what_is_no_configuration_of_the_original_is_refused_in_one_sentence(tmp_path, capsys, content):
+    (tmp_path / "other").write_bytes(content)
+    assert main(["migrate", str(tmp_path / "other"), "-o", str(tmp_path / "new.toml")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "new.toml").exists()
+
+
 def test_the_command_writes_once_and_tells(tmp_path, capsys):
     (tmp_path / "config").write_text(WHOLE + "[x]\nodd = 1\n")
     words = ["migrate", str(tmp_path / "config"), "-o", str(tmp_path / "new.toml")]

@@ -20,12 +20,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from powernap.migrate import migrate
+    from powernap.migrate import is_original, migrate
 
     try:
         text = Path(options.file).read_bytes().decode("utf-8", errors="replace")
     except OSError as error:
         raise PowernapError(f"{options.file}: cannot be read: {error.strerror}: name the original's file") from error
+    if not is_original(text):
+        raise PowernapError(f"{options.file}: is no configuration of the original, such as [ProcessMonitor]: name that")
     made = migrate(text)
     if options.output:
         _write(Path(options.output), made.toml)
