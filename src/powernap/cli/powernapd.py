@@ -146,7 +146,8 @@ async def _reload(daemon: Daemon) -> None:
         await daemon.reload()
         _log.info("the configuration was read again")
     except PowernapError as error:
-        _log.error("the configuration stays as it was: %s", "; ".join(str(error).splitlines()))
+        daemon.refused = setup.refusal(error)
+        _log.error("%s", daemon.refused)
     sdnotify.notify("READY=1")
 
 

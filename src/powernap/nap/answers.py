@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from powernap.nap import holding, jsonlines, report, report_text
+from powernap.nap.state import next_step
 from powernap.shared.errors import PowernapError
 
 if TYPE_CHECKING:
@@ -18,16 +19,30 @@ if TYPE_CHECKING:
 Request = Mapping[str, Any]
 Reply = dict[str, Any]
 
+INHIBITORS_SECONDS = 5.0
+
 
 async def _status(daemon: Daemon, _request: Request) -> Reply:
-    await daemon.look()
-    return report.status(daemon.situation())
+    return report.status(await _situation(daemon))
 
 
 async def _why(daemon: Daemon, _request: Request) -> Reply:
-    await daemon.look()
-    said = report.why(daemon.situation())
+    said = report.why(await _situation(daemon))
     return {**said, "text": report_text.why(said), "decision": daemon.decisions.last()}
+
+
+async def _situation(daemon: Daemon) -> report.Situation:
+    """Look, and ask who forbids the next sleep, too, which a look leaves out as long as none is near."""
+    await daemon.look()
+    situation = daemon.situation()
+    following = next_step(situation.state, situation.policy)
+    if situation.policy.never or following is None or not following.sleeps:
+        return situation
+    try:
+        found = await asyncio.wait_for(daemon.guard.inhibited(following.action), INHIBITORS_SECONDS)
+    except asyncio.TimeoutError:
+        found = (f"who forbids a sleep was not found out within {INHIBITORS_SECONDS:g} s",)
+    return replace(situation, held=tuple(dict.fromkeys((*situation.held, *found))))
 
 
 async def _decisions(daemon: Daemon, _request: Request) -> Reply:
@@ -45,7 +60,13 @@ async def _recover(daemon: Daemon, _request: Request) -> Reply:
 
 
 async def _reload(daemon: Daemon, _request: Request) -> Reply:
-    await daemon.reload()
+    try:
+        await daemon.reload()
+    except PowernapError as error:
+        from powernap.nap import setup  # which the commands, who import this module, need not load
+
+        daemon.refused = setup.refusal(error)
+        raise
     return {"ok": True}
 
 

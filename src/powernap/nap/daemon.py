@@ -80,6 +80,7 @@ class Daemon:
         self._looked_at = float("-inf")
         self._readings: tuple[Reading, ...] = ()
         self._held: tuple[str, ...] = ()
+        self.refused = ""  #: what is wrong with the configuration that was to be read again, or ""
         self._ordered: asyncio.Future[Answer] | None = None
         self._planned: float | None = None
         self._called_for: float | None = None
@@ -154,6 +155,7 @@ class Daemon:
             self._parts.watch.close()
             self._readings = ()
             self._adopt(parts, virtualization)
+        self.refused = ""
         if self.state.ask is not Ask.ACTING:  # else it is about to sleep, and the wake server must go on believing so
             self.spawn(self._arm())
             self._announce("reload", 0.0)
@@ -374,7 +376,8 @@ class Daemon:
         return self._parts.config
 
     def situation(self) -> report.Situation:
-        courier = self._courier
+        courier, notes = self._courier, (self.refused, *self.policy.notes, *self._surroundings.notes)
+        notes += (*self.guard.notes(), *self._doing.notes())
         return report.Situation(
             self.state,
             self.policy,
@@ -391,5 +394,5 @@ class Daemon:
                 "recording": "" if self.recorder is None else str(self.recorder.path),
                 "recording_error": "" if self.recorder is None else self.recorder.error,
             },
-            (*self.policy.notes, *self._surroundings.notes, *self.guard.notes(), *self._doing.notes()),
+            tuple(filter(None, notes)),
         )

@@ -148,8 +148,19 @@ def _step(step: Step, situation: Situation) -> dict[str, Any]:
 def _measured(reading: Reading) -> str:
     if reading.value is None or reading.threshold is None:
         return reading.detail
-    numbers = f"{reading.value:.4g} {reading.unit}".rstrip() + f" against {reading.threshold:.4g}"
+    if "threshold" in reading.detail:
+        return reading.detail
+    numbers = against(reading.value, reading.threshold, reading.unit)
     return f"{numbers}, {reading.detail}" if reading.detail else numbers
+
+
+def against(value: float, threshold: float, unit: str) -> str:
+    """Return such as "20000 bytes/s against 1000000"."""
+    return f"{_number(value)} {unit}".rstrip() + f" against {_number(threshold)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _monitor(reading: Reading, now: float) -> dict[str, Any]:

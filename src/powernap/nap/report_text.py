@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from powernap.nap.report import against
+
 Answer = Mapping[str, Any]
 Stamp = Callable[[float], str]
 
@@ -126,8 +128,8 @@ def _state_of(monitor: Mapping[str, Any]) -> str:
     idle = monitor["idle_seconds"]
     state = "active" if monitor["active"] else "nothing seen yet" if idle is None else f"idle for {idle:.0f} s"
     numbers = ""
-    if monitor["value"] is not None and monitor["threshold"] is not None:
-        numbers = f"{monitor['value']:.4g} {monitor['unit']}".rstrip() + f" against {monitor['threshold']:.4g}"
+    if monitor["value"] is not None and monitor["threshold"] is not None and "threshold" not in monitor["detail"]:
+        numbers = against(monitor["value"], monitor["threshold"], monitor["unit"])
     facts = [fact for fact in (numbers, monitor["detail"], monitor["source"]) if fact]
     return state + (f" ({'; '.join(facts)})" if facts else "")
 

@@ -45,6 +45,11 @@ def _check_powersave(config: NapConfig, path: str | Path) -> None:
         raise ConfigError([f"{origin.get(f'powersave.{key}', path)}: powersave.{key}: {text}" for key, text in wrong])
 
 
+def refusal(error: PowernapError) -> str:
+    """Return what people are told when a configuration that was to be read again is wrong."""
+    return f"the configuration stays as it was: {'; '.join(str(error).splitlines())}"
+
+
 def build(config: NapConfig) -> Parts:
     """Make the parts. Raises ConfigError; then nothing is left open."""
     methods, problems = [], []

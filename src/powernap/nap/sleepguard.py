@@ -119,6 +119,10 @@ class SleepGuard:
         due = await self.alarms.look(None if self._directly() else self.logind, ordered)
         return (*inhibited, *self.leased(), *due)
 
+    async def inhibited(self, action: str) -> tuple[str, ...]:
+        """Return who forbids the action now, leases apart: what people are told long before it is due."""
+        return await self._inhibited(action, False)
+
     def leased(self) -> tuple[str, ...]:
         now = clocks.now()
         return tuple(lease.sentence(now) for lease in self.leases.current(now)) if self.leases is not None else ()

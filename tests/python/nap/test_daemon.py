@@ -212,9 +212,12 @@ def test_reload_takes_a_new_configuration_and_refuses_a_bad_one(machine):
     machine.until(lambda: "stays as it was" in machine.text(), "the bad configuration is not refused")
     assert "did you mean absent_seconds?" in machine.text()
     assert machine.ask("status")["absent_seconds"] == 500
+    assert "the configuration stays as it was: " in machine.ask("why")["text"]
+    assert any("did you mean absent_seconds?" in note for note in machine.ask("status")["notes"])
     machine.config.write_text(text.replace("absent_seconds = 500", "absent_seconds = 400"))
     os.kill(machine.process.pid, signal.SIGHUP)
     machine.until(lambda: machine.ask("status")["absent_seconds"] == 400, "the new configuration is not taken")
+    assert not any("stays as it was" in note for note in machine.ask("status")["notes"])
 
 
 def test_a_container_never_naps_and_says_so(machine):

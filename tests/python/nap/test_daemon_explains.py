@@ -50,6 +50,20 @@ def test_a_nap_is_watched_and_becomes_history(machine):
     assert lines[0]["state"] == "started" and lines[-1]["state"] == "stopped"
 
 
+def test_who_forbids_a_sleep_is_told_long_before_it_is_due(machine):
+    machine.write(absent=500)
+    machine.logind.block("sleep", "Backup", "copying disks")
+    machine.start()
+    machine.until(lambda: machine.ask("status")["held_by"] == ["Backup forbids sleep: copying disks"], "not told")
+    said = machine.ask("why")
+    assert {"by": "inhibitor", "name": "", "sentence": "Backup forbids sleep: copying disks"} in said["keeps_awake"]
+    assert said["deadline_seconds"] is None
+    assert machine.ask("status")["state"] == "awake", "to ask changes nothing"
+    machine.logind.unblock()
+    machine.until(lambda: machine.ask("status")["held_by"] == [], "told still")
+    assert machine.ask("why")["deadline_seconds"] > 400
+
+
 def test_history_survives_a_kill_and_is_read_without_the_daemon(machine):
     machine.write(absent=500)
     machine.start()

@@ -127,6 +127,14 @@ def test_a_value_is_shown_against_its_threshold_in_text_and_for_programs():
     assert (monitor["value"], monitor["threshold"], monitor["unit"]) == (3.1416, 2, "load")
 
 
+def test_a_large_value_is_written_out_and_a_threshold_only_once():
+    disk = Reading("d", "disk", value=409_500.4, threshold=1e6, unit="bytes/s", detail="vda reads")
+    assert "(409500 bytes/s against 1000000; vda reads)" in why(situation(readings=(disk,)))
+    load = Reading("l", "load", 1100.0, True, "load 0.70, threshold 0.5", value=0.7, threshold=0.5)
+    assert "load l: active (load 0.70, threshold 0.5)" in why(situation(readings=(load,)))
+    assert "Awake because of the monitor l: load 0.70, threshold 0.5." in why(situation(readings=(load,)))
+
+
 STAGES = Policy(
     steps=(
         Step(100, "powersave", name="dim"),
