@@ -28,8 +28,9 @@ def text(outcome: Outcome, stamp: Callable[[float], str]) -> str:
         "",
         f"asleep for {duration(outcome.asleep_seconds)} of {duration(outcome.duration)}, "
         f"in powersave for {duration(outcome.powersave_seconds)}",
-        f"an oracle would have slept for {duration(outcome.oracle_seconds)}: "
-        f"{100 * outcome.share:.1f} % of it reached; the policy allows {duration(outcome.allowed_seconds)}",
+        f"an oracle would have slept for {duration(outcome.oracle_seconds)}"
+        + (f": {100 * outcome.share:.1f} % of it reached" if outcome.oracle_seconds else "")
+        + f"; the policy allows {duration(outcome.allowed_seconds)}",
         f"{outcome.wakes} wakes, for which people waited {outcome.waited_seconds:.0f} s in all",
     ]
     lines += [f"WRONG at {stamp(wrong.at)}: asleep while {wrong.monitor} was active" for wrong in outcome.wrong]

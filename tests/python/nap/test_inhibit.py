@@ -72,6 +72,13 @@ def test_the_status_is_that_of_the_command(machine):
     assert said(inhibit(machine, "/nowhere"))[0] == 1
 
 
+def test_that_there_is_no_lease_is_said(machine):
+    machine.start()
+    status, text = said(inhibit(machine, "--list"))
+    assert status == 0
+    assert "no lease holds this machine awake" in text
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
@@ -79,6 +86,7 @@ def test_the_status_is_that_of_the_command(machine):
         (("--for", "1h"), "give --reason"),
         (("--for", "40d", "--reason", "x"), "at most 86400 s (inhibitors.max_lease_seconds)"),
         (("--release", "9"), "there is no lease 9"),
+        (("list",), "options stand before it: powernap inhibit --list"),
     ],
 )
 def test_what_cannot_be_is_said_with_the_remedy(machine, words, complaint):

@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reason", default="", help="why; default: the command")
     parser.add_argument("--who", default="", help="for whom; default: you")
-    parser.add_argument("--list", action="store_true", help="say who holds it awake")
+    parser.add_argument("--list", action="store_true", help="name the leases that hold it awake")
     parser.add_argument("--release", metavar="ID", help="end a lease: one's own, or as root any")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="[--] COMMAND", help="hold it awake while this runs")
 
@@ -70,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
 
 def table(leases: list[dict[str, Any]]) -> str:
     """Return the leases for people, one a line."""
+    if not leases:
+        return "no lease holds this machine awake: 'powernap why' names what else does"
     return "\n".join(
         f"{lease['id']}: {lease['who']}, {lease['remaining_seconds']:.0f} s left"
         + (f", process {lease['pid']}" if lease["pid"] else "")
@@ -84,7 +86,8 @@ def _become(words: list[str]) -> int:
     try:
         os.execvp(words[0], words)
     except OSError as error:
-        raise NotDone(f"{words[0]} cannot be run: {error.strerror}") from error
+        meant = f" (options stand before it: powernap inhibit --{words[0]})" if words[0] in ("list", "release") else ""
+        raise NotDone(f"{words[0]} cannot be run: {error.strerror}: name a program{meant}") from error
 
 
 def _user() -> str:
