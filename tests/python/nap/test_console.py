@@ -157,12 +157,16 @@ def test_an_armed_monitor_calls_at_a_key():
         called = asyncio.Event()
         Monitor.attach(watcher, asyncio.get_running_loop(), called.set)  # deaf to terminals that others open
         watcher.arm()
-        assert watcher.look(clocks.now()).calls
+        before = watcher.look(clocks.now())
+        assert before.calls
+        assert before.last_active is None
         await asyncio.sleep(0.05)
         assert not called.is_set()
         os.write(leader, b"x\n")
         os.read(follower, 10)
         await asyncio.wait_for(called.wait(), 1)
+        # although the terminal, just made, has the same times as before
+        assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=0.5)
         watcher.close()
 
     try:
