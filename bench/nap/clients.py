@@ -19,6 +19,7 @@ PROGRAM = "nightly-backup"
 ORIGINAL = "psutil at 1 Hz (the original's design)"
 AUTOSUSPEND = "autosuspend at 1 Hz"
 OURS = "powernapd"
+OURS_EVENTS = "powernapd, pressure instead of load"
 
 POWERNAPD = f"""
 [nap]
@@ -40,6 +41,14 @@ kind = "console"
 [monitors.load]
 kind = "load"
 threshold = "n"
+"""
+#: Nothing in it has to be looked at between deadlines: the kernel remembers contention as it does the rest.
+EVENTS = """
+[monitors.terminals]
+kind = "console"
+[monitors.pressure]
+kind = "pressure"
+resource = "cpu"
 """
 AUTOSUSPEND_CONFIG = f"""
 [general]
@@ -103,7 +112,7 @@ def _started(command: list[str], folder: Path, ready: Callable[[], bool], **more
         begun = time.monotonic()
         process = subprocess.Popen(command, stdout=log, stderr=log, **more)  # type: ignore[call-overload]
     try:
-        until(ready, f"{command} ({(folder / 'log').read_text()})", pause=0.005)
+        until(ready, f"{command} (see {folder}/log)", pause=0.005)
         yield Client(process.pid, time.monotonic() - begun, folder)
     finally:
         process.kill()
@@ -148,7 +157,12 @@ def module(name: str, folder: Path, *arguments: str) -> contextlib.AbstractConte
     return _started(command, folder, lambda: "ready" in (folder / "log").read_text())
 
 
-CLIENTS = {ORIGINAL: original, AUTOSUSPEND: autosuspend, OURS: powernapd}
+CLIENTS = {
+    ORIGINAL: original,
+    AUTOSUSPEND: autosuspend,
+    OURS: powernapd,
+    OURS_EVENTS: lambda folder: powernapd(folder, more=EVENTS),
+}
 
 
 def cost(pid: int) -> tuple[float, int, float]:

@@ -11,11 +11,17 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.nap.clients import AUTOSUSPEND, ORIGINAL, OURS
+from bench.nap.clients import AUTOSUSPEND, ORIGINAL, OURS, OURS_EVENTS
 from bench.nap.results import folder
 
 mpl.rcParams.update({"svg.hashsalt": "powernap", "svg.fonttype": "none", "font.size": 9})
-COLOURS = {ORIGINAL: "#b8b8b8", AUTOSUSPEND: "#7d8fa3", OURS: "#1f6f54", "proc connector": "#c99a4b"}
+COLOURS = {
+    ORIGINAL: "#b8b8b8",
+    AUTOSUSPEND: "#7d8fa3",
+    OURS: "#1f6f54",
+    OURS_EVENTS: "#4fa384",
+    "proc connector": "#c99a4b",
+}
 
 
 def read(name: str) -> dict[str, Any]:
