@@ -43,6 +43,7 @@ from powernap.nap.events import (
 )
 from powernap.nap.evidence import Reading
 from powernap.nap.history import History
+from powernap.nap.looktimer import LookTimer
 from powernap.nap.policy import policy_of
 from powernap.nap.preparation import Preparation
 from powernap.nap.recording import Recorder
@@ -75,15 +76,12 @@ class Daemon:
         self._state_dir = state_dir
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self.looks = LookTimer(self._loop, lambda: self.spawn(self._look_in_time()))
         self._looking = asyncio.Lock()
-        self._looked_at = float("-inf")
         self._readings: tuple[Reading, ...] = ()
         self._held: tuple[str, ...] = ()
         self.refused = ""  #: what is wrong with the configuration that was to be read again, or ""
         self._ordered: asyncio.Future[Answer] | None = None
-        self._planned: float | None = None
-        self._called_for: float | None = None
         self._event: Event | None = None
         self.decisions = Decisions()
         self.recorder: Recorder | None = None
@@ -124,8 +122,7 @@ class Daemon:
 
     async def stop(self) -> None:
         """Leave the machine as it was found."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self.looks.cancel()
         if self.state.warned:
             self.crier.cancel(self._host(), "powernapd is stopped")
         if self.state.under_way:
@@ -185,37 +182,20 @@ class Daemon:
 
     def look_soon(self) -> None:
         """Look because something called, but not for every one of many calls. Only a look that begins later does."""
-        gap = ATTENTIVE_GAP_SECONDS if self.state.attentive else CALL_GAP_SECONDS
-        now = clocks.now()
-        at = min(max(now, self._looked_at + gap), now + gap)  # whatever the clock said at the last look
-        self._called_for = at if self._called_for is None else min(at, self._called_for)
-        self._set_timer()
-
-    def _set_timer(self) -> None:
-        """Wake for the deadline or for who called, whichever comes first, and for nothing else."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        now = clocks.now()
-        times = [at for at in (self._planned, self._called_for) if at is not None]
-        wait = max(0.0, min(times) - now) if times else None
-        if wait is not None:
-            self._timer = self._loop.call_later(wait, lambda: self.spawn(self._look_in_time()))
-        sdnotify.cover(wait)
+        self.looks.call(ATTENTIVE_GAP_SECONDS if self.state.attentive else CALL_GAP_SECONDS)
 
     async def _look_in_time(self) -> None:
         try:
             await self.look()
         except Exception:
-            self._planned = clocks.now() + RESCUE_SECONDS  # whatever it was: there must be a next look
-            self._set_timer()
+            self.looks.plan(clocks.now() + RESCUE_SECONDS)  # whatever it was: there must be a next look
             raise
 
     async def look(self) -> None:
         """Ask everybody, and tell the engine."""
         began = clocks.now()
         async with self._looking:
-            self._called_for = None
+            self.looks.begins()
             if self.state.ask is Ask.ACTING and not self._doing.ordering:
                 await self.guard.check()
             self.guard.notice_sleep()
@@ -224,7 +204,7 @@ class Daemon:
             following = next_step(replace(self.state, around=around), self.policy)
             held = await self._ask_who_holds(replace(self.state, around=around))
             now, self._readings = await self._parts.watch.look(clocks.now)
-            self._looked_at = now
+            self.looks.looked(now)
             if next_step(replace(self.state, around=around), self.policy) != following:
                 held = None  # they were asked about another step
             self._held = held or ()
@@ -278,8 +258,7 @@ class Daemon:
 
     def _carry_out(self, effect: Effect) -> None:
         if isinstance(effect, LookAt):
-            self._planned = effect.at
-            self._set_timer()
+            self.looks.plan(effect.at)
         elif isinstance(effect, Record):
             self._record(effect.cause)
         elif isinstance(effect, Warn):

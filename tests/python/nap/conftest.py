@@ -16,6 +16,7 @@ from simulated import Source, World
 
 from powernap.nap import watch
 from powernap.nap.preparation import Preparation
+from powernap.nap.sleepguard import SleepGuard
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +57,10 @@ def running(tmp_path, monkeypatch):
     async def touch_no_card(_self):
         return ()
 
+    async def sleep_never(_self, action):
+        raise AssertionError(f"{action} was ordered from the machine that runs the tests")
+
     monkeypatch.setattr(Preparation, "arm", touch_no_card)
+    monkeypatch.setattr(SleepGuard, "order", sleep_never)
     FakeMonitor.made = []
     return Inside(tmp_path)

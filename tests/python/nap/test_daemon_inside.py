@@ -39,10 +39,10 @@ def test_a_plan_of_the_engine_never_puts_off_a_call(running):
     async def play():
         async with running() as (daemon, monitor):
             monitor.call()
-            called = daemon._called_for
+            called = daemon.looks.called_for
             daemon.recover()
             daemon.tell(daemon_module.Recover("again"))
-            assert daemon._called_for == called
+            assert called is not None and daemon.looks.called_for == called
             looks = len(monitor.looks)
             await until(lambda: len(monitor.looks) > looks)
 
@@ -57,7 +57,7 @@ def test_an_effect_that_fails_takes_no_other_with_it(running, monkeypatch):
             daemon.recover()
             looks = len(monitor.looks)
             await until(lambda: len(monitor.looks) > looks)
-            assert daemon._timer is not None
+            assert daemon.looks.running
 
     asyncio.run(play())
 

@@ -78,6 +78,23 @@ def test_a_storm_of_calls_costs_one_look_a_second(running):
     asyncio.run(play())
 
 
+def test_calls_while_a_look_waits_for_answers_bring_about_one_look_more(running):
+    async def play():
+        async with running() as (daemon, monitor):
+            monitor.answers.clear()
+            look = asyncio.ensure_future(daemon.look())
+            for _ in range(150):
+                await asyncio.sleep(0.01)
+                monitor.call()
+            looks = len(monitor.looks)
+            monitor.answers.set()
+            await look
+            await asyncio.sleep(0.3)
+            assert len(monitor.looks) == looks + 2
+
+    asyncio.run(play())
+
+
 def test_monitors_that_cannot_be_armed_stop_nothing(running, monkeypatch):
     async def play():
         async with running(QUICK) as (daemon, monitor):
