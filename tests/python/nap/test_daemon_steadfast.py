@@ -14,7 +14,7 @@ from powernap.nap import daemon as daemon_module
 from powernap.nap import setup
 from powernap.nap.conditions import Conditions, Surroundings
 from powernap.nap.events import Recover
-from powernap.nap.state import Ask, Phase
+from powernap.nap.state import Ask, Phase, Taken
 from powernap.shared.errors import PowernapError
 
 PROMPT = "[nap]\nabsent_seconds = 1\ngrace_seconds = 0\n"
@@ -368,5 +368,22 @@ def test_a_sleep_that_nobody_announced_is_seen_by_the_clocks_at_the_next_look(ru
             begun = clocks.now()
             await daemon.look()
             assert said == [("resume", 50.0)] and daemon.state.fresh >= begun
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("observes", [False, True])
+def test_the_end_of_the_daemon_takes_back_the_steps_in_effect(running, monkeypatch, observes):
+    async def play():
+        restored = []
+        async with running() as (daemon, _monitor):
+
+            async def restore():
+                restored.append(1)
+
+            monkeypatch.setattr(daemon._doing, "restore", restore)
+            daemon.policy = replace(daemon.policy, observe=observes)
+            daemon.state = replace(daemon.state, taken=(Taken(daemon.policy.steps[0], 1, 0.0),))
+        assert len(restored) == (0 if observes else 1)
 
     asyncio.run(play())
