@@ -9,10 +9,10 @@ import pytest
 
 from powernap.nap.conditions import Conditions, Surroundings
 from powernap.nap.engine import step
-from powernap.nap.events import Act, CancelWarning, Look, NapNow, Rehearse, Undo, Warn
+from powernap.nap.events import Act, CancelWarning, Look, NapNow, Recover, Rehearse, Undo, Warn
 from powernap.nap.evidence import Reading
 from powernap.nap.policy import Policy, Step
-from powernap.nap.state import Phase, Taken, begin, due
+from powernap.nap.state import Ask, Phase, Taken, begin, due
 
 START = 1000.0
 DAY = 86400.0
@@ -68,3 +68,23 @@ def test_an_order_that_was_acknowledged_ends_the_doubt_of_a_refusal(world, sourc
     run.run(START + 800)
     assert len(run.times(Act)) == 2  # the order, and the idle time after it
     assert not run.times(Rehearse)
+
+
+def test_a_monitor_that_begins_to_fail_is_active_from_that_look_on():
+    failing = (Reading("ssh", "tcp", error="it cannot be read"),)
+    state, effects = step(replace(begin(START), look_at=START + 240), Look(failing), START + 240, SUSPEND)
+    assert due(state, SUSPEND) == START + 540 and "cannot be read" in state.cause
+    assert not [effect for effect in effects if isinstance(effect, Warn)]
+
+
+def test_a_battery_that_tells_of_no_percent_is_looked_at_every_two_minutes():
+    policy = Policy(steps=(Step(300, "suspend", 60, Conditions(battery_below=50)),))
+    full = Surroundings(on_battery=True, battery_percent=95, calls=True)
+    state, _effects = step(begin(START), Look(SSH, (), full), START + 400, policy)
+    assert state.look_at == START + 520
+
+
+def test_an_order_to_recover_comes_too_late_for_a_sleep_under_way():
+    acting = replace(begin(START), ask=Ask.ACTING, phase=Phase.SUSPENDING, aim=SUSPEND.steps[0], attempt=1)
+    state, _effects = step(acting, Recover(), START + 5, SUSPEND)
+    assert (state.ask, state.phase, state.fresh) == (Ask.ACTING, Phase.SUSPENDING, START)
