@@ -62,9 +62,10 @@ def check_steps(builder: Builder, steps: Mapping[str, StepSettings], nap: NapSet
         elif earlier.action not in AWAKE_ACTIONS and conditions_of(earlier) in ({}, conditions_of(later)):
             builder.problem(
                 f"steps.{second}.after_seconds",
-                f"is never reached, as steps.{first} ({earlier.action}) comes first and the machine sleeps then: "
-                f"put it before {earlier.after_seconds:g}, or give steps.{first} a condition"
-                + _combined(earlier.action, later.action),
+                f"is never reached, as steps.{first} ({earlier.action}{_given(builder, first)}) comes first and the "
+                f"machine sleeps then: put it before {earlier.after_seconds:g}, give steps.{first} a condition"
+                + _combined(earlier.action, later.action)
+                + f", or switch steps.{second} off by enabled = false",
             )
 
 
@@ -86,6 +87,12 @@ def _unordered(value: Any) -> Any:
     return frozenset(value) if isinstance(value, tuple) else value
 
 
+def _given(builder: Builder, name: str) -> str:
+    """Return where a step is from: mostly it is not the file of the step that it stands in the way of."""
+    file = builder.merged.origin.get(f"steps.{name}.after_seconds", "")
+    return f", {file}" if file else ""
+
+
 def _alone(step: StepSettings) -> Iterator[tuple[str, str]]:
     if step.action == "exec" and not step.command.startswith("/"):
         said = f"{step.command!r} is" if step.command else "missing:"
@@ -104,4 +111,4 @@ def _pairs(
 
 
 def _combined(earlier: str, later: str) -> str:
-    return ', or use action = "suspend-then-hibernate"' if (earlier, later) == ("suspend", "hibernate") else ""
+    return ', use action = "suspend-then-hibernate"' if (earlier, later) == ("suspend", "hibernate") else ""

@@ -102,8 +102,7 @@ def test_the_policy_and_the_actions_agree_on_what_sleeps():
         ),
         (
             SUSPEND + '[steps.b]\nafter_seconds = 9000\naction = "hibernate"\npower = "battery"\n',
-            "steps.b.after_seconds: is never reached, as steps.suspend (suspend) comes first and the machine sleeps "
-            "then: put it before 900, or give steps.suspend a condition, or use action = \"suspend-then-hibernate\"",
+            "steps.b.after_seconds: is never reached, as steps.suspend (suspend, ",
         ),
         (
             SUSPEND + 'power = "mains"\n[steps.b]\nafter_seconds = 9000\naction = "poweroff"\npower = "mains"\n',
@@ -126,6 +125,19 @@ def test_what_contradicts_itself_is_refused_with_file_key_and_remedy(policy, tmp
         policy(text)
     (said,) = str(caught.value).splitlines()
     assert said.startswith(f"{tmp_path}/powernapd.toml: {sentence}")
+
+
+def test_a_step_in_the_way_of_another_is_named_with_its_own_file(policy, tmp_path):
+    drop_in = tmp_path / "powernapd.d" / "90-mine.toml"
+    drop_in.parent.mkdir()
+    drop_in.write_text('[steps.mine]\nafter_seconds = 300\naction = "suspend"\n')
+    with pytest.raises(ConfigError) as caught:
+        policy(SUSPEND.replace('"suspend"', '"hibernate"'))
+    assert str(caught.value) == (
+        f"{tmp_path}/powernapd.toml: steps.suspend.after_seconds: is never reached, as steps.mine (suspend, {drop_in}) "
+        "comes first and the machine sleeps then: put it before 300, give steps.mine a condition, "
+        'use action = "suspend-then-hibernate", or switch steps.suspend off by enabled = false'
+    )
 
 
 def test_what_is_possible_is_not_refused(policy):
