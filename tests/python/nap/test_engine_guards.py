@@ -9,7 +9,7 @@ import pytest
 
 from powernap.nap.conditions import Conditions, Surroundings
 from powernap.nap.engine import step
-from powernap.nap.events import Act, CancelWarning, Look, NapNow, Recover, Rehearse, Undo, Warn
+from powernap.nap.events import Act, Answer, CancelWarning, Look, NapNow, Recover, Rehearse, Undo, Warn
 from powernap.nap.evidence import Reading
 from powernap.nap.policy import Policy, Step
 from powernap.nap.state import Ask, Phase, Taken, begin, due
@@ -80,7 +80,7 @@ def test_a_monitor_that_begins_to_fail_is_active_from_that_look_on():
 def test_a_battery_that_tells_of_no_percent_is_looked_at_every_two_minutes():
     policy = Policy(steps=(Step(300, "suspend", 60, Conditions(battery_below=50)),))
     full = Surroundings(on_battery=True, battery_percent=95, calls=True)
-    state, _effects = step(begin(START), Look(SSH, (), full), START + 400, policy)
+    state, _effects = step(replace(begin(START), look_at=START + 400), Look(SSH, (), full), START + 400, policy)
     assert state.look_at == START + 520
 
 
@@ -88,3 +88,10 @@ def test_an_order_to_recover_comes_too_late_for_a_sleep_under_way():
     acting = replace(begin(START), ask=Ask.ACTING, phase=Phase.SUSPENDING, aim=SUSPEND.steps[0], attempt=1)
     state, _effects = step(acting, Recover(), START + 5, SUSPEND)
     assert (state.ask, state.phase, state.fresh) == (Ask.ACTING, Phase.SUSPENDING, START)
+
+
+def test_an_order_while_a_nap_is_under_way_is_refused_and_changes_nothing():
+    asked = replace(begin(START), ask=Ask.ASKED, phase=Phase.SUSPENDING, aim=SUSPEND.steps[0], attempt=1)
+    state, effects = step(asked, NapNow(), START + 5, SUSPEND)
+    assert Answer(False, "a nap is already under way") in effects
+    assert (state.ask, state.attempt, state.ordered) == (Ask.ASKED, 1, False)
