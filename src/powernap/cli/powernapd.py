@@ -85,6 +85,8 @@ def _check(config: NapConfig) -> int:
     print(explain(config))
     for note in policy_of(config, setup.virtualization(config)).notes:
         print(f"# note: {note}")
+    if not config.monitors:
+        print("# note: no monitor is enabled, so this machine never naps: include a profile, or add [monitors.NAME]")
     return 0
 
 

@@ -60,7 +60,8 @@ class Moves:
         return self.state, tuple(self.effects)
 
     def _conditions(self) -> str:
-        if self.state.around == self.before.around:
+        conditional = self.policy.facts or self.policy.timed
+        if not conditional or self.state.around == self.before.around:
             return self.state.cause
         over = [f"{step.title} is passed over: {why}" for step, why in passed_over(self.state, self.policy)]
         return "; ".join(over) or "all conditions hold"

@@ -53,6 +53,12 @@ def test_check_config_shows_what_is_understood(config):
     assert "monitors.ssh.ports = 22,8000-8099" in done.stdout
 
 
+def test_check_config_tells_that_a_machine_without_monitors_never_naps(config):
+    assert "# note: no monitor is enabled" in run("powernapd", "--check-config", config("")).stdout
+    watched = config('[monitors.ssh]\nkind = "tcp"\nports = [22]\n')
+    assert "no monitor" not in run("powernapd", "--check-config", watched).stdout
+
+
 def test_check_config_tells_of_an_idle_time_that_has_no_effect(config):
     path = config('[nap]\nabsent_seconds = 900\n[steps.sleep]\nafter_seconds = 60\naction = "suspend"\n')
     done = run("powernapd", "--check-config", path)
