@@ -27,6 +27,8 @@ class TestLab(Lab):
     """With the verbs that the tests use often."""
 
     __test__ = False
+    booted: dict
+    """For each host, what systemd said of itself when it had booted, and its name."""
 
     def magic(self, name, sender="desk"):
         """Send a host its magic packet from another host, over UDP, as any tool would."""
@@ -73,6 +75,11 @@ def start_lab():
 @pytest.fixture(scope="session")
 def running_lab(start_lab):
     with start_lab("test") as lab:
+        # noted now: what tests do to the hosts later leaves failed units behind
+        lab.booted = {
+            name: lab.run(name, "systemctl is-system-running --wait; hostname", check=False).stdout.split()
+            for name in lab.hosts()
+        }
         yield lab
 
 

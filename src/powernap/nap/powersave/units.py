@@ -123,8 +123,9 @@ class Services:
 class _Jobs:
     """Runs jobs of systemd and waits for their end."""
 
-    def __init__(self, bus: Bus) -> None:
-        self.bus = bus
+    def __init__(self) -> None:
+        """Connect. Raises BusError."""
+        self.bus = Bus(self._bus_lost)
         self._waiting: dict[str, asyncio.Future[str]] = {}
         self._ended: dict[str, str] = {}
         self.lost = False
@@ -132,7 +133,7 @@ class _Jobs:
     @classmethod
     async def connect(cls) -> _Jobs:
         """Raises BusError."""
-        jobs = cls(Bus(lambda: jobs._bus_lost()))
+        jobs = cls()
         try:
             await jobs.bus.on_signal(MANAGER[2], "JobRemoved", MANAGER[1], jobs._removed)
             await jobs.bus.call(MANAGER, "Subscribe")
