@@ -120,7 +120,7 @@ def _started(command: list[str], folder: Path, ready: Callable[[], bool], **more
 
 
 def powernapd(
-    folder: Path, port: int = PORT, absent: float = 180, more: str = WHOLE
+    folder: Path, port: int = PORT, absent: float = 120, more: str = WHOLE
 ) -> contextlib.AbstractContextManager[Client]:
     """Start powernapd from an archive, as the role installs it; ready when it answers on its control socket."""
     folder.mkdir(exist_ok=True)

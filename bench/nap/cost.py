@@ -18,8 +18,8 @@ from bench.nap.machine import PROCESSES, SOCKETS, idle, storm
 from bench.nap.results import keep
 from bench.table import table
 
-#: Longer than absent_seconds (180): at rest, every client comes to a deadline.
-SECONDS = float(os.environ.get("POWERNAP_BENCH_SECONDS", "200"))
+#: Longer than absent_seconds (120): at rest, every client comes to a deadline.
+SECONDS = float(os.environ.get("POWERNAP_BENCH_SECONDS", "140"))
 STORM_SECONDS = SECONDS / 16
 STORM = 2000
 #: Past the start, and past the first look of powernapd after it.
