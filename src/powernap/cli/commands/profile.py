@@ -48,9 +48,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     command("list", _list, "name the profiles, what each is for, and where it comes from")
     command("show", _show, "print a profile as it is for this machine").add_argument("name", metavar="NAME")
     several = {"nargs": "+", "metavar": "NAME"}
-    command("diff", _diff, "say what would change if these were applied").add_argument("names", **several)  # type: ignore[arg-type]
+    command("diff", _diff, "say what would change if these were applied").add_argument("names", **several)  # type: ignore[arg-type]  # mixed keywords
     apply = command("apply", _apply, "use these profiles instead of those in use (needs root)")
-    apply.add_argument("names", **several)  # type: ignore[arg-type]
+    apply.add_argument("names", **several)  # type: ignore[arg-type]  # mixed keywords
     apply.add_argument("--dry-run", action="store_true", help="check and say what would change, but change nothing")
 
 

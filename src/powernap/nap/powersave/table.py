@@ -34,11 +34,11 @@ class Knob:
 
 
 def _on(name: str, pattern: str, value: str, text: str, choose: Choose = choosing.always, **more: object) -> Knob:
-    return Knob(name, pattern, value, text, choose, True, **more)  # type: ignore[arg-type]
+    return Knob(name, pattern, value, text, choose, True, **more)  # type: ignore[arg-type]  # mixed keywords
 
 
 def _opt_in(name: str, pattern: str, value: str, text: str, choose: Choose = choosing.always, **more: object) -> Knob:
-    return Knob(name, pattern, value, text, choose, False, **more)  # type: ignore[arg-type]
+    return Knob(name, pattern, value, text, choose, False, **more)  # type: ignore[arg-type]  # mixed keywords
 
 
 PROCESSOR = (
