@@ -108,3 +108,8 @@ def asked(address: Address = WEB4, probe: bool = False, mac: bytes = DESK) -> ev
     nobody = bytes(len(address.ip))
     ip = DESK6 if address.is_ipv6 else DESK4
     return ev.Asked(address, Visitor("ARP", mac, nobody if probe else ip), probe)
+
+
+def given(play: Play, to: bytes | None = None) -> list[object]:
+    """The addresses given back so far to that neighbour, or to all."""
+    return [effect.address for effect in play.all(ev.GiveBack) if effect.to == to]
