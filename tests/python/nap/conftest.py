@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode does not do it
+from fake_logind import FakeLogind
 from fake_monitor import FakeMonitor, Inside
+from guarded import write
+from plain_knobs import Board
 from real_machine import Machine, Segment
 from simulated import Source, World
 
@@ -64,3 +67,36 @@ def running(tmp_path, monkeypatch):
     monkeypatch.setattr(SleepGuard, "order", sleep_never)
     FakeMonitor.made = []
     return Inside(tmp_path)
+
+
+@pytest.fixture
+def logind(tmp_path, monkeypatch):
+    (tmp_path / "logind").mkdir()
+    made = FakeLogind(tmp_path / "logind")
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", made.address)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def no_bus(tmp_path, monkeypatch):
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/nobody")
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A machine's tree that can sleep, and has a clock and a count of wake-up events."""
+    made = tmp_path / "root"
+    for path, text in {
+        "sys/power/state": "freeze mem",
+        "sys/power/wakeup_count": "7",
+        "sys/class/rtc/rtc0/wakealarm": "",
+        "sys/class/rtc/rtc0/since_epoch": "1000",
+    }.items():
+        write(made, path, text)
+    return made
+
+
+@pytest.fixture
+def board(tmp_path):
+    return Board(tmp_path)

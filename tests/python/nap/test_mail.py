@@ -14,22 +14,12 @@ import time
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+from noticing import CANCELLED, WARNING, tell
 
-from powernap.nap.warnings.base import Notice
 from powernap.nap.warnings.mail import Mail
 from powernap.shared.errors import PowernapError
 
-WARNING = Notice("warning", "web1", 60.0, "suspend", "idle for 240 s", "14:05")
-CANCELLED = Notice("cancelled", "web1", 0.0, "suspend", "a key")
 TO = {"to": ("ops@example.com", "ann@example.com")}
-
-
-def tell(method, *notices):
-    async def run():
-        for notice in notices or (WARNING,):
-            await method.tell(method.worded(notice))
-
-    asyncio.run(run())
 
 
 class Mailbox:
@@ -78,7 +68,7 @@ def test_a_mail_reaches_all_and_the_cancellation_is_its_answer(serve):
     assert said["Auto-Submitted"] == "auto-generated"
     assert said.get_payload().startswith("web1: suspend in 60 seconds")
     assert answer["In-Reply-To"] == said["Message-ID"]
-    assert answer.get_payload().startswith("web1 stays awake: a key.")
+    assert answer.get_payload().startswith("web1 stays awake: tcp monitor ssh: data.")
 
 
 @pytest.fixture(scope="module")
