@@ -44,7 +44,7 @@ class Catalogue:
 
 def entries(sections: Mapping[str, type]) -> tuple[Entry, ...]:
     """Return sections that are declared as dataclasses."""
-    return tuple(Entry(name, _first_line(cls.__doc__), options_of(cls)) for name, cls in sections.items())
+    return tuple(Entry(name, first_line(cls.__doc__), options_of(cls)) for name, cls in sections.items())
 
 
 def written(option: Option, value: Any) -> str:
@@ -83,5 +83,6 @@ def _ports(value: Any) -> str:
     return ",".join(str(item) for item in value)
 
 
-def _first_line(doc: str | None) -> str:
+def first_line(doc: str | None) -> str:
+    """Return the summary of a docstring."""
     return (doc or "").strip().partition("\n")[0]

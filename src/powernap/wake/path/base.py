@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every packet path has in common. The engine says what each address needs; the path sees to it, as far as it can.
+
+A path that can do nothing by itself (classic BPF) passes what concerns the addresses to the daemon, which answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from powernap.net.interfaces import Interface
+from powernap.net.rawsocket import RawSocket
+from powernap.shared.ports import Ranges
+
+
+class Key(NamedTuple):
+    """One address on one segment: the interface's index, the VLAN id of tagged frames (else 0), 4 or 16 bytes."""
+
+    interface: int
+    vlan: int
+    ip: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How frames that concern one address of a host are to be treated. An address without an entry concerns nobody.
+
+    `host`: its number in the registry. `mac`: the owner's card (zeros where not known). `answers`: questions for the
+    address (ARP, neighbour solicitation) of others than the owner are answered with the segment's own MAC, in the
+    kernel where the path can; what is more than a question (a probe of duplicate-address detection, an announcement,
+    a claim) always reaches the daemon. `fires`: the first demand sends a magic packet at once, from the kernel where
+    the path can; the demand reaches the daemon all the same. `on_question`: a question is demand (wake_on = "arp").
+    `pings`: echo requests are answered. `tcp`, `udp`: the registered ports, whose SYNs and datagrams are demand.
+    `password`: SecureOn.
+    An entry with neither `answers` nor `fires` is watched: all that concerns the address reaches the daemon.
+    """
+
+    host: int
+    mac: bytes
+    answers: bool = False
+    fires: bool = False
+    on_question: bool = False
+    pings: bool = False
+    tcp: Ranges = ()
+    udp: Ranges = ()
+    password: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What the kernel did for one address by itself. Times are CLOCK_BOOTTIME seconds, 0 where it never happened.
+
+    `owner_seen`: the owner's card sent something: the kernel has stopped answering and firing since.
+    `told`: cards that were answered, the last few; `told_more`: there were others too.
+    """
+
+    answered: int = 0
+    fired_at: float = 0.0
+    owner_seen: float = 0.0
+    told: tuple[bytes, ...] = ()
+    told_more: bool = False
+
+
+class PacketPath(Protocol):
+    """`name`: for people, such as "eBPF at tcx, pinned". `acts`: it answers and fires in the kernel by itself."""
+
+    name: str
+    acts: bool
+
+    def attach(self, raw: RawSocket, interface: Interface) -> None:
+        """Begin on a segment, or take over its changed interface. Raises OSError."""
+
+    def detach(self, index: int) -> None:
+        """The segment is gone."""
+
+    def put(self, entries: Mapping[Key, Entry]) -> None:
+        """Add or replace, many at once. What was done for an address is kept where its host stays the same."""
+
+    def remove(self, keys: Iterable[Key]) -> None: ...
+
+    def watch_cards(self, cards: Mapping[bytes, int]) -> None:
+        """From these cards (MAC: the host's number) every frame reaches the daemon."""
+
+    def forget_cards(self, cards: Iterable[bytes]) -> None: ...
+
+    def done(self, key: Key) -> Done:
+        """What the kernel did for the address since its entry was put."""
+
+    def last_seen(self, mac: bytes) -> float | None:
+        """When the card last sent an ARP or neighbour discovery frame (CLOCK_BOOTTIME); None where nobody knows."""
+
+    def adopted(self) -> Mapping[Key, Entry]:
+        """The entries that a former daemon left pinned in the kernel; they are in force."""
+
+    def counters(self) -> Mapping[str, int]:
+        """What was done and dropped in the kernel, by name."""
+
+    def close(self, keep: bool) -> None:
+        """End; `keep`: what is pinned goes on without the daemon."""
