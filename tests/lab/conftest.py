@@ -13,7 +13,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "collections"))
 sys.path.insert(0, str(pathlib.Path(__file__).parent))  # pytest's importlib mode does not do it
 
+import napping  # noqa: E402
 from ansible_collections.powernap.lab.plugins.module_utils.client import Lab  # noqa: E402
+from meddling import IDLE_ONE, SLOW_PROGRAM, wake_up  # noqa: E402
 
 SEND_MAGIC = """
 import socket, sys
@@ -94,3 +96,28 @@ def lab(running_lab):
         if host["state"] in ("off", "asleep"):
             running_lab.button(name)
     running_lab.wait_state(list(running_lab.hosts()), "awake", 20)
+
+
+@pytest.fixture(scope="module")
+def installed(running_lab):
+    napper = napping.Napper(running_lab, "web1")
+    napper.run("cat >/usr/local/bin/slow; chmod 755 /usr/local/bin/slow", input=SLOW_PROGRAM)
+    napper.run("printf '#!/bin/sh\\necho $1 >>/run/lamps\\n' >/usr/local/bin/lamps; chmod 755 /usr/local/bin/lamps")
+    napper.run("cat >/run/systemd/system/idle-one.service", input=IDLE_ONE)
+    for neighbour in ("dbus", "systemd-logind"):  # they restart more often here than systemd lets them
+        folder = f"/run/systemd/system/{neighbour}.service.d"
+        napper.run(f"mkdir -p {folder}; cat >{folder}/often.conf", input="[Unit]\nStartLimitIntervalSec=0\n")
+    napper.run("systemctl daemon-reload")
+    return napper
+
+
+@pytest.fixture
+def napper(installed, lab):
+    """powernapd on web1, which nobody runs yet; it is ended, and the machine awake, afterwards."""
+    lab.set("web1", "resume_delay", 0)
+    installed.run("ethtool -s eth0 wol g; rm -f /run/slow /run/lamps")
+    yield installed
+    wake_up(installed)
+    installed.run("rm -f /run/slow; systemctl stop delaying", check=False)
+    installed.stop()
+    installed.run("systemctl start dbus systemd-logind; systemctl stop idle-one", check=False)
