@@ -8,28 +8,9 @@ import itertools
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 
+from powernap.nap import events as ev
 from powernap.nap.conditions import Surroundings
 from powernap.nap.engine import step
-from powernap.nap.events import (
-    Acknowledged,
-    Act,
-    ActionDone,
-    ActionFailed,
-    Announce,
-    CancelWarning,
-    Effect,
-    Event,
-    GoingToSleep,
-    Look,
-    NapNow,
-    Recover,
-    Refused,
-    Register,
-    Rehearse,
-    Resumed,
-    Undo,
-    Warn,
-)
 from powernap.nap.evidence import Reading
 from powernap.nap.policy import Policy
 from powernap.nap.state import Ask, begin
@@ -130,8 +111,8 @@ class World:
         self.actions = iter(actions)
         self.inhibited = list(inhibited)
         self.sleep = sleep
-        self.log: list[tuple[float, Effect]] = []
-        self.events: list[tuple[float, Event]] = []
+        self.log: list[tuple[float, ev.Effect]] = []
+        self.events: list[tuple[float, ev.Event]] = []
         self._pending: list = []
         self._number = itertools.count()
         self.acknowledged: set[int] = set()
@@ -144,7 +125,7 @@ class World:
         self.around = sorted(around, key=lambda change: change[0])
         self.midnight = midnight
 
-    def at(self, when: float, event: Event) -> None:
+    def at(self, when: float, event: ev.Event) -> None:
         heapq.heappush(self._pending, (when, next(self._number), event))
 
     def holds(self) -> tuple[str, ...]:
@@ -168,7 +149,7 @@ class World:
             self.tell(event)
         raise AssertionError("the engine spins")
 
-    def _next(self) -> tuple[float, Event | None]:
+    def _next(self) -> tuple[float, ev.Event | None]:
         times = [] if self.state.look_at is None else [max(self.state.look_at, self.now)]
         for source in self.sources:
             if source.kind == "hold" or self.state.attentive:
@@ -182,21 +163,21 @@ class World:
             return when, event
         return look, None
 
-    def tell(self, event: Event | None, now: float | None = None) -> None:
+    def tell(self, event: ev.Event | None, now: float | None = None) -> None:
         now = self.now if now is None else now
         if event is None:
             self.looks += 1
             commit = self.state.attempt if self.state.ask is Ask.ACKNOWLEDGED else 0
             readings = tuple(source.look(now) for source in self.sources)
-            event = Look(readings, self.holds(), self.surroundings(now), commit)
-        elif isinstance(event, NapNow):
-            event = NapNow(self.holds(), self.surroundings(now))
+            event = ev.Look(readings, self.holds(), self.surroundings(now), commit)
+        elif isinstance(event, ev.NapNow):
+            event = ev.NapNow(self.holds(), self.surroundings(now))
         self.events.append((now, event))
         before = self.state
         self.state, effects = step(before, event, now, self.policy)
-        if isinstance(event, Acknowledged):
+        if isinstance(event, ev.Acknowledged):
             self.acknowledged.add(event.attempt)
-        if isinstance(event, (Recover, Resumed)):
+        if isinstance(event, (ev.Recover, ev.Resumed)):
             self.fresh = now
         for effect in effects:
             self.log.append((now, effect))
@@ -204,34 +185,34 @@ class World:
         for source in self.sources:
             source.armed = source.armed if not source.promises else self.state.attentive and not self.policy.observe
 
-    def _carry_out(self, effect: Effect, event: Event, now: float) -> None:
-        if isinstance(effect, Warn):
+    def _carry_out(self, effect: ev.Effect, event: ev.Event, now: float) -> None:
+        if isinstance(effect, ev.Warn):
             assert not self.warned, "warned twice"
             self.warned = True
-        elif isinstance(effect, CancelWarning):
+        elif isinstance(effect, ev.CancelWarning):
             assert self.warned, "cancelled a warning that was not given"
             self.warned = False
-        elif isinstance(effect, (Register, Rehearse)):
-            self.owes_announcement = self.owes_announcement or isinstance(effect, Register)
-            if isinstance(event, NapNow):
+        elif isinstance(effect, (ev.Register, ev.Rehearse)):
+            self.owes_announcement = self.owes_announcement or isinstance(effect, ev.Register)
+            if isinstance(event, ev.NapNow):
                 self.ordered_attempts.add(effect.attempt)
             ok, delay = next(self.answers, (True, 0.01))
             if ok is None:
                 return  # it gets lost
-            answer = Acknowledged(effect.attempt) if ok else Refused(effect.attempt, "the wake server is down")
+            answer = ev.Acknowledged(effect.attempt) if ok else ev.Refused(effect.attempt, "the wake server is down")
             self.at(now + delay, answer)
-        elif isinstance(effect, Announce):
+        elif isinstance(effect, ev.Announce):
             self.owes_announcement = False
-        elif isinstance(effect, Act):
+        elif isinstance(effect, ev.Act):
             self._act(effect, event, now)
-        elif isinstance(effect, Undo):
+        elif isinstance(effect, ev.Undo):
             assert effect.step in self.applied, "took back what was not there"
             self.applied.remove(effect.step)
 
-    def _act(self, effect: Act, event: Event, now: float) -> None:
+    def _act(self, effect: ev.Act, event: ev.Event, now: float) -> None:
         self.warned = False
         stage, ok = effect.step, next(self.actions, True)
-        ordered = isinstance(event, NapNow) or effect.attempt in self.ordered_attempts
+        ordered = isinstance(event, ev.NapNow) or effect.attempt in self.ordered_attempts
         assert not self.policy.observe, "acted while observing"
         assert not self.policy.never
         assert stage.conditions.holds(self.surroundings(now)), "a step although its conditions do not hold"
@@ -244,12 +225,14 @@ class World:
         if not stage.sleeps:
             assert stage not in self.applied, "took a step twice"
             self.applied.append(stage)
-            self.at(now + 0.01, ActionDone(effect.attempt) if ok else ActionFailed(effect.attempt, "a knob is stuck"))
+            self.at(
+                now + 0.01, ev.ActionDone(effect.attempt) if ok else ev.ActionFailed(effect.attempt, "a knob is stuck")
+            )
         elif ok:
-            self.at(now + 0.02, GoingToSleep())
-            self.at(now + self.sleep, Resumed(self.sleep))
+            self.at(now + 0.02, ev.GoingToSleep())
+            self.at(now + self.sleep, ev.Resumed(self.sleep))
         else:
-            self.at(now + 0.02, ActionFailed(effect.attempt, "a device refused"))
+            self.at(now + 0.02, ev.ActionFailed(effect.attempt, "a device refused"))
 
     def times(self, kind: type, **fields) -> list[float]:
         """When effects of that type came out."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from attached import attached, is_called
 
 from powernap.nap.monitors.audio import AudioMonitor
 
@@ -62,17 +63,15 @@ def test_whoever_opens_a_card_calls_an_armed_monitor_which_then_looks_until_it_i
     monitor = AudioMonitor("sound", {}, root)
 
     async def run():
-        called = asyncio.Event()
-        monitor.attach(asyncio.get_running_loop(), called.set)
-        monitor.arm()
-        assert monitor.look(100.0).calls
-        with (root / "dev/snd/pcmC0D0p").open():
-            await asyncio.wait_for(called.wait(), 1)
-            card("card0/pcm0p", "PREPARED")
-            assert not monitor.look(101.0).calls
-        card("card0/pcm0p", "closed")
-        assert monitor.look(102.0).calls
-        monitor.close()
+        async with attached(monitor) as called:
+            monitor.arm()
+            assert monitor.look(100.0).calls
+            with (root / "dev/snd/pcmC0D0p").open():
+                await is_called(called)
+                card("card0/pcm0p", "PREPARED")
+                assert not monitor.look(101.0).calls
+            card("card0/pcm0p", "closed")
+            assert monitor.look(102.0).calls
 
     asyncio.run(run())
 
@@ -82,11 +81,9 @@ def test_a_card_that_is_plugged_in_calls(card):
     monitor = AudioMonitor("sound", {}, root)
 
     async def run():
-        called = asyncio.Event()
-        monitor.attach(asyncio.get_running_loop(), called.set)
-        monitor.arm()
-        (root / "dev/snd/pcmC1D0p").touch()
-        await asyncio.wait_for(called.wait(), 1)
-        monitor.close()
+        async with attached(monitor) as called:
+            monitor.arm()
+            (root / "dev/snd/pcmC1D0p").touch()
+            await is_called(called)
 
     asyncio.run(run())

@@ -9,6 +9,7 @@ import pty
 import time
 
 import pytest
+from attached import is_called
 
 from powernap.machine import clocks
 from powernap.nap.monitors.base import Monitor
@@ -121,7 +122,7 @@ def test_output_is_activity_where_it_is_asked_for_and_calls_an_armed_monitor():
         assert watcher.look(clocks.now()).last_active is None
         watcher.arm()
         os.write(follower, b"100 % done\n")
-        await asyncio.wait_for(called.wait(), 1)
+        await is_called(called)
         assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=0.5)
         watcher.close()
 
@@ -164,7 +165,7 @@ def test_an_armed_monitor_calls_at_a_key():
         assert not called.is_set()
         os.write(leader, b"x\n")
         os.read(follower, 10)
-        await asyncio.wait_for(called.wait(), 1)
+        await is_called(called)
         # although the terminal, just made, has the same times as before
         assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=0.5)
         watcher.close()

@@ -7,6 +7,7 @@ import asyncio
 import json
 
 import pytest
+from attached import attached, is_called
 from real_cgroups import groups
 
 from powernap.machine import clocks
@@ -87,16 +88,14 @@ def test_the_end_of_the_container_calls_and_a_new_one_calls_an_armed_monitor(tre
     monitor = ContainerMonitor("work", {}, tree.root)
 
     async def run():
-        called = asyncio.Event()
-        monitor.attach(asyncio.get_running_loop(), called.set)
-        assert monitor.look(clocks.now()).calls
-        tree.end(sleeper)
-        await asyncio.wait_for(called.wait(), 1)
-        called.clear()
-        monitor.arm()
-        assert monitor.look(clocks.now()).calls and not called.is_set()
-        tree.run(f"machine.slice/libpod-{ID[::-1]}.scope")
-        await asyncio.wait_for(called.wait(), 1)
-        monitor.close()
+        async with attached(monitor) as called:
+            assert monitor.look(clocks.now()).calls
+            tree.end(sleeper)
+            await is_called(called)
+            called.clear()
+            monitor.arm()
+            assert monitor.look(clocks.now()).calls and not called.is_set()
+            tree.run(f"machine.slice/libpod-{ID[::-1]}.scope")
+            await is_called(called)
 
     asyncio.run(run())

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from attached import attached, is_called
 
 from powernap.machine import clocks
 from powernap.machine.guests import Guest, guests
@@ -73,17 +74,14 @@ def test_guests_can_be_chosen_and_ignored(libvirt):
 
 def watched(monitor, change, after=lambda: None):
     async def run():
-        called = asyncio.Event()
-        monitor.attach(asyncio.get_running_loop(), called.set)
-        assert monitor.look(clocks.now()).calls
-        await asyncio.sleep(0.05)
-        assert not called.is_set()
-        change()
-        await asyncio.wait_for(called.wait(), 1)
-        after()
-        reading = monitor.look(clocks.now())
-        monitor.close()
-        return reading
+        async with attached(monitor) as called:
+            assert monitor.look(clocks.now()).calls
+            await asyncio.sleep(0.05)
+            assert not called.is_set()
+            change()
+            await is_called(called)
+            after()
+            return monitor.look(clocks.now())
 
     return asyncio.run(run())
 

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import pytest
+from attached import attached, is_called
 
 from powernap.machine import inputs
 from powernap.machine.inputs import JOYSTICK, KEYBOARD, MOUSE, OTHER, TOUCH
@@ -263,12 +264,10 @@ def test_a_fake_keyboard_used_between_the_look_and_the_arming_calls_at_once(desk
     watcher = monitor()
 
     async def run():
-        called = asyncio.Event()
-        watcher.attach(asyncio.get_running_loop(), called.set)
-        watcher.look(100.0)
-        desk.event("event0")
-        watcher.arm()
-        await asyncio.wait_for(called.wait(), 1)
-        watcher.close()
+        async with attached(watcher) as called:
+            watcher.look(100.0)
+            desk.event("event0")
+            watcher.arm()
+            await is_called(called)
 
     asyncio.run(run())

@@ -7,6 +7,7 @@ import asyncio
 import struct
 
 import pytest
+from attached import attached, is_called
 from real_cgroups import groups, settle
 
 from powernap.machine import clocks
@@ -75,14 +76,12 @@ def test_slurms_jobs_are_control_groups_whose_end_calls(tree):
     monitor = JobsMonitor("batch", {}, tree.root)
 
     async def run():
-        called = asyncio.Event()
-        monitor.attach(asyncio.get_running_loop(), called.set)
-        reading = monitor.look(clocks.now())
-        assert reading.calls and reading.detail == "slurm job 123 runs"
-        tree.end(sleeper)
-        await asyncio.wait_for(called.wait(), 1)
-        assert not monitor.look(clocks.now()).active_now
-        monitor.close()
+        async with attached(monitor) as called:
+            reading = monitor.look(clocks.now())
+            assert reading.calls and reading.detail == "slurm job 123 runs"
+            tree.end(sleeper)
+            await is_called(called)
+            assert not monitor.look(clocks.now()).active_now
 
     asyncio.run(run())
 
@@ -98,21 +97,19 @@ def test_the_end_of_a_job_of_at_calls_and_the_beginning_of_the_next_one_does_whe
     monitor = JobsMonitor("batch", {}, tmp_path)
 
     async def run():
-        called = asyncio.Event()
-        monitor.attach(asyncio.get_running_loop(), called.set)
-        assert monitor.look(clocks.now()).calls
-        file.unlink()
-        await asyncio.wait_for(called.wait(), 1)
-        called.clear()
-        monitor.arm()
-        assert monitor.look(clocks.now()).calls
-        waiting = put(tmp_path, "var/spool/at/a2")
-        await settle()
-        assert not called.is_set()
-        waiting.rename(tmp_path / "var/spool/at/=2")
-        await asyncio.wait_for(called.wait(), 1)
-        assert monitor.look(clocks.now()).active_now
-        monitor.close()
+        async with attached(monitor) as called:
+            assert monitor.look(clocks.now()).calls
+            file.unlink()
+            await is_called(called)
+            called.clear()
+            monitor.arm()
+            assert monitor.look(clocks.now()).calls
+            waiting = put(tmp_path, "var/spool/at/a2")
+            await settle()
+            assert not called.is_set()
+            waiting.rename(tmp_path / "var/spool/at/=2")
+            await is_called(called)
+            assert monitor.look(clocks.now()).active_now
 
     asyncio.run(run())
 
@@ -172,18 +169,16 @@ def test_the_end_of_printing_calls(spool):
     monitor = PrintMonitor("paper", {}, spool(5))
 
     async def run():
-        called = asyncio.Event()
-        monitor.attach(asyncio.get_running_loop(), called.set)
-        assert monitor.look(clocks.now()).calls
-        spool(9)
-        await asyncio.wait_for(called.wait(), 1)
-        assert not monitor.look(clocks.now()).active_now
-        called.clear()
-        monitor.arm()
-        spool(3, "c00013")
-        await asyncio.wait_for(called.wait(), 1)
-        assert monitor.look(clocks.now()).detail == "job 13 (pending) runs"
-        monitor.close()
+        async with attached(monitor) as called:
+            assert monitor.look(clocks.now()).calls
+            spool(9)
+            await is_called(called)
+            assert not monitor.look(clocks.now()).active_now
+            called.clear()
+            monitor.arm()
+            spool(3, "c00013")
+            await is_called(called)
+            assert monitor.look(clocks.now()).detail == "job 13 (pending) runs"
 
     asyncio.run(run())
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from attached import attached
 
 from powernap.nap.monitors.pressure import PressureMonitor
 
@@ -49,17 +50,16 @@ def test_real_contention_is_remembered_by_the_kernel_and_calls_an_armed_monitor(
     sleeper, armed = PressureMonitor("sleeper", values), PressureMonitor("armed", values)
 
     async def run():
-        called = asyncio.Event()
-        armed.attach(asyncio.get_running_loop(), called.set)
-        armed.arm()
-        reading = armed.look(1.0)
-        assert reading.calls and reading.source == "/proc/pressure/cpu, trigger"
-        workers = contend()
-        try:
-            await asyncio.wait_for(called.wait(), 8)
-        finally:
-            for worker in workers:
-                worker.wait(20)
+        async with attached(armed) as called:
+            armed.arm()
+            reading = armed.look(1.0)
+            assert reading.calls and reading.source == "/proc/pressure/cpu, trigger"
+            workers = contend()
+            try:
+                await asyncio.wait_for(called.wait(), 8)
+            finally:
+                for worker in workers:
+                    worker.wait(20)
 
     sleeper.look(1.0)
     asyncio.run(run())

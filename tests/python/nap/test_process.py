@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from attached import attached, is_called
 
 from powernap.machine import clocks
 from powernap.machine.proctable import ProcTable
@@ -69,21 +70,19 @@ def test_the_end_of_the_process_calls_at_once_and_is_its_last_activity(process):
     monitor = ProcessMonitor("work", {"pattern": MARK})
 
     async def run():
-        called = asyncio.Event()
-        monitor.attach(asyncio.get_running_loop(), called.set)
-        await monitor.ask()
-        reading = monitor.look(clocks.now())
-        assert reading.calls and reading.source == "its pidfd"
-        await asyncio.sleep(0.05)
-        assert not called.is_set()
-        process.kill()
-        ended = clocks.now()
-        await asyncio.wait_for(called.wait(), 1)
-        assert clocks.now() - ended < 0.1
-        process.wait()
-        after = monitor.look(clocks.now() + 50)
-        assert not after.active_now
-        assert after.last_active == pytest.approx(ended, abs=0.1)
+        async with attached(monitor) as called:
+            await monitor.ask()
+            reading = monitor.look(clocks.now())
+            assert reading.calls and reading.source == "its pidfd"
+            await asyncio.sleep(0.05)
+            assert not called.is_set()
+            process.kill()
+            ended = clocks.now()
+            await is_called(called)
+            process.wait()
+            after = monitor.look(clocks.now() + 50)
+            assert not after.active_now
+            assert after.last_active == pytest.approx(ended, abs=1)
 
     asyncio.run(run())
 

@@ -13,6 +13,7 @@ from typing import Any
 from powernap.machine import procio
 from powernap.machine.users import user_id
 from powernap.nap.evidence import Reading
+from powernap.nap.monitors.processes import WHICH
 from powernap.nap.monitors.rate import DIRECTION, RateMonitor, rate_options
 from powernap.shared.schema import Option
 
@@ -30,15 +31,7 @@ class IoMonitor(RateMonitor):
     summary = "processes whose command line matches read or write"
     source = "/proc/PID/io"
     options = (
-        Option(
-            "pattern",
-            "regex",
-            None,
-            "searched for in the command line, its arguments joined by spaces",
-            example=r"(^|/)rsync\b",
-            required=True,
-        ),
-        Option("user", "str", "", "only processes of this user (name or number); empty: of anybody", example="backup"),
+        *WHICH,
         Option("direction", "str", "both", "what counts", choices=DIRECTION),
         Option("storage", "bool", False, "only what goes to or comes from storage, not caches, pipes and terminals"),
         *rate_options(1000, "bytes/s", 20000),

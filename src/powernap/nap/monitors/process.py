@@ -15,6 +15,7 @@ from powernap.machine.proctable import Wanted
 from powernap.machine.users import user_id
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors.base import Monitor
+from powernap.nap.monitors.processes import WHICH
 from powernap.nap.monitors.shortlived import ShortLived
 from powernap.nap.sources import Sources
 from powernap.shared.schema import Option
@@ -33,15 +34,7 @@ class ProcessMonitor(Monitor):
     kind = "process"
     summary = "a process runs whose command line matches"
     options = (
-        Option(
-            "pattern",
-            "regex",
-            None,
-            "searched for in the command line, its arguments joined by spaces",
-            example=r"(^|/)rsync\b",
-            required=True,
-        ),
-        Option("user", "str", "", "only processes of this user (name or number); empty: of anybody", example="backup"),
+        *WHICH,
         Option(
             "names",
             "strs",
