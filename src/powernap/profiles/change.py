@@ -69,10 +69,11 @@ def plan(names: Sequence[str], main: Path, shelf: Shelf) -> Plan:
 
 
 def differences(old: NapConfig, new: NapConfig) -> Iterator[Change]:
-    """Return the values of two configurations that differ, defaults included."""
+    """Return the values of two configurations that differ; of a section that only one of them has, what is set."""
     before, after = dict(values(old)), dict(values(new))
     for key in sorted({*before, *after}):
-        if before.get(key) != after.get(key):
+        in_both = key in before and key in after
+        if before.get(key) != after.get(key) and (in_both or key in old.origin or key in new.origin):
             yield Change(key, before.get(key, ""), after.get(key, ""))
 
 

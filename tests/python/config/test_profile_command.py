@@ -133,6 +133,17 @@ def test_another_profile_takes_the_place_of_the_first(machine):
     assert machine.config().steps["sleep"].after_seconds == 1200
 
 
+def test_of_a_section_that_comes_or_goes_only_what_is_set_is_told(machine):
+    (machine.own / "one.toml").write_text(
+        '[monitors.work]\nkind = "process"\npattern = "x"\n[steps.a]\nafter_seconds = 99\naction = "suspend"\n'
+    )
+    (machine.own / "two.toml").write_text("[nap]\nabsent_seconds = 301\n")
+    came = [change["key"] for change in machine.json("apply", "one")[1]["changes"]]
+    assert came == ["monitors.work.kind", "monitors.work.pattern", "steps.a.action", "steps.a.after_seconds"]
+    gone = [change["key"] for change in machine.json("apply", "two")[1]["changes"]]
+    assert gone == [*came[:2], "nap.absent_seconds", *came[2:]]
+
+
 def test_a_key_of_the_main_file_stands_over_the_profile_and_is_told(machine):
     machine.main.write_text("[nap]\nabsent_seconds = 300\n")
     status, output, _errors = machine.run("apply", "hypervisor")
