@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import Any
 from powernap.nap.answers import ORDERS, QUESTIONS, STREAMS
 from powernap.shared.errors import PowernapError
 
+_log = logging.getLogger("powernapd")
 PATH = "/run/powernapd/control.sock"
 LINE_BYTES = 4096
 CLIENT_SECONDS = 5.0
@@ -77,13 +79,13 @@ async def _converse(
     with contextlib.suppress(OSError, asyncio.TimeoutError), contextlib.closing(writer):
         try:
             line = await asyncio.wait_for(reader.readline(), CLIENT_SECONDS)
-            if (request := _stream_request(line)) is not None:
-                await _flow(reader, writer, stream(request))
-                return
-            said = await respond(line, _uid(writer), answer)
         except ValueError:
-            said = _refusal(f"a request is one line of at most {LINE_BYTES} bytes")
-        await _send(writer, said)
+            await _send(writer, _refusal(f"a request is one line of at most {LINE_BYTES} bytes"))
+            return
+        if (request := _stream_request(line)) is not None:
+            await _flow(reader, writer, stream(request))
+        else:
+            await _send(writer, await respond(line, _uid(writer), answer))
 
 
 async def _send(writer: asyncio.StreamWriter, content: Mapping[str, Any]) -> None:
@@ -92,9 +94,9 @@ async def _send(writer: asyncio.StreamWriter, content: Mapping[str, Any]) -> Non
 
 
 def _stream_request(line: bytes) -> dict[str, Any] | None:
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         request = json.loads(line)
-        if isinstance(request, dict) and request.get("command") in STREAMS:
+        if isinstance(request, dict) and request.get("command") in tuple(STREAMS):
             return request
     return None
 
@@ -112,11 +114,14 @@ async def _flow(
             await asyncio.wait((gone, following), return_when=asyncio.FIRST_COMPLETED)
             if not following.done():
                 return
-            await _send(writer, following.result())
-    except StopAsyncIteration:
-        return
-    except PowernapError as error:
-        await _send(writer, _refusal(str(error)))
+            try:
+                record = following.result()
+            except StopAsyncIteration:
+                return
+            except Exception as error:  # noqa: BLE001  # whatever it was: who asked hears of it
+                await _send(writer, _failure(error))
+                return
+            await _send(writer, record)
     finally:
         for waiting in (gone, following):
             if waiting is not None and not waiting.done():
@@ -135,7 +140,7 @@ async def respond(line: bytes, uid: int, answer: Answerer) -> dict[str, Any]:
     try:
         request = json.loads(line)
         command = request["command"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return _refusal('a request is one line such as {"command": "status"}')
     if command not in (*QUESTIONS, *ORDERS):
         known = ", ".join((*QUESTIONS, *STREAMS, *ORDERS))
@@ -144,8 +149,16 @@ async def respond(line: bytes, uid: int, answer: Answerer) -> dict[str, Any]:
         return _refusal(f"powernap {command} needs root: run it with sudo")
     try:
         return await answer({**request, "uid": uid})
-    except PowernapError as error:
+    except Exception as error:  # noqa: BLE001  # whatever it was: who asked hears of it
+        return _failure(error)
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    """Return what the asker is told; a defect is no fault of theirs, and is logged."""
+    if isinstance(error, PowernapError):
         return _refusal(str(error))
+    _log.error("internal error: %s", error, exc_info=error)
+    return _refusal(f"powernapd ran into a defect ({error!r}): look at 'journalctl -u powernapd'")
 
 
 def _refusal(sentence: str) -> dict[str, Any]:

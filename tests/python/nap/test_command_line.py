@@ -152,10 +152,35 @@ def test_only_root_may_give_orders(line, uid, expected):
     assert asyncio.run(control.respond(line, uid, _answer)) == expected
 
 
-@pytest.mark.parametrize("line", [b"", b"x", b"[]", b"{}", b'{"command": []}', b'{"command": "reboot"}', b"\xff\n"])
+@pytest.mark.parametrize(
+    "line", [b"", b"x", b"[]", b"{}", b'{"command": []}', b'{"command": "reboot"}', b"\xff\n", b"[" * 4000]
+)
 def test_nonsense_on_the_control_socket_is_answered(line):
     said = asyncio.run(control.respond(line, 0, _answer))
     assert said["ok"] is False and said["error"]
+
+
+@pytest.mark.parametrize("command", ["status", "history"])
+def test_a_defect_in_an_answer_is_told_as_such_and_not_as_a_bad_request(tmp_path, caplog, command):
+    path = str(tmp_path / "control.sock")
+
+    async def broken(_request):
+        raise ValueError("five is no colour")
+
+    async def stream(request):
+        yield await broken(request)
+
+    async def talk():
+        server = await control.serve(path, broken, stream)
+        try:
+            return await asyncio.to_thread(control.ask, path, {"command": command}, 10)
+        finally:
+            server.close()
+
+    said = asyncio.run(talk())
+    assert said["ok"] is False
+    assert "defect" in said["error"] and "five is no colour" in said["error"] and "journalctl" in said["error"]
+    assert "Traceback" in caplog.text
 
 
 def test_the_socket_serves_a_real_client_and_survives_a_rude_one(tmp_path):
@@ -167,6 +192,9 @@ def test_the_socket_serves_a_real_client_and_survives_a_rude_one(tmp_path):
             _reader, writer = await asyncio.open_unix_connection(path)
             writer.write(rude)
             writer.close()
+        for odd in ({"command": []}, {"command": "x" * 10000}):
+            said = await asyncio.to_thread(control.ask, path, odd, 10)
+            assert said["ok"] is False and said["error"]
         asked = asyncio.get_running_loop().run_in_executor(None, control.ask, path, {"command": "status"}, 5)
         assert await asked == {"ok": True, "did": "status"}
         server.close()
