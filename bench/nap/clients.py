@@ -110,7 +110,7 @@ def _started(command: list[str], folder: Path, ready: Callable[[], bool], **more
     folder.mkdir(exist_ok=True)
     with (folder / "log").open("w") as log:
         begun = time.monotonic()
-        process = subprocess.Popen(command, stdout=log, stderr=log, **more)  # type: ignore[call-overload]
+        process = subprocess.Popen(command, stdout=log, stderr=log, **more)  # type: ignore[call-overload]  # mixed keywords
     try:
         until(ready, f"{command} (see {folder}/log)", pause=0.005)
         yield Client(process.pid, time.monotonic() - begun, folder)

@@ -16,7 +16,7 @@ def leave_tls_for_later() -> None:
     http.client gets TLS when somebody asks it for HTTPSConnection."""
     if "ssl" in sys.modules:
         return
-    sys.modules["ssl"] = None  # type: ignore[assignment]
+    sys.modules["ssl"] = None  # type: ignore[assignment]  # None: importing it fails
     try:
         import asyncio  # noqa: F401
         import http.client

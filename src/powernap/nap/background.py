@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -16,22 +17,18 @@ async def beside(work: Callable[[], T]) -> T:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
-    def finish(result: T | None, error: BaseException | None) -> None:
-        if done.cancelled():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(result)  # type: ignore[arg-type]
+    def finish(how: Callable[[], None]) -> None:
+        if not done.cancelled():
+            how()
 
     def run() -> None:
-        result, error = None, None
+        how: Callable[[], None]
         try:
-            result = work()
-        except BaseException as caught:  # noqa: BLE001  # it is raised again where it is awaited
-            error = caught
+            how = partial(done.set_result, work())
+        except BaseException as error:  # noqa: BLE001  # it is raised again where it is awaited
+            how = partial(done.set_exception, error)
         if not loop.is_closed():
-            loop.call_soon_threadsafe(finish, result, error)
+            loop.call_soon_threadsafe(finish, how)
 
     threading.Thread(target=run, daemon=True).start()
     return await done

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from powernap.machine import cgroups
 from powernap.nap.monitors.rate import RateMonitor, rate_options
@@ -60,7 +60,7 @@ class CgroupMonitor(UseMonitor):
 
     kind = "cgroup"
     summary = "a control group (service, session, container, guest) uses the CPU above a threshold"
-    unit: ClassVar[str] = "%"
+    unit = "%"
     options = (GROUPS, *rate_options(5, "percent of one CPU", 20))
 
     def used(self, group: Path) -> float:

@@ -35,7 +35,7 @@ class NfsMonitor(RateMonitor):
     def __init__(self, name: str, values: Mapping[str, Any], root: Path = Path("/")) -> None:
         super().__init__(name, values)
         self._root = root
-        self.unit = "bytes/s" if self.values["count"] == "bytes" else "operations/s"  # type: ignore[misc]
+        self.unit = "bytes/s" if self.values["count"] == "bytes" else "operations/s"
         self._flows = Flows(((PORT, PORT),), NFS)
         self._last: float | None = None
 

@@ -17,7 +17,7 @@ DIRECTION = ("both", "read", "write")
 class RateMonitor(Monitor):
     """``options`` holds ``rate_options``; what is left out here has the default declared there."""
 
-    unit: ClassVar[str] = "bytes/s"
+    unit: str = "bytes/s"
     source: ClassVar[str]
 
     def __init__(self, name: str, values: Mapping[str, Any]) -> None:

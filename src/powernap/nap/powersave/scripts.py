@@ -6,6 +6,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from powernap.machine import outside
@@ -89,7 +90,7 @@ class Scripts:
                 continue
             entry = {"what": SCRIPT, "path": str(script.path)}
             try:
-                await beside(lambda entry=entry: self._journal.add([entry]))  # type: ignore[misc]
+                await beside(partial(self._journal.add, [entry]))
             except OSError as error:
                 problems.append(f"{script.path} is not called, as it cannot be written down: {error.strerror}")
                 continue
@@ -102,7 +103,7 @@ class Scripts:
         for place, entry in reversed(list(enumerate(entries))):
             if entry["what"] != SCRIPT:
                 continue
-            script = await beside(lambda entry=entry: _judged(Path(entry["path"]), self._owner))  # type: ignore[misc]
+            script = await beside(partial(_judged, Path(entry["path"]), self._owner))
             if script.problem:
                 problems.append(script.problem)
             elif script.enabled:
