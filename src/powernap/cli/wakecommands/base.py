@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every command of `powerwake` is, how it asks powerwaked, and how it writes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from powernap.shared.wakeapi import Admin
+
+
+class Command(Protocol):
+    """A module of this package. ``run`` returns the exit status; it may raise PowernapError."""
+
+    NAME: str
+    SUMMARY: str
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None: ...
+    def run(self, options: argparse.Namespace) -> int: ...
+
+
+def ask(options: argparse.Namespace) -> Admin:
+    """The admin API of the wake server on this machine. Its calls raise ServerDown or Refused."""
+    return Admin(options.socket)
+
+
+def say(options: argparse.Namespace, content: Mapping[str, Any], text: str) -> None:
+    """Print the whole content for programs (--json), else the text for people."""
+    print(json.dumps(content, indent=2) if options.json else text)
+
+
+def seconds(text: str) -> float:
+    """An argument: a time to wait, in seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time to wait: give seconds, up to 3600")
+    return value
+
+
+def ago(time_then: float) -> str:
+    """How long ago a wall-clock time was, for people."""
+    passed = max(0, int(time.time() - time_then))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if passed >= size:
+            return f"{passed // size} {unit}"
+    return f"{passed} s"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns side by side, the last one ragged."""
+    lines = [list(heads), *(list(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads) - 1)]
+    return "\n".join(
+        "  ".join([*(line[i].ljust(width) for i, width in enumerate(widths)), line[-1]]).rstrip() for line in lines
+    )
