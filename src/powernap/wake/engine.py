@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from powernap.wake import events as ev
-from powernap.wake.demand import Book, meaning
+from powernap.wake.demand.book import Book
+from powernap.wake.demand.meaning import meaning
 from powernap.wake.eventlog import EventLog
 from powernap.wake.events import Effect, Event
 from powernap.wake.host import Host

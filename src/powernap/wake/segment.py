@@ -15,7 +15,7 @@ from powernap.net.frames import Dropped, parse
 from powernap.net.interfaces import Interface
 from powernap.net.multicast import SolicitedNodes
 from powernap.net.rawsocket import RawSocket
-from powernap.wake.demand import Received
+from powernap.wake.demand.base import Received
 from powernap.wake.model import Address, Held, Visitor
 
 _log = logging.getLogger(__name__)

@@ -102,8 +102,8 @@ class Service:
         """Register a host, or replace what was said of it. Returns (changed, record). Raises BadBody, RegistryError."""
         macs, addresses, wake_on = _facts(data)
         for mac in macs:
-            other = self.engine.book.by_mac.get(mac_bytes(mac), name)
-            if other != name:
+            other = self.engine.book.host_of_card(mac_bytes(mac))
+            if other not in (None, name):
                 raise Conflict(f"{mac} is registered for {other}: 'powerwake forget {other}' frees it")
         old = self._records.get(name)
         if old is not None and (old.macs, old.addresses, old.wake_on) == (macs, addresses, wake_on):
@@ -164,8 +164,7 @@ class Service:
         except ValueError:
             ip = b""
         book = self.engine.book
-        owners = [owner for (_segment, known), (owner, _address) in book.by_address.items() if known == ip]
-        name = book.by_mac.get(mac) or (owners[0] if owners else target)
+        name = book.host_of_card(mac) or next(iter(book.hosts_of_ip(ip)), target)
         return self.record(name)
 
     # What hosts say of themselves
@@ -207,7 +206,7 @@ class Service:
 
     def _refuse_others(self, name: str, sleep: Sleep) -> None:
         for address in sleep.addresses:
-            other, _address = self.engine.book.by_address.get((address.segment, address.ip), (name, address))
+            other, _address = self.engine.book.owner_of(address.segment, address.ip) or (name, address)
             holder = self.engine.hosts.get(other)
             if other != name and holder is not None and holder.sleep is not None and holder.state is not State.AWAKE:
                 ip = ipaddress.ip_address(address.ip)

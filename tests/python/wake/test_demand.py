@@ -11,7 +11,9 @@ from tests.python.wake.play import DESK, DESK4, DESK6, OWNER, SLEEP, THIRD, WEB4
 from powernap.net import arp, ethernet, ip, ndp
 from powernap.net.checksum import TCP, UDP
 from powernap.net.frames import Frame, parse
-from powernap.wake.demand import Book, Received, meaning
+from powernap.wake.demand.base import Received
+from powernap.wake.demand.book import Book
+from powernap.wake.demand.meaning import meaning
 from powernap.wake.events import Asked, Claimed, Event, Knock, OwnerSeen, SelfAsked
 from powernap.wake.model import Address, Visitor
 
@@ -228,11 +230,10 @@ def test_what_is_removed_concerns_nobody_and_what_moved_its_new_owner(book: Book
     assert name == "new"
     assert means(book, ndp.solicitation(DESK, DESK6, WEB6.ip)) == []
     book.remove("new")
-    assert (book.by_address, book.by_mac, book.sleeps) == (
-        {("eth0", FILE4.ip): ("file1", FILE4)},
-        {FILE4.mac: "file1"},
-        {"file1": replace(SLEEP, addresses=(FILE4,))},
-    )
+    assert (book.owner_of("eth0", WEB4.ip), book.host_of_card(THIRD), book.sleep_of("new")) == (None, None, None)
+    assert book.owner_of("eth0", FILE4.ip) == ("file1", FILE4)
+    assert (book.host_of_card(FILE4.mac), book.hosts_of_ip(FILE4.ip)) == ("file1", ("file1",))
+    assert book.sleep_of("file1") == replace(SLEEP, addresses=(FILE4,))
 
 
 def test_a_visitor_reads_like_a_sentence() -> None:

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Demand: which frames ask for a host. A new kind is one module and one line here."""
+
+from powernap.wake.demand.arp import ArpMonitor
+from powernap.wake.demand.base import DemandMonitor
+from powernap.wake.demand.ns import SolicitationMonitor
+from powernap.wake.demand.ssh import SshMonitor
+from powernap.wake.demand.tcp_syn import TcpSynMonitor
+from powernap.wake.demand.udp import UdpMonitor
+
+MONITORS: tuple[DemandMonitor, ...] = (
+    ArpMonitor(),
+    SolicitationMonitor(),
+    TcpSynMonitor(),
+    SshMonitor(),
+    UdpMonitor(),
+)
