@@ -32,11 +32,13 @@ class Doing:
         self._turn = asyncio.Lock()
         self._made: dict[tuple[str, str], actions.Action] = {}
         self._means: actions.Means | None = None
+        self._problems: dict[str, list[str]] = {}  # what went wrong since the step was last taken, by its title
         self.ordering = False
 
     def adopt(self, config: NapConfig) -> None:
         self._means = actions.Means(self._guard, self._state_dir, config.powersave)
         self._made = {}
+        self._problems = {}
 
     def action(self, kind: str, command: str = "") -> actions.Action:
         """Return the action of a step."""
@@ -62,22 +64,31 @@ class Doing:
             return
         finally:
             self.ordering = False
-        for problem in problems:
-            _log.warning("%s: %s", step.title, problem)
+        self._problems[step.title] = []
+        self._note(step.title, problems)
         self._tell(ActionDone(effect.attempt))
 
     async def settled(self, step: Step) -> None:
         """Wait for what goes on beside after a step was carried out."""
-        await self.action(step.action, step.command).settled()
+        self._note(step.title, await self.action(step.action, step.command).settled())
 
     def notes(self) -> tuple[str, ...]:
         """Return what people should know of the actions that were carried out, one sentence each."""
-        return tuple(note for action in self._made.values() for note in action.notes())
+        known = [note for action in self._made.values() for note in action.notes()]
+        for title, problems in self._problems.items():
+            if problems:
+                more = f" (and {len(problems) - 1} more in the journal)" if problems[1:] else ""
+                known.append(f"{title}: {problems[0]}{more}")
+        return tuple(known)
+
+    def _note(self, title: str, problems: list[str]) -> None:
+        for problem in problems:
+            _log.warning("%s: %s", title, problem)
+        self._problems.setdefault(title, []).extend(problems)
 
     async def undo(self, action: actions.Action, title: str) -> None:
         async with self._turn:
-            for problem in await action.undo():
-                _log.warning("%s: %s", title, problem)
+            self._note(title, await action.undo())
 
     async def undo_step(self, step: Step) -> None:
         await self.undo(self.action(step.action, step.command), step.title)

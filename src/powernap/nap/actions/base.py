@@ -52,8 +52,9 @@ class Action:
         """Take it back; return what could not be, one sentence each."""
         return []
 
-    async def settled(self) -> None:
-        """Wait for what goes on beside after ``act`` has answered."""
+    async def settled(self) -> list[str]:
+        """Wait for what goes on beside after ``act`` has answered; return what went wrong of it, one sentence each."""
+        return []
 
     def notes(self) -> list[str]:
         """Return what people should know of it, one sentence each."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -21,7 +20,6 @@ from powernap.nap.powersave.scripts import Scripts
 from powernap.nap.powersave.table import select
 from powernap.nap.powersave.units import Services
 
-_log = logging.getLogger("powernapd")
 JOURNAL = "powersave.journal"
 #: Services, modules and scripts go on beside after this; so activity need not wait for them to be taken down.
 PATIENCE_SECONDS = 2.0
@@ -75,14 +73,16 @@ class Powersave(Action):
         rest = Powersave._rest = asyncio.ensure_future(self._take_down())
         done, _pending = await asyncio.wait((rest,), timeout=PATIENCE_SECONDS)
         if done:
+            Powersave._rest = None
             problems += rest.result()
-        else:
-            rest.add_done_callback(_tell)
         return problems
 
-    async def settled(self) -> None:
-        if Powersave._rest is not None:
-            await asyncio.wait((Powersave._rest,))
+    async def settled(self) -> list[str]:
+        rest = Powersave._rest
+        if rest is None:
+            return []
+        await asyncio.wait((rest,))
+        return [] if rest.cancelled() else rest.result()
 
     async def _take_down(self) -> list[str]:
         problems = []
@@ -131,8 +131,3 @@ async def _within(seconds: float, what: str, where: str, work: Awaitable[list[st
     except asyncio.TimeoutError:
         again = ": what is missing is tried again at the next nap or start" if where == "back" else ""
         return [f"{what} are not all {where} after {seconds:g} s{again}"]
-
-
-def _tell(rest: asyncio.Task[list[str]]) -> None:
-    for problem in () if rest.cancelled() else rest.result():
-        _log.warning("powersave: %s", problem)
