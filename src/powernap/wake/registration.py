@@ -150,8 +150,7 @@ def resolve(registration: Registration, interfaces: Iterable[Interface], now: fl
             f"none of its addresses ({theirs}) lies on a segment that this wake server hears ({ours}): give the wake "
             "server an interface there, or the host another wake server"
         )
-    left = max(0.0, registration.lease_seconds - slept)
-    margin = min(registration.lease_seconds * _WAKE_EARLIER[0], _WAKE_EARLIER[1])
+    wake_by, lease_ends = lease(registration, now, slept)
     return Sleep(
         action=registration.action,
         addresses=tuple(dict.fromkeys(found)),
@@ -159,9 +158,16 @@ def resolve(registration: Registration, interfaces: Iterable[Interface], now: fl
         tcp=registration.tcp,
         udp=registration.udp,
         password=registration.password,
-        lease_ends=now + left,
-        wake_by=now + max(0.0, left - margin),
+        lease_ends=lease_ends,
+        wake_by=wake_by,
     )
+
+
+def lease(registration: Registration, now: float, slept: float = 0.0) -> tuple[float, float]:
+    """When the host is to be woken because its lease ends, and when it ends."""
+    left = max(0.0, registration.lease_seconds - slept)
+    margin = min(registration.lease_seconds * _WAKE_EARLIER[0], _WAKE_EARLIER[1])
+    return now + max(0.0, left - margin), now + left
 
 
 def locate(addresses: Iterable[str], macs: tuple[bytes, ...], interfaces: Iterable[Interface]) -> tuple[Address, ...]:
