@@ -15,14 +15,25 @@ def _able() -> None:
         pytest.skip(why)
 
 
+def _lan(directory: Path) -> Iterator[Lan]:
+    lan = Lan(directory)
+    try:
+        yield lan
+        assert not lan.borrowed(), "the server's own interface had a client's address"
+    finally:
+        lan.close()
+
+
 @pytest.fixture
 def bare_lan(_able: None, tmp_path: Path) -> Iterator[Lan]:
     """A segment whose wake server is not yet started."""
-    lan = Lan(tmp_path)
-    try:
-        yield lan
-    finally:
-        lan.close()
+    yield from _lan(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_lan(_able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
+    """The same, for all tests of a file."""
+    yield from _lan(tmp_path_factory.mktemp("lan"))
 
 
 @pytest.fixture

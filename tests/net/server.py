@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The wake server of a segment."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.net.node import Node, wait_for
+
+from powernap.shared.wakeapi import Admin
+
+if TYPE_CHECKING:
+    from tests.net.lan import Lan
+
+
+class Server(Node):
+    """The wake server: powerwaked as a process with CAP_NET_RAW and no other capability."""
+
+    def __init__(self, lan: Lan, name: str, number: int, directory: Path) -> None:
+        super().__init__(lan, name, number)
+        self.directory = directory
+        self.settings: dict[str, str] = {"probe_seconds": "0.08"}
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = directory / "log"
+        self.admin = Admin(str(directory / "admin.sock"), timeout=10)
+
+    def configure(self) -> Path:
+        wake = "\n".join(f"{key} = {value}" for key, value in self.settings.items())
+        path = self.directory / "powerwaked.toml"
+        path.write_text(
+            f'[listen]\nadmin_socket = "{self.directory}/admin.sock"\n'
+            f'[registry]\npath = "{self.directory}/registry.sqlite"\n[wake]\n{wake}\n'
+        )
+        return path
+
+    def command(self, config: Path) -> list[str]:
+        setpriv = ["setpriv", "--inh-caps=-all,+net_raw", "--bounding-set=-all,+net_raw"]
+        return [*setpriv, sys.executable, "-m", "powernap", "powerwaked", "--config", str(config)]
+
+    def start(self) -> None:
+        command = self.command(self.configure())
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(["ip", "netns", "exec", self.namespace, *command], stderr=log, stdout=log)
+        wait_for(self._is_up, 30)
+
+    def _is_up(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        if not Path(self.admin.path).exists():
+            return False
+        try:
+            return bool(self.admin.get("/v1/status"))
+        except Exception:  # noqa: BLE001  a stale socket
+            return False
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(10)
+            self.process = None

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host that sleeps and is woken: its NIC goes deaf, and hears magic packets only."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import random
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from tests.net.node import Node, run
+
+from powernap.shared import signing
+from powernap.shared.wakeapi import host_path
+
+if TYPE_CHECKING:
+    from tests.net.lan import Lan
+
+_DEAF = """table netdev deaf {
+  chain in { type filter hook ingress device eth0 priority -500; policy drop; }
+  chain out { type filter hook egress device eth0 priority -500; policy drop; }
+}
+"""
+
+
+class Sleeper(Node):
+    """A host that can sleep: nftables makes its NIC deaf and mute, and a magic packet undoes that."""
+
+    def __init__(self, lan: Lan, name: str, number: int) -> None:
+        super().__init__(lan, name, number)
+        self.key = ""
+        self.sequence = time.time_ns()
+        self.resume_delay = 0.0
+        self.link = ""
+        self.lose = 0
+        self.lose_share = 0.0
+        self._dice = random.Random(number)
+        self.says_hello = True
+        self.asleep = False
+        self.magic_at: list[float] = []
+        self.ready_at = 0.0
+        self._watch: threading.Thread | None = None
+
+    def listen(self, port: int, address: str = "::") -> socket.socket:
+        def act() -> socket.socket:
+            return socket.create_server((address, port), family=socket.AF_INET6, dualstack_ipv6=True)
+
+        return self.inside(act)
+
+    def serve(self, port: int, text: bytes = b"up\n") -> None:
+        """A service that greets whoever connects, until the listener's thread ends with the tests."""
+        listener = self.listen(port)
+
+        def body() -> None:
+            while True:
+                peer, _ = listener.accept()
+                with peer, contextlib.suppress(OSError):
+                    peer.sendall(text)
+                    peer.shutdown(socket.SHUT_WR)
+                    peer.settimeout(5)
+                    peer.recv(1000)
+
+        threading.Thread(target=body, daemon=True).start()
+
+    def sleep(self) -> None:
+        nic = self.raw()
+        self.magic_at = []
+        self.ready_at = 0.0
+        self.run("nft", "-f", "-", input=_DEAF)
+        self.asleep = True
+        self._watch = threading.Thread(target=self._hear, args=(nic,), daemon=True)
+        self._watch.start()
+
+    def _hear(self, nic: socket.socket) -> None:
+        own = bytes.fromhex(self.mac.replace(":", ""))
+        magic = b"\xff" * 6 + own * 16
+        nic.settimeout(0.1)
+        while self.asleep:
+            try:
+                frame, where = nic.recvfrom(2048)
+            except TimeoutError:
+                continue
+            if where[2] == socket.PACKET_OUTGOING or magic not in frame or not (frame[0] & 1 or frame[:6] == own):
+                continue
+            if self._dice.random() < self.lose_share:
+                continue
+            self.magic_at.append(time.monotonic())
+            if len(self.magic_at) > self.lose:
+                time.sleep(self.resume_delay)
+                self.wake()
+        nic.close()
+
+    def wake(self) -> None:
+        """Ready again: hears and sends, and then says so."""
+        if not self.asleep:
+            return
+        self.asleep = False
+        self.ready_at = time.monotonic()  # from within the next command on, which takes some milliseconds
+        self.run("nft", "delete", "table", "netdev", "deaf")
+        if self.says_hello:
+            self.say("awake", {"cause": "resume", "slept_seconds": 1.0})
+
+    def end(self) -> None:
+        self.asleep = False
+        if self._watch is not None:
+            self._watch.join(5)
+
+    def say(self, what: str, body: dict[str, Any] | bytes, **overrides: Any) -> tuple[int, dict[str, Any]]:
+        """A signed request to the wake server; (status, content), the answer's signature checked."""
+        name, key = overrides.get("name", self.name), overrides.get("key", self.key)
+        sequence = overrides.get("sequence", self.sequence + 1)
+        self.sequence = max(self.sequence, sequence)
+        path = f"{host_path(name)}/{what}"
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {
+            signing.SEQUENCE_HEADER: str(sequence),
+            signing.SIGNATURE_HEADER: signing.sign(key, "POST", path, name, sequence, data),
+        }
+
+        def act() -> tuple[int, dict[str, Any]]:
+            connection = http.client.HTTPConnection(self.lan.server.ipv4, 20709, timeout=10)
+            try:
+                connection.request("POST", path, data, headers)
+                answer = connection.getresponse()
+                text = answer.read()
+            finally:
+                connection.close()
+            if answer.status != 401 and answer.status != 400:
+                right = signing.sign_answer(key, sequence, answer.status, text)
+                assert signing.same(right, answer.headers.get(signing.SIGNATURE_HEADER, ""))
+            return answer.status, json.loads(text)
+
+        return self.inside(act)
+
+    def link_local(self) -> str:
+        out = run("ip", "-n", self.namespace, "-6", "-j", "addr", "show", "dev", "eth0", "scope", "link").stdout
+        found = [entry for link in json.loads(out) for entry in link.get("addr_info", []) if "local" in entry]
+        self.link = str(found[0]["local"])
+        return self.link
+
+    def registration(self, tcp: str = "80", udp: str = "", **changes: Any) -> dict[str, Any]:
+        card = {
+            "name": "eth0",
+            "mac": self.mac,
+            "addresses": [f"{self.ipv4}/16", f"{self.ipv6}/64", f"{self.link_local()}/64"],
+        }
+        return {
+            "action": "suspend",
+            "interfaces": [card],
+            "tcp_ports": tcp,
+            "udp_ports": udp,
+            "lease_seconds": 86400,
+            "password": None,
+            **changes,
+        }
+
+    def nap(self, tcp: str = "80", udp: str = "", **changes: Any) -> None:
+        """Register, sleep, and wait until the server stands in."""
+        status, content = self.say("asleep", self.registration(tcp, udp, **changes))
+        assert status == 200, content
+        self.sleep()
+        self.lan.wait_for_state(self.name, "proxied")
