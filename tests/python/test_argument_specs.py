@@ -16,7 +16,10 @@ from powernap.shared.schema import Option, options_of
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = [("powernapd", "powernap_config", sections.SECTIONS), ("powerwaked", "powerwaked_config", wake.SECTIONS)]
-OTHER = {"powernapd": {"include", *(named.name for named in catalogue().named)}, "powerwaked": set()}
+OTHER = {
+    "powernapd": {"include", *(named.name for named in catalogue().named)},
+    "powerwaked": {named.name for named in wake.CATALOGUE.named},
+}
 #: What Ansible calls the types of the schema
 TYPES = {
     "url": "str",
@@ -26,6 +29,8 @@ TYPES = {
     "threshold": "raw",
     "windows": "list",
     "networks": "list",
+    "sources": "list",
+    "rules": "list",
 }
 
 

@@ -15,8 +15,8 @@ from typing import Any
 from .errors import BadPorts, BadValue
 from .ports import parse_ports
 
-#: What an option may hold, in words for people. "ports" become ((first, last), ...); "strs", "windows" and "networks" a
-#: tuple of texts. "choices" of a list are those of its items.
+#: What an option may hold, in words for people. "ports" become ((first, last), ...); "strs", "windows", "networks",
+#: "sources" and "rules" a tuple of texts. "choices" of a list are those of its items.
 TYPES = {
     "int": "a whole number",
     "float": "a number",
@@ -30,6 +30,8 @@ TYPES = {
     "threshold": 'a number, or "n" for the number of CPUs',
     "windows": 'a list of times of day such as ["22:00-06:00"]',
     "networks": 'a list of addresses and networks such as ["192.0.2.0/24", "2001:db8::/32"]',
+    "sources": 'a list of addresses, networks and MAC addresses such as ["192.0.2.0/24", "02:00:00:00:00:01"]',
+    "rules": 'a list of rules such as ["192.0.2.7", "tcp/22", "10.0.0.0/8 udp/5000-5100"]',
 }
 
 _HOUR = r"([01][0-9]|2[0-3]):([0-5][0-9])"
@@ -129,7 +131,7 @@ def _remedy(value: Any, type: str) -> str:
         return ": write true or false without quotes"
     if type == "str" and isinstance(value, (int, float)):
         return f': write "{str(value).lower()}", in quotes'
-    if type == "strs" and isinstance(value, str):
+    if type in ("strs", "sources", "rules") and isinstance(value, str):
         return f": write [{json.dumps(value, ensure_ascii=False)}]"
     return ""
 
@@ -223,6 +225,18 @@ def _networks(value: Any) -> tuple[str, ...]:
     return tuple(networks)
 
 
+def _sources(value: Any) -> tuple[str, ...]:
+    from .rules import parse_source
+
+    return tuple(str(parse_source(text)) for text in _strs(value, "sources"))
+
+
+def _rules(value: Any) -> tuple[str, ...]:
+    from .rules import parse_rule
+
+    return tuple(str(parse_rule(text)) for text in _strs(value, "rules"))
+
+
 _CHECKS = {
     "int": _int,
     "float": _float,
@@ -236,4 +250,6 @@ _CHECKS = {
     "threshold": _threshold,
     "windows": _windows,
     "networks": _networks,
+    "sources": _sources,
+    "rules": _rules,
 }

@@ -9,6 +9,7 @@ from powernap.config.build import Builder
 from powernap.config.catalogue import Catalogue, Named, entries, first_line
 from powernap.config.errors import ConfigError
 from powernap.config.layers import layers
+from powernap.config.wake.demand import DemandSettings
 from powernap.config.wake.groups import GroupSettings
 from powernap.config.wake.listen import ListenSettings
 from powernap.config.wake.registry import RegistrySettings
@@ -25,12 +26,13 @@ class WakeConfig:
     listen: ListenSettings
     registry: RegistrySettings
     wake: WakeSettings
+    demand: DemandSettings
     groups: Mapping[str, GroupSettings]
     origin: Mapping[str, str]
 
 
 #: One for each field of WakeConfig that is a section.
-SECTIONS = {"listen": ListenSettings, "registry": RegistrySettings, "wake": WakeSettings}
+SECTIONS = {"listen": ListenSettings, "registry": RegistrySettings, "wake": WakeSettings, "demand": DemandSettings}
 _GROUPS = Named("groups", first_line(GroupSettings.__doc__), options_of(GroupSettings))
 CATALOGUE = Catalogue("powerwaked.toml", entries(SECTIONS), (_GROUPS,))
 

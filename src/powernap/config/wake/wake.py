@@ -21,6 +21,24 @@ class WakeSettings:
         "what wakes a host: demand (a connection to one of its ports), arp (any question for its address), never",
         choices=WAKE_ON,
     )
+    allow: tuple[str, ...] = setting(
+        "rules",
+        (),
+        "only demand from these sources (address, network, MAC) or for these ports wakes; empty: any",
+        example=["198.18.0.0/16", "10.0.0.0/8 tcp/22"],
+    )
+    deny: tuple[str, ...] = setting(
+        "rules",
+        (),
+        "demand from these sources or for these ports does not wake, whatever is allowed",
+        example=["198.18.9.9", "02:00:00:00:00:01", "udp/5000-5100"],
+    )
+    wakes_per_source: int = setting(
+        "int", 30, "hosts that one source may wake in a minute; 0: no limit", minimum=0, maximum=100_000
+    )
+    trusted: tuple[str, ...] = setting(
+        "sources", (), "sources that may wake any number of hosts", example=["198.18.0.2", "02:00:00:00:00:01"]
+    )
     volleys: int = setting("int", 15, "magic packets sent to one host before giving up", minimum=1, maximum=1000)
     volley_seconds: float = setting("float", 30, "time over which they are spread", unit="seconds", minimum=1)
     resume_timeout_seconds: float = setting(

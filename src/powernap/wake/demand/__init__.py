@@ -15,3 +15,6 @@ MONITORS: tuple[DemandMonitor, ...] = (
     SshMonitor(),
     UdpMonitor(),
 )
+
+#: Visitor.what to the protocol of its port; empty where it has none.
+PROTOCOLS = {monitor.what: monitor.protocol for monitor in MONITORS}

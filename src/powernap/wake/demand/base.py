@@ -29,12 +29,13 @@ class DemandMonitor:
     """One kind of frame that asks for a host. Pure.
 
     `name`: its switch in [demand]. `frame`: the parsed frames that it is given. `what`: how it names a visitor's
-    frame (Visitor.what).
+    frame (Visitor.what). `protocol`: what its port is a port of, as rules have it; empty where it has none.
     """
 
     name: ClassVar[str]
     frame: ClassVar[type]
     what: ClassVar[str]
+    protocol: ClassVar[str] = ""
 
     def asks(self, received: Received, frame: Any, book: Book) -> Meaning:
         """(host, event) where the frame asks for a host, else nothing."""

@@ -15,6 +15,7 @@ _PORT = 22
 class SshMonitor(PacketMonitor):
     name = "ssh_data"
     what = "TCP data"
+    protocol = "tcp"
 
     def wants(self, frame: ip.Packet, sleep: Sleep) -> bool:
         types = bool(frame.payload) and not frame.flags & (ip.SYN | ip.RST | ip.FIN)

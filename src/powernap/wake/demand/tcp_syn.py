@@ -12,6 +12,7 @@ from powernap.wake.model import Sleep
 class TcpSynMonitor(PacketMonitor):
     name = "tcp_syn"
     what = "TCP SYN"
+    protocol = "tcp"
 
     def wants(self, frame: ip.Packet, sleep: Sleep) -> bool:
         return frame.opens and contains(sleep.tcp, frame.port)

@@ -15,6 +15,7 @@ _NAT_KEEPALIVE = b"\xff"  # RFC 3948 section 2.3
 class UdpMonitor(PacketMonitor):
     name = "udp"
     what = "UDP"
+    protocol = "udp"
     once = True
 
     def wants(self, frame: ip.Packet, sleep: Sleep) -> bool:
