@@ -147,11 +147,13 @@ class Daemon:
         virtualization = await beside(lambda: setup.virtualization(config))
         parts = setup.build(config)
         async with self._looking:  # no look goes on with monitors that are closed
-            self.tell(Recover("the configuration was read again"))  # new monitors know nothing of what was before
+            again = Recover("the configuration was read again")  # new monitors know nothing of what was before
+            self.tell(again, recorded=False)  # what is under way ends by the policy that began it
             self._courier.retire()
             self._parts.watch.close()
             self._readings = ()
             self._adopt(parts, virtualization)
+            self.tell(again)
         self.refused = ""
         if self.state.ask is not Ask.ACTING:  # else it is about to sleep, and the wake server must go on believing so
             self.spawn(self._arm())
@@ -237,11 +239,11 @@ class Daemon:
             _log.exception("who forbids a sleep cannot be found out")
             return (f"who forbids a sleep cannot be found out: {str(error) or type(error).__name__}",)
 
-    def tell(self, event: Event, now: float | None = None) -> None:
+    def tell(self, event: Event, now: float | None = None, recorded: bool = True) -> None:
         """One step of the engine, and its effects, each whatever becomes of the others."""
         self._event = event
         self.state, effects = step(self.state, event, clocks.now() if now is None else now, self.policy)
-        for effect in effects:
+        for effect in effects if recorded else [effect for effect in effects if not isinstance(effect, Record)]:
             try:
                 self._carry_out(effect)
             except Exception:  # noqa: BLE001  # the deadline that follows must be planned

@@ -220,7 +220,7 @@ class _Turn(Moves):
         self.take_back(cause)
         self.set(fresh=self.now, cause=cause)
         self.causes.append(cause)
-        self.rest(self.resting(), self.now)
+        self.rest(Phase.HELD if self.policy.never else self.resting(), self.now, self.policy.never or None)
 
     def acknowledged(self, event: Acknowledged) -> None:
         if event.attempt != self.state.attempt or self.state.ask not in (Ask.ASKED, Ask.REHEARSING):

@@ -99,6 +99,24 @@ def test_a_reload_waits_for_the_look_that_goes_on(running):
     asyncio.run(play())
 
 
+@pytest.mark.parametrize("machine", ["none", "container"])
+def test_a_reload_is_recorded_once_with_what_follows_by_the_new_configuration(running, machine):
+    async def play():
+        async with running(f'[nap]\nvirtualization = "{machine}"\nabsent_seconds = 300\n') as (daemon, _monitor):
+            daemon._path.write_text(daemon._path.read_text().replace("300", "200"))
+            await daemon.reload()
+            await until(lambda: FakeMonitor.made[-1].looks)
+            before = len(daemon.decisions.all())
+            daemon._path.write_text(daemon._path.read_text().replace("200", "100"))
+            await daemon.reload()
+            await until(lambda: FakeMonitor.made[-1].looks)
+            (record,) = daemon.decisions.all()[before:]
+            assert record["cause"] == "the configuration was read again"
+            assert record["deadline_seconds"] == (pytest.approx(100, abs=1) if machine == "none" else None)
+
+    asyncio.run(play())
+
+
 def test_who_cannot_be_asked_forbids_the_sleep(running, monkeypatch):
     async def play():
         async with running("[nap]\nabsent_seconds = 1\ngrace_seconds = 0\n") as (daemon, _monitor):
