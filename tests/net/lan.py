@@ -71,10 +71,12 @@ class Lan:
     def lose(self, percent: float, *nodes: Node) -> None:
         """From now on the switch loses so much of what it has for each of these nodes, or for all."""
         for node in nodes or self.nodes:
-            table = f"""table netdev loss-{node.name} {{
+            table = f"""table netdev loss-{node.name}
+            delete table netdev loss-{node.name}
+            table netdev loss-{node.name} {{
               chain out {{
                 type filter hook egress device "{node.name}" priority 0;
-                numgen random mod 1000 < {round(percent * 10)} drop
+                {"drop" if percent == 100 else f"numgen random mod 1000 < {round(percent * 10)} drop"}
               }}
             }}"""
             run("ip", "netns", "exec", self.switch, "nft", "-f", "-", input=table)

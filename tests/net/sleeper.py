@@ -104,6 +104,12 @@ class Sleeper(Node):
         if self.says_hello:
             self.say("awake", {"cause": "resume", "slept_seconds": 1.0})
 
+    def settle(self) -> None:
+        """Wait until it is awake and has said so."""
+        if self._watch is not None:
+            self._watch.join(20)
+            assert not self._watch.is_alive(), "it still sleeps"
+
     def end(self) -> None:
         self.asleep = False
         if self._watch is not None:
