@@ -4,16 +4,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from powernap.wake import events as ev
 from powernap.wake import waking
 from powernap.wake.arming import Arm
 from powernap.wake.events import Effect
 from powernap.wake.host import Host
-from powernap.wake.model import Address, Held, Policy, State
+from powernap.wake.model import Address, Evidence, Held, Policy, State
 from powernap.wake.restoring import Restore
 from powernap.wake.waking import Wake
+
+
+class Sign(NamedTuple):
+    """A sign of life. `ip`: the address that the host was seen to use; `sure`: what makes it more than a sighting."""
+
+    by: Evidence
+    ip: bytes | None = None
+    sure: str = ""
+
+
+SAID_SO = Sign(Evidence.HELLO, None, "said so")
 
 
 def enter(host: Host, state: State, now: float, **changes: Any) -> Host:
@@ -27,29 +38,30 @@ def back(addresses: tuple[Address, ...], alive: bytes | None = None) -> list[Eff
     return [ev.GiveBack(a) for a in addresses if not a.is_ipv6 or a.ip == alive]
 
 
-def end_wake(host: Host, now: float, effects: list[Effect], woken: bool = True) -> None:
+def end_wake(host: Host, now: float, effects: list[Effect], verified: Evidence | None) -> None:
+    """`verified`: what shows that the host is awake; None where it is given up."""
     wake = host.wake
     if wake is not None and not wake.quiet:
         was_awake = wake.check_until is not None
-        effects.append(ev.WakeEnded(woken, was_awake, now - wake.started, *wake.wanted))
+        effects.append(ev.WakeEnded(verified is not None, was_awake, now - wake.started, *wake.wanted, verified))
 
 
-def runs(host: Host, ip: bytes | None, sure: str, now: float, policy: Policy, effects: list[Effect]) -> Host:
+def runs(host: Host, sign: Sign, now: float, policy: Policy, effects: list[Effect]) -> Host:
     """The machine runs. One that was off does so long before its services, and would refuse what was held for them."""
     wake = host.wake
     was_off = host.sleep is not None and host.sleep.action == "poweroff"
     if wake is None or not was_off or not host.ports_waited_for():
-        return is_awake(host, ip, sure, now, policy, effects)
+        return is_awake(host, sign, now, policy, effects)
     if not wake.booting:
         effects.append(ev.Log("booting", "runs again, and its services will"))
         wake = waking.boot(wake, now, policy)
-    return replace(host, wake=replace(wake, confirmed=wake.confirmed or bool(sure)))
+    return replace(host, wake=replace(wake, confirmed=wake.confirmed or bool(sign.sure)))
 
 
 def boot_tick(host: Host, wake: Wake, now: float, policy: Policy, effects: list[Effect]) -> Host:
     if now >= wake.ends:
         effects.append(ev.Log("alert", "runs, but its services do not answer: look at the machine"))
-        return is_awake(host, None, "said so" if wake.confirmed else "", now, policy, effects)
+        return is_awake(host, SAID_SO if wake.confirmed else Sign(Evidence.FRAME), now, policy, effects)
     if now < wake.next_probe:
         return host
     effects.extend(ev.TryPort(address, port) for address, port in host.ports_waited_for())
@@ -63,26 +75,26 @@ def port_open(host: Host, event: ev.PortOpen, now: float, policy: Policy, effect
     if host.wake is None or not host.wake.booting or (event.address, event.port) not in host.ports_waited_for():
         return host
     sure = "said so" if host.wake.confirmed else ""
-    return is_awake(host, event.address.ip, sure, now, policy, effects)
+    return is_awake(host, Sign(Evidence.PORT, event.address.ip, sure), now, policy, effects)
 
 
-def is_awake(host: Host, ip: bytes | None, sure: str, now: float, policy: Policy, effects: list[Effect]) -> Host:
-    """Stop standing in. `ip`: the address that the host was seen to use; `sure`: what makes it more than a sighting."""
-    confirmed = bool(sure)
+def is_awake(host: Host, sign: Sign, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    """Stop standing in."""
+    confirmed = bool(sign.sure)
     was_wanted = host.arm.wanted if host.arm is not None else None
     checked = host.wake is not None and host.wake.check_until is not None
     host = replace(host, announced=len(policy.announce_at))
     if host.captured or host.held:
         restore = Restore(now, confirmed, host.known_addresses())
-        woken = replace(host, restore=restore if ip is None else restore.seen(ip), arm=None, wake=None)
+        woken = replace(host, restore=restore if sign.ip is None else restore.seen(sign.ip), arm=None, wake=None)
         woken = restore_step(enter(woken, State.RESTORING, now), now, policy, effects)
     else:
         woken = _settle(replace(host, wake=None), confirmed, now, policy, effects)
     if not checked:
-        effects.append(ev.Log("awake", sure or "was seen"))
-    end_wake(host, now, effects)
+        effects.append(ev.Log("awake", sign.sure or "was seen"))
+    end_wake(host, now, effects, sign.by)
     if was_wanted is not None:
-        effects.append(ev.WakeEnded(True, True, 0.0, *was_wanted))
+        effects.append(ev.WakeEnded(True, True, 0.0, *was_wanted, sign.by))
     return woken
 
 

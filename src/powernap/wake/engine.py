@@ -52,6 +52,7 @@ class Engine:
         self.book = Book()
         self._ports = PortCheck(lambda name, address, port: self.tell(name, ev.PortOpen(address, port)))
         self._held = 0
+        self.released = 0
         self._packets: dict[str, int] = {}
         self._woken = woken
         self._forgotten = forgotten
@@ -63,7 +64,10 @@ class Engine:
             ev.Answer: self._answer,
             ev.GiveBack: self._give_back,
             ev.TryPort: lambda host, effect: self._ports.attempt(host.name, effect.address, effect.port),
+            ev.Pong: self._pong,
             ev.Replay: self._replay,
+            ev.Released: self._released,
+            ev.Hurry: lambda host, effect: None,
             ev.Log: lambda host, effect: self.note(host.name, effect.event, str(effect.detail)),
             ev.Forgotten: lambda host, effect: self._forgotten(host),
             ev.WakeEnded: lambda host, effect: self._woken(host.name, effect),
@@ -191,6 +195,14 @@ class Engine:
         if segment is not None:
             segment.announce(effect.address, effect.address.mac, effect.to)
 
+    def _pong(self, host: Host, effect: ev.Pong) -> None:
+        segment = self.segments.get(effect.address.segment)
+        if segment is not None:
+            segment.pong(effect.frame)
+
+    def _released(self, host: Host, effect: ev.Released) -> None:
+        self.released += effect.frames
+
     def _replay(self, host: Host, effect: ev.Replay) -> None:
         segment = self.segments.get(effect.held.address.segment)
         if segment is not None:
@@ -206,6 +218,7 @@ class Engine:
             "hosts": len(self.hosts),
             "states": states,
             "held_frames": self._held,
+            "released_frames": self.released,
             "interfaces": [_describe(segment) for segment in self.segments.values()],
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from powernap.wake.model import Address, Held, Sleep, Visitor
+from powernap.wake.model import Address, Evidence, Held, Sleep, Visitor
 
 
 class Tick(NamedTuple):
@@ -37,6 +37,18 @@ class Order(NamedTuple):
     timeout: float
 
 
+class Look(NamedTuple):
+    """It is time to ask whether a host that is stood in for is there after all."""
+
+
+class Postponed(NamedTuple):
+    """The budget of wakes is used up: the volley that was due has not left; Turn follows when it may."""
+
+
+class Turn(NamedTuple):
+    """A host that waits for the budget may be woken now."""
+
+
 class PortOpen(NamedTuple):
     """A TCP port of the host takes connections."""
 
@@ -48,19 +60,24 @@ class OwnerSeen(NamedTuple):
     """A frame from one of the host's own cards.
 
     `ip` is the address it used as its own; None where it used none (a DHCP client, a firmware, duplicate-address
-    detection). `peer` is the address it looks for.
+    detection). `peer` is the address it looks for. `answers`: it answers a question of ours.
     """
 
     ip: bytes | None
     peer: bytes | None = None
+    answers: bool = False
 
 
 class Asked(NamedTuple):
-    """Somebody else asks where an address of the host is. `probe`: it wants the address for itself."""
+    """Somebody else asks where an address of the host is. `probe`: it wants the address for itself.
+
+    `wakes`: it may wake a host whose wake_on is arp; it is answered in any case.
+    """
 
     address: Address
     visitor: Visitor
     probe: bool
+    wakes: bool = True
 
 
 class SelfAsked(NamedTuple):
@@ -68,6 +85,14 @@ class SelfAsked(NamedTuple):
 
     address: Address
     visitor: Visitor
+
+
+class Pinged(NamedTuple):
+    """Somebody else sends an echo request, whole in `frame`, to an address of the host."""
+
+    address: Address
+    visitor: Visitor
+    frame: bytes
 
 
 class Claimed(NamedTuple):
@@ -84,13 +109,37 @@ class Knock(NamedTuple):
     may_hold: bool
 
 
-Event = Tick | Asleep | Recalled | Hello | Order | PortOpen | OwnerSeen | Asked | SelfAsked | Claimed | Knock
+Event = (
+    Tick
+    | Look
+    | Asleep
+    | Recalled
+    | Hello
+    | Order
+    | Postponed
+    | Turn
+    | PortOpen
+    | OwnerSeen
+    | Asked
+    | SelfAsked
+    | Pinged
+    | Claimed
+    | Knock
+)
 
 
 class Volley(NamedTuple):
-    """Send the magic packets number `number` (from 0), by every way there is."""
+    """Send the magic packets number `number` (from 0), by every way whose time has come.
+
+    The first of a wake is subject to the budget unless `granted`; where it does not leave, Postponed is told.
+    """
 
     number: int
+    granted: bool = False
+
+
+class Hurry(NamedTuple):
+    """A wake that waits for the budget is wanted by somebody entitled now."""
 
 
 class Probe(NamedTuple):
@@ -115,6 +164,14 @@ class Answer(NamedTuple):
     probe: bool
 
 
+class Pong(NamedTuple):
+    """Answer an echo request in the host's stead."""
+
+    address: Address
+    visitor: Visitor
+    frame: bytes
+
+
 class GiveBack(NamedTuple):
     """Tell all, or one card alone, that the address is at its owner."""
 
@@ -135,6 +192,12 @@ class Replay(NamedTuple):
     held: Held
 
 
+class Released(NamedTuple):
+    """So many held frames are given up, not replayed."""
+
+    frames: int
+
+
 class Log(NamedTuple):
     """Something to tell people. `detail` becomes text only after the packets are out."""
 
@@ -147,13 +210,28 @@ class Forgotten(NamedTuple):
 
 
 class WakeEnded(NamedTuple):
-    """A wake has come to its end. `was_awake`: there was nothing to wake."""
+    """A wake has come to its end. `was_awake`: there was nothing to wake. `verified`: what shows that it is awake."""
 
     woken: bool
     was_awake: bool
     seconds: float
     reason: str
     asked_by: str | Visitor
+    verified: Evidence | None = None
 
 
-Effect = Volley | Probe | Announce | Answer | GiveBack | TryPort | Replay | Log | Forgotten | WakeEnded
+Effect = (
+    Volley
+    | Hurry
+    | Probe
+    | Announce
+    | Answer
+    | Pong
+    | GiveBack
+    | TryPort
+    | Replay
+    | Released
+    | Log
+    | Forgotten
+    | WakeEnded
+)

@@ -21,7 +21,7 @@ class Host:
     `neighbours` are the cards that sent to an address while it was here: they believe that it still is.
     `addresses` is what the administrator gave, for asking a host that never registered a sleep. `arm` is present
     while it is not known whether the host is down (also beside AWAKE, until it has said hello), `wake` while WAKING,
-    `restore` while RESTORING. `look_at`: when its owner is asked again while it is stood in for.
+    `restore` while RESTORING.
     """
 
     name: str
@@ -37,7 +37,6 @@ class Host:
     restore: Restore | None = None
     announced: int = 0
     announced_at: float = 0.0
-    look_at: float = NEVER
     held: tuple[Held, ...] = ()
     neighbours: tuple[tuple[Address, bytes], ...] = ()
 
@@ -85,8 +84,6 @@ class Host:
         elif self.sleep is not None and self.state in STANDING_BY:
             wakes = self.state is State.PROXIED and self.wake_on != "never"
             due = self.sleep.wake_by if wakes else self.sleep.lease_ends
-            if self.captured:
-                due = min(due, self.look_at)
         if self.state is State.PROXIED and self.captured and self.announced < len(policy.announce_at):
             due = min(due, self.announced_at + policy.announce_at[self.announced])
         return due

@@ -15,10 +15,10 @@ from typing import Any
 from powernap.wake import coming_back, waking
 from powernap.wake import events as ev
 from powernap.wake.arming import Arm, Verdict
-from powernap.wake.coming_back import enter
+from powernap.wake.coming_back import SAID_SO, Sign, enter
 from powernap.wake.events import Effect, Event
 from powernap.wake.host import STANDING_BY, Host
-from powernap.wake.model import Policy, State, Visitor, Wanted
+from powernap.wake.model import Address, Evidence, Held, Policy, State, Visitor, Wanted
 from powernap.wake.waking import Wake
 
 _GOING_DOWN = (State.REGISTERED, State.ARMING)
@@ -35,22 +35,44 @@ def step(host: Host, event: Event, now: float, policy: Policy) -> tuple[Host, li
 def _asleep(host: Host, event: ev.Asleep, now: float, policy: Policy, effects: list[Effect]) -> Host:
     if host.wake is not None:
         # It could not say so if it had not been awake: whoever waited for that got it.
-        coming_back.end_wake(host, now, effects)
+        coming_back.end_wake(host, now, effects, Evidence.HELLO)
     effects.append(ev.Log("registered", f"goes to {event.sleep.action}"))
-    arm = Arm(gap=policy.probe_seconds, next_at=now + policy.probe_seconds / 2)
-    if host.arm is not None and host.arm.wanted is not None:
-        arm = replace(arm, wanted=host.arm.wanted).hurry(now)
+    wanted = host.arm.wanted if host.arm is not None else None
+    # What is held has not gone out, unless in a restore: it goes when the host answers, or the host is woken again.
+    held = _still_of(host, event.sleep.addresses, effects) if host.restore is None else ()
+    if held:
+        wanted = wanted or Wanted("demand", held[0].visitor)
+    captured = host.captured and bool(held)
+    arm = _arming(policy.probe_seconds, now + policy.probe_seconds / 2, wanted, now)
     return enter(
-        host, State.REGISTERED, now, sleep=event.sleep, arm=arm, wake=None, restore=None, captured=False, held=()
+        host, State.REGISTERED, now, sleep=event.sleep, arm=arm, wake=None, restore=None, captured=captured, held=held
     )
+
+
+def _arming(gap: float, next_at: float, wanted: Wanted | None, now: float) -> Arm:
+    arm = Arm(gap=gap, next_at=next_at)
+    return arm if wanted is None else replace(arm, wanted=wanted).hurry(now)
+
+
+def _still_of(host: Host, addresses: tuple[Address, ...], effects: list[Effect]) -> tuple[Held, ...]:
+    """The held frames for these addresses; the others are let go."""
+    held = tuple(each for each in host.held if each.address in addresses)
+    if len(held) < len(host.held):
+        effects.append(ev.Released(len(host.held) - len(held)))
+    return held
 
 
 def _recalled(host: Host, event: ev.Recalled, now: float, policy: Policy, effects: list[Effect]) -> Host:
     effects.append(ev.Log("recalled", "was asleep when this server last ran"))
-    arm = Arm(gap=policy.recall_probe_seconds, next_at=now)
+    # Its interface may have changed amid a wake, which goes on.
+    wanted = host.arm.wanted if host.arm is not None else None
+    if host.wake is not None and not host.wake.quiet:
+        wanted = host.wake.wanted
+    held = _still_of(host, event.sleep.addresses, effects)
+    arm = _arming(policy.recall_probe_seconds, now, wanted, now)
     captured = host.wake_on == "demand"
     return enter(
-        host, State.ARMING, now, sleep=event.sleep, arm=arm, wake=None, restore=None, captured=captured, held=()
+        host, State.ARMING, now, sleep=event.sleep, arm=arm, wake=None, restore=None, captured=captured, held=held
     )
 
 
@@ -58,7 +80,7 @@ def _hello(host: Host, event: ev.Hello, now: float, policy: Policy, effects: lis
     effects.append(ev.Log("hello", event.cause))
     if host.restore is not None:
         return replace(host, restore=replace(host.restore, confirmed=True))
-    return coming_back.runs(host, None, "said so", now, policy, effects)
+    return coming_back.runs(host, SAID_SO, now, policy, effects)
 
 
 # What is heard on the wire
@@ -68,20 +90,21 @@ def _owner_seen(host: Host, event: ev.OwnerSeen, now: float, policy: Policy, eff
     addresses = host.known_addresses()
     uses_own = not addresses or any(event.ip == address.ip for address in addresses)
     uses_own |= host.sleep is None and event.ip is not None  # what was given for it may be out of date
+    sign = Sign(Evidence.ANSWER if event.answers else Evidence.FRAME, event.ip)
     if host.restore is not None:
         return coming_back.seen_while_restoring(host, event, now, policy, effects)
     if host.state is State.WAKING:
-        return coming_back.runs(host, event.ip, "", now, policy, effects) if uses_own else host
+        return coming_back.runs(host, sign, now, policy, effects) if uses_own else host
     if host.state in STANDING_BY and host.sleep is not None:
         if uses_own:
-            return coming_back.is_awake(host, event.ip, "", now, policy, effects)
+            return coming_back.is_awake(host, sign, now, policy, effects)
         effects.append(ev.Log("owner seen", "its card sends, without an address of its own yet"))
         wake = waking.watch(Wanted("owner seen", host.name), now, policy)
         return enter(host, State.WAKING, now, wake=wake)
     if host.arm is not None:
         return _still_up(host, event, now, effects) if uses_own else host
     if host.state in (State.UNREACHABLE, State.EXPIRED):
-        return coming_back.is_awake(host, event.ip, "", now, policy, effects)
+        return coming_back.is_awake(host, sign, now, policy, effects)
     return host
 
 
@@ -101,13 +124,19 @@ def _asked(host: Host, event: ev.Asked, now: float, policy: Policy, effects: lis
     if host.stands_in():
         effects.append(ev.Answer(event.address, event.visitor, event.probe))
         return host if event.probe else host.met(event.address, event.visitor.mac, policy)
-    if host.wake_on == "arp" and host.state in STANDING_BY and not event.probe:
+    if host.wake_on == "arp" and host.state in STANDING_BY and event.wakes and not event.probe:
         return _demand(host, Wanted("arp", event.visitor), now, policy, effects)
     if host.arm is None:
         return host
     if host.state is State.AWAKE:
         return replace(host, arm=host.arm.soon(now))
     return replace(host, arm=host.arm.asked_by(event, policy).hurry(now))
+
+
+def _pinged(host: Host, event: ev.Pinged, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    if host.stands_in() and host.sleep is not None and host.sleep.pings:
+        effects.append(ev.Pong(*event))
+    return host
 
 
 def _claimed(host: Host, event: ev.Claimed, now: float, policy: Policy, effects: list[Effect]) -> Host:
@@ -160,7 +189,7 @@ def _need(host: Host, visitor: Visitor, now: float, policy: Policy, effects: lis
 def _demand(host: Host, wanted: Wanted, now: float, policy: Policy, effects: list[Effect]) -> Host:
     """Somebody needs the host, which is not known to be awake."""
     wake = host.wake
-    if wake is not None and wake.booting:
+    if wake is not None and (wake.booting or wake.waits):
         return host
     if wake is None or wake.quiet:
         wake = waking.begin(wanted, now, policy)
@@ -175,12 +204,16 @@ def _demand(host: Host, wanted: Wanted, now: float, policy: Policy, effects: lis
 def _order(host: Host, event: ev.Order, now: float, policy: Policy, effects: list[Effect]) -> Host:
     wanted = Wanted("order", event.asked_by)
     if host.restore is not None:
-        effects.append(ev.WakeEnded(True, True, 0.0, *wanted))
+        seen_by = Evidence.HELLO if host.restore.confirmed else Evidence.FRAME
+        effects.append(ev.WakeEnded(True, True, 0.0, *wanted, seen_by))
         return host
     if host.wake is not None:
+        if host.wake.waits:
+            effects.append(ev.Hurry())
+            host = replace(host, wake=replace(host.wake, wanted=wanted))
         host = _demand(host, wanted, now, policy, effects)
         assert host.wake is not None
-        return replace(host, wake=replace(host.wake, ends=max(host.wake.ends, now + event.timeout)))
+        return replace(host, wake=host.wake.wanted_until(now, event.timeout))
     effects.append(ev.Log("ordered", event.asked_by))
     if host.state in _GOING_DOWN and host.arm is not None:
         return replace(host, arm=replace(host.arm, wanted=wanted).hurry(now))
@@ -191,7 +224,21 @@ def _order(host: Host, event: ev.Order, now: float, policy: Policy, effects: lis
         return enter(host, State.WAKING, now, wake=wake, arm=None)
     host = _demand(host, wanted, now, policy, effects)
     assert host.wake is not None
-    return replace(host, arm=None, wake=replace(host.wake, ends=max(host.wake.ends, now + event.timeout)))
+    return replace(host, arm=None, wake=host.wake.wanted_until(now, event.timeout))
+
+
+def _postponed(host: Host, event: ev.Postponed, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    if host.wake is None or host.wake.quiet or host.wake.booting or host.wake.waits:
+        return host
+    effects.append(ev.Log("waits", "for its turn: as many machines as may start at once do so now"))
+    return replace(host, wake=host.wake.postponed(now))
+
+
+def _turn(host: Host, event: ev.Turn, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    if host.wake is None or not host.wake.waits:
+        return host
+    effects.append(ev.Volley(0, granted=True))
+    return replace(host, wake=host.wake.its_turn(now, policy).fire(now, policy))
 
 
 # Time
@@ -209,12 +256,15 @@ def _tick(host: Host, event: ev.Tick, now: float, policy: Policy, effects: list[
             return _expire(host, now, effects)
         if host.state is State.PROXIED and host.wake_on != "never" and now >= host.sleep.wake_by:
             return _demand(host, Wanted("lease", "the end of its lease"), now, policy, effects)
-        if host.captured and now >= host.look_at:
-            # Its answers while arming may have been lost, and one that is up need not send what we hear.
-            effects.extend(ev.Probe(a, False) for a in host.known_addresses())
-            host = replace(host, look_at=now + policy.look_seconds)
     if host.state is State.PROXIED and host.captured and host.announced < len(policy.announce_at):
         return _announce(host, now, policy, effects)
+    return host
+
+
+def _look(host: Host, event: ev.Look, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    """Its answers while arming may have been lost, and one that is up need not send what we hear."""
+    if host.captured and host.state in STANDING_BY:
+        effects.extend(ev.Probe(a, False) for a in host.known_addresses())
     return host
 
 
@@ -226,7 +276,8 @@ def _arm_tick(host: Host, arm: Arm, now: float, policy: Policy, effects: list[Ef
         if host.state is State.REGISTERED:
             host = enter(host, State.ARMING, now)
     elif verdict is Verdict.STAYS_AWAKE:
-        return coming_back.is_awake(host, None, f"still answers after {policy.rounds} rounds", now, policy, effects)
+        sign = Sign(Evidence.ANSWER, None, f"still answers after {policy.rounds} rounds")
+        return coming_back.is_awake(host, sign, now, policy, effects)
     elif verdict is Verdict.SILENT:
         return _asleep_now(host, arm, now, policy, effects)
     return host
@@ -235,13 +286,13 @@ def _arm_tick(host: Host, arm: Arm, now: float, policy: Policy, effects: list[Ef
 def _asleep_now(host: Host, arm: Arm, now: float, policy: Policy, effects: list[Effect]) -> Host:
     """The owner is silent: stand in for it, and wake it where somebody waits already."""
     stands_in = host.wake_on == "demand"
-    host = replace(host, arm=None, captured=stands_in, announced=0, announced_at=now, look_at=now + policy.look_seconds)
+    host = replace(host, arm=None, captured=stands_in, announced=0, announced_at=now)
     host = enter(host, State.PROXIED, now)
     if stands_in:
         host = _announce(host, now, policy, effects)
-        effects.extend(ev.Answer(*asked) for asked in arm.asked)
+        effects.extend(ev.Answer(each.address, each.visitor, each.probe) for each in arm.asked)
     effects.append(ev.Log("proxied", "silent" if stands_in else f"silent; wake_on is {host.wake_on}"))
-    asker = next((asked.visitor for asked in arm.asked if not asked.probe), None)
+    asker = next((asked.visitor for asked in arm.asked if asked.wakes and not asked.probe), None)
     if arm.wanted is not None:
         return _demand(host, arm.wanted, now, policy, effects)
     if host.wake_on == "arp" and asker is not None:
@@ -279,12 +330,13 @@ def _wake_tick(host: Host, wake: Wake, now: float, policy: Policy, effects: list
 
 
 def _give_up(host: Host, wake: Wake, now: float, policy: Policy, effects: list[Effect]) -> Host:
-    host = replace(host, look_at=now + policy.look_seconds)
     if wake.quiet:
         return enter(host, State.PROXIED, now, wake=None)
-    coming_back.end_wake(host, now, effects, woken=False)
+    coming_back.end_wake(host, now, effects, None)
     seconds = f"{now - wake.started:.0f} s"
     effects.append(ev.Log("alert", f"did not wake in {seconds} ({wake.wanted.reason}): look at the machine"))
+    if host.held:
+        effects.append(ev.Released(len(host.held)))
     host = enter(host, State.UNREACHABLE, now, wake=None, held=())
     return _expire(host, now, effects) if host.sleep is not None and now >= host.sleep.lease_ends else host
 
@@ -297,14 +349,18 @@ def _expire(host: Host, now: float, effects: list[Effect]) -> Host:
 
 _HANDLERS: dict[type, Callable[[Host, Any, float, Policy, list[Effect]], Host]] = {
     ev.Tick: _tick,
+    ev.Look: _look,
     ev.Asleep: _asleep,
     ev.Recalled: _recalled,
     ev.Hello: _hello,
     ev.Order: _order,
+    ev.Postponed: _postponed,
+    ev.Turn: _turn,
     ev.PortOpen: coming_back.port_open,
     ev.OwnerSeen: _owner_seen,
     ev.Asked: _asked,
     ev.SelfAsked: _self_asked,
+    ev.Pinged: _pinged,
     ev.Claimed: _claimed,
     ev.Knock: _knock,
 }

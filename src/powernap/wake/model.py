@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from powernap.shared.mac import format_mac
@@ -25,6 +26,15 @@ class State(str, Enum):
     RESTORING = "restoring"
     UNREACHABLE = "unreachable"
     EXPIRED = "expired"
+
+
+class Evidence(str, Enum):
+    """What shows that a host is awake, the strongest first. Whatever comes first ends the wake: none is waited for."""
+
+    HELLO = "hello"
+    PORT = "TCP port"
+    ANSWER = "answer"
+    FRAME = "frame"
 
 
 class Address(NamedTuple):
@@ -80,7 +90,7 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """What a host registered before it went to sleep."""
+    """What a host registered before it went to sleep. `pings`: echo requests are answered for it."""
 
     action: str
     addresses: tuple[Address, ...]
@@ -90,11 +100,16 @@ class Sleep:
     password: str | None = None
     lease_ends: float = float("inf")
     wake_by: float = float("inf")
+    pings: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The numbers of the protocol, seconds where nothing else is said."""
+    """The numbers of the protocol, seconds where nothing else is said.
+
+    `escalate_at`: when a further way of waking begins, seconds after the first volley; each is a volley of its own.
+    `look_seconds`: how often the owner of an address that is stood in for is asked whether it is there after all.
+    """
 
     probe_seconds: float = 1.0
     recall_probe_seconds: float = 0.3
@@ -106,6 +121,7 @@ class Policy:
     look_seconds: float = 60.0
     volleys: int = 15
     volley_seconds: float = 30.0
+    escalate_at: tuple[float, ...] = ()
     ready_probe_seconds: float = 0.1
     check_seconds: float = 0.3
     try_port_seconds: float = 0.25
@@ -117,8 +133,12 @@ class Policy:
     askers: int = 16
     neighbours: int = 64
 
-    def volley_at(self, number: int) -> float:
-        """When volley `number` (from 0) leaves, after the first: dense at first, as most hosts wake at once."""
-        if self.volleys < 2:
-            return 0.0
-        return float(self.volley_seconds * (number / (self.volleys - 1)) ** 1.5)
+    def volley_times(self) -> tuple[float, ...]:
+        """When each volley leaves, after the first: dense at first, as most hosts wake at once."""
+        return _volley_times(self.volleys, self.volley_seconds, self.escalate_at)
+
+
+@lru_cache(maxsize=64)
+def _volley_times(volleys: int, seconds: float, escalate_at: tuple[float, ...]) -> tuple[float, ...]:
+    spread = (seconds * (number / (volleys - 1)) ** 1.5 for number in range(1, volleys))
+    return tuple(sorted({0.0, *spread, *escalate_at}))

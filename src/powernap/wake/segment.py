@@ -9,7 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from powernap.net import arp, bpf, ndp
+from powernap.net import arp, bpf, echo, ndp
 from powernap.net.checksum import complete
 from powernap.net.frames import Dropped, parse
 from powernap.net.interfaces import Interface
@@ -114,6 +114,11 @@ class Segment:
             self.send(ndp.answer(mac, source, address.ip, visitor.mac, visitor.ip))
         else:
             self.send(arp.answer(mac, address.ip, visitor.mac, visitor.ip))
+
+    def pong(self, request: bytes) -> None:
+        reply = echo.reply(request, self.interface.mac)
+        if reply is not None:
+            self.send(reply)
 
     def replay(self, held: Held) -> bool:
         """To the owner, as if a switch had passed it on; its checksum is complete already."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from powernap.wake.model import Policy, Wanted
 
 _MORE_AFTER = 2.0
+_NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Wake:
 
     `next_volley` None: no magic packets are due, because all are out or because the host seems to wake by itself
     (`quiet`). `booting`: it was off and runs again, but its services do not yet; `confirmed`: it has said hello.
+    `patience`: while the wake waits for the budget, the seconds that it will have from its turn on; else None.
     """
 
     wanted: Wanted
@@ -30,6 +32,11 @@ class Wake:
     quiet: bool = False
     booting: bool = False
     confirmed: bool = False
+    patience: float | None = None
+
+    @property
+    def waits(self) -> bool:
+        return self.patience is not None
 
     @property
     def deadline(self) -> float:
@@ -40,10 +47,28 @@ class Wake:
         """One volley leaves now."""
         first = self.first_volley if self.volleys else now
         sent = self.volleys + 1
-        later = max(first + policy.volley_at(sent), now + policy.volley_at(1) / 2) if sent < policy.volleys else None
+        times = policy.volley_times()
+        later = max(first + times[sent], now + times[1] / 2) if sent < len(times) else None
         return replace(
             self, volleys=sent, first_volley=first, last_volley=now, next_volley=later, check_until=None, quiet=False
         )
+
+    def postponed(self, now: float) -> Wake:
+        """No volley has left, and none does before its turn; nor is the host asked, which nobody has woken."""
+        patience = self.patience if self.patience is not None else self.ends - now
+        return replace(
+            self, volleys=0, next_volley=None, check_until=None, next_probe=_NEVER, ends=_NEVER, patience=patience
+        )
+
+    def its_turn(self, now: float, policy: Policy) -> Wake:
+        assert self.patience is not None
+        return replace(self, patience=None, ends=now + self.patience, next_probe=now + policy.ready_probe_seconds)
+
+    def wanted_until(self, now: float, timeout: float) -> Wake:
+        """Somebody has patience for so many seconds from now on."""
+        if self.patience is not None:
+            return replace(self, patience=max(self.patience, timeout))
+        return replace(self, ends=max(self.ends, now + timeout))
 
     def is_worth_another(self, now: float) -> bool:
         """Demand again, all volleys are out, and the host still sleeps: it may have missed them."""

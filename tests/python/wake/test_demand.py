@@ -85,7 +85,7 @@ def test_our_own_frames_heard_on_another_card_concern_nobody(book: Book) -> None
 
 
 def test_the_owner_with_its_address(book: Book) -> None:
-    assert means(book, arp.answer(OWNER, WEB4.ip, PROXY, DESK4)) == [("web1", OwnerSeen(WEB4.ip, DESK4))]
+    assert means(book, arp.answer(OWNER, WEB4.ip, PROXY, DESK4)) == [("web1", OwnerSeen(WEB4.ip, DESK4, True))]
     assert means(book, arp.announcement(OWNER, OWNER, WEB4.ip)) == [("web1", OwnerSeen(WEB4.ip))]
     assert means(book, ndp.announcement(OWNER, WEB6.ip, OWNER, WEB6.ip)) == [("web1", OwnerSeen(WEB6.ip))]
     assert means(book, ndp.solicitation(OWNER, WEB6.ip, DESK6)) == [("web1", OwnerSeen(WEB6.ip, DESK6))]

@@ -31,7 +31,9 @@ class World(RuleBasedStateMachine):
         self.probes_arrive = True
         self.registered_at: float | None = None
         self.on_disk: Sleep | None = None
-        self.silent_since_hello = True
+        self.budget = True
+        self.looks_at = POLICY.look_seconds
+        self.unsettled: dict[tuple[object, ...], bytes] = {}
         self.host = Host("web1", macs=(OWNER,), addresses=(WEB4,))
 
     @initialize(resume=st.sampled_from((0.3, 2.5, 13.0)), wake_on=st.sampled_from(("demand", "demand", "arp")))
@@ -42,10 +44,32 @@ class World(RuleBasedStateMachine):
     # The wires between them
 
     def tell(self, event: ev.Event) -> list[ev.Effect]:
+        before = self.host
         self.host, effects = step(self.host, event, self.now, POLICY)
+        self._nothing_held_is_lost(before, effects)
         for effect in effects:
             self._carry_out(effect)
+        if any(isinstance(effect, ev.Volley) and self._is_postponed(effect) for effect in effects):
+            self.tell(ev.Postponed())
         return effects
+
+    def _is_postponed(self, volley: ev.Volley) -> bool:
+        return volley.number == 0 and not volley.granted and not self.budget
+
+    def _nothing_held_is_lost(self, before: Host, effects: list[ev.Effect]) -> None:
+        """A held frame is replayed, or given up with an alert; a SYN may be superseded by a newer one of its flow."""
+        for effect in effects:
+            if isinstance(effect, ev.Replay):
+                self.unsettled.pop(effect.held.flow, None)
+        for held in self.host.held:
+            if held not in before.held:
+                self.unsettled[held.flow] = held.frame
+        gone = self.unsettled.keys() - {held.flow for held in self.host.held}
+        if gone:
+            assert any(isinstance(effect, ev.Released) for effect in effects), f"{gone} is lost without a trace"
+            assert any(isinstance(effect, ev.Log) and effect.event == "alert" for effect in effects)
+            for flow in gone:
+                del self.unsettled[flow]
 
     def _carry_out(self, effect: ev.Effect) -> None:
         if isinstance(effect, (ev.Answer, ev.Announce)):
@@ -54,6 +78,8 @@ class World(RuleBasedStateMachine):
         elif isinstance(effect, ev.Probe) and self.up and self.probes_arrive:
             self.tell(ev.OwnerSeen(effect.address.ip))
         elif isinstance(effect, ev.Volley) and not self.up and self.wakes_at is None:
+            if self._is_postponed(effect):
+                return
             if self.loses_magic:
                 self.loses_magic -= 1
             else:
@@ -78,12 +104,16 @@ class World(RuleBasedStateMachine):
         for _ in range(50_000):
             due = self.host.deadline(POLICY)
             wake = self.wakes_at if self.wakes_at is not None else float("inf")
-            if min(due, wake) > end:
+            first = min(due, wake, self.looks_at)
+            if first > end:
                 self.now = end
                 return
-            self.now = max(self.now, min(due, wake))
-            if wake <= due:
+            self.now = max(self.now, first)
+            if wake <= first:
                 self._wakes()
+            elif self.looks_at <= first:
+                self.looks_at = self.now + POLICY.look_seconds
+                self.tell(ev.Look())
             else:
                 self.tell(ev.Tick())
         raise AssertionError("it ticks without end")
@@ -121,10 +151,10 @@ class World(RuleBasedStateMachine):
     def somebody_asks(self, probe: bool, address: Address) -> None:
         self.tell(asked(address, probe))
 
-    @rule(port=st.integers(1, 100))
-    def somebody_knocks(self, port: int) -> None:
+    @rule(port=st.integers(1, 100), once=st.booleans(), address=st.sampled_from((WEB4, WEB6)))
+    def somebody_knocks(self, port: int, once: bool, address: Address) -> None:
         before = self.host
-        effects = self.tell(knock(port))
+        effects = self.tell(knock(port, address=address, once=once))
         if before.state in (State.PROXIED, State.UNREACHABLE) and before.sleep is not None:
             assert effects[0] == ev.Volley(0), "a demand on a sleeper must send magic packets at once"
 
@@ -152,8 +182,29 @@ class World(RuleBasedStateMachine):
     def somebody_orders(self) -> None:
         self.tell(ev.Order("root", 60))
 
+    @rule(plenty=st.booleans())
+    def the_budget_changes(self, plenty: bool) -> None:
+        self.budget = plenty
+
+    @rule()
+    def its_turn_comes(self) -> None:
+        before = self.host
+        effects = self.tell(ev.Turn())
+        if before.wake is not None and before.wake.waits:
+            assert effects == [ev.Volley(0, granted=True)]
+        else:
+            assert effects == [] and self.host is before
+
+    @rule()
+    def an_interface_comes_back(self) -> None:
+        if self.on_disk is not None and self.host.sleep is not None:
+            waited = self.host.wake is not None and not self.host.wake.quiet
+            self.tell(ev.Recalled(self.on_disk))
+            assert not waited or (self.host.arm is not None and self.host.arm.wanted is not None)
+
     @rule()
     def the_server_restarts(self) -> None:
+        self.unsettled.clear()
         self.host = Host("web1", macs=(OWNER,), addresses=(WEB4,), wake_on=self.host.wake_on)
         if self.on_disk is not None:
             self.tell(ev.Recalled(self.on_disk))
@@ -171,15 +222,22 @@ class World(RuleBasedStateMachine):
         assert (host.state is State.RESTORING) == (host.restore is not None)
         assert (host.state not in (State.REGISTERED, State.ARMING)) or host.arm is not None
         assert not host.stands_in() or host.sleep is not None
+        assert not host.captured or host.state is not State.AWAKE, "captured only while it is not known awake"
+        assert not host.held or host.wake or host.arm or host.restore, "what is held waits for something that ends"
 
     @invariant()
     def a_waking_host_is_never_waited_for_without_an_end(self) -> None:
-        if self.host.wake is not None:
-            assert self.host.wake.ends <= self.now + POLICY.resume_timeout
+        wake = self.host.wake
+        if wake is not None and wake.waits:
+            assert wake.next_volley is None and wake.deadline == float("inf")
+            assert wake.patience is not None and wake.patience <= POLICY.resume_timeout
+        elif wake is not None:
+            assert wake.ends <= self.now + POLICY.resume_timeout
 
     def teardown(self) -> None:
         """From wherever it is: with a network that works, the truth comes out."""
-        self.loses_magic, self.hello_arrives, self.probes_arrive = 0, True, True
+        self.loses_magic, self.hello_arrives, self.probes_arrive, self.budget = 0, True, True, True
+        self.tell(ev.Turn())
         if self.up:
             self.pass_time(POLICY.look_seconds + 30)
             assert not self.host.stands_in(), "an owner that answers is no longer stood in for"

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 from tests.python.wake.play import SLEEP, THIRD, WEB4, WEB6, Play, asked, given, knock
 
@@ -145,18 +143,25 @@ def test_an_owner_whose_answers_were_lost_while_arming_gets_its_address_back_whe
 
 
 @pytest.mark.parametrize("way", ["asleep", "unreachable"])
-def test_an_owner_that_is_stood_in_for_is_asked_every_minute(way: str) -> None:
+def test_a_look_asks_the_owner_alone_whether_it_is_there(way: str) -> None:
     play = getattr(Play(), way)()
     play.advance(600)
-    times = sorted(set(play.times(ev.Probe)))
-    assert len(times) == 10 and {round(later - time, 3) for time, later in pairwise(times)} == {60}
-    play.advance(60, owner_answers=True)
+    assert not play.all(ev.Probe), "no timer of its own"
+    assert play.tell(ev.Look()) == [ev.Probe(WEB4, False), ev.Probe(WEB6, False)]
+    play.tell(ev.OwnerSeen(WEB4.ip, answers=True))
     assert not play.host.stands_in() and WEB4 in given(play)
+
+
+@pytest.mark.parametrize("way", ["begun", "waking"])
+def test_a_look_at_a_host_that_is_busy_or_awake_asks_nobody(way: str) -> None:
+    play = Play() if way == "begun" else Play().waking()
+    assert play.tell(ev.Look()) == []
 
 
 def test_who_is_not_stood_in_for_is_left_alone() -> None:
     play = Play(wake_on="never").asleep()
     play.advance(600)
+    assert play.tell(ev.Look()) == []
     assert not play.all(ev.Probe)
 
 

@@ -34,7 +34,8 @@ def _of_arp(segment: str, frame: arp.Arp, book: Book) -> Meaning:
     probe, announces = frame.spa == arp.NO_ADDRESS, frame.spa == frame.tpa
     owner = book.host_of_card(frame.sha)
     if owner is not None:
-        found.append((owner, OwnerSeen(None if probe else frame.spa, None if announces else frame.tpa)))
+        answers = frame.operation == arp.REPLY and not announces
+        found.append((owner, OwnerSeen(None if probe else frame.spa, None if announces else frame.tpa, answers)))
     claimed = None if probe else book.owner_of(segment, frame.spa)
     if claimed is not None and claimed[0] != owner:
         found.append((claimed[0], Claimed(claimed[1], frame.sha)))
@@ -44,7 +45,7 @@ def _of_arp(segment: str, frame: arp.Arp, book: Book) -> Meaning:
 def _of_advertisement(segment: str, frame: ndp.Advertisement, book: Book) -> Meaning:
     owner = book.host_of_card(frame.eth_source)
     if owner is not None:
-        return [(owner, OwnerSeen(frame.target))]
+        return [(owner, OwnerSeen(frame.target, answers=frame.solicited))]
     claimed = book.owner_of(segment, frame.target)
     # An advertisement for another card's sake (it names the owner's) comes from another wake server.
     if claimed is not None and frame.link_address in (None, frame.eth_source):
