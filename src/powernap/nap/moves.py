@@ -176,7 +176,10 @@ class Moves:
         return Phase.AWAKE
 
     def soon(self, at: float | None, evidence: Evidence) -> float | None:
-        return look_at(self.state, self.policy, evidence, at)
+        when = look_at(self.state, self.policy, evidence, at)
+        if self.resting() is Phase.RESUMING:  # which ends then, whatever is seen
+            return self.state.not_before if when is None else min(when, self.state.not_before)
+        return when
 
 
 def _moved(told: float | None, deadline: float | None) -> bool:

@@ -43,6 +43,17 @@ def test_naps_exactly_when_the_idle_time_is_over(world, source):
     assert run.times(Act) == pytest.approx([1310.0], abs=0.1)
 
 
+@pytest.mark.parametrize("kind", ["stamp", "hold"])
+def test_it_is_awake_again_when_the_least_time_awake_is_over_and_that_is_recorded(world, source, kind):
+    times = [(1000.0, 1010.0), (1850.0, 9000.0)] if kind == "hold" else [1010.0]
+    run = world(SUSPEND, [source(kind, times)], sleep=500.0).run(1860)
+    (resumed,) = [time for time, event in run.events if isinstance(event, Resumed)]
+    assert run.state.phase is Phase.RESUMING
+    run.run(resumed + SUSPEND.min_awake_seconds + 0.5)
+    assert run.state.phase is Phase.AWAKE
+    assert run.times(Record)[-1] == pytest.approx(resumed + SUSPEND.min_awake_seconds, abs=0.1)
+
+
 def test_looks_only_at_the_deadlines_when_the_source_keeps_time(world, source):
     run = world(SUSPEND, [source("stamp", [1010.0])]).run(1249)
     assert run.looks == 2  # at start, and at what would have been the deadline
