@@ -39,6 +39,22 @@ def test_every_sleep_is_ordered_and_its_end_is_told(root, logind, action, method
     assert 0.1 < resumed.slept_seconds < 5
 
 
+def test_two_that_hold_sleeps_up_at_a_time_leave_one_delay_and_giving_it_up_leaves_none(root, logind):
+    """One that is forgotten would hold each sleep up for logind's 5 s."""
+
+    async def work(guard, _owner):
+        await until(lambda: logind.delays)
+        guard.logind.let_go()
+        await until(lambda: not logind.delays)
+        await asyncio.gather(guard.logind.hold(), guard.logind.hold())
+        await until(lambda: len(logind.delays) == 1, "there are two delays")
+        assert guard.logind.holding
+        guard.logind.let_go()
+        await until(lambda: not logind.delays, "a delay is left")
+
+    with_guard(work, root)
+
+
 def test_what_logind_cannot_is_said_with_a_remedy(root, logind):
     logind.can = "na"
 
