@@ -169,6 +169,11 @@ class FakeLogind:
         self._await_delays()
         self.history.append("off")
 
+    def held(self) -> int:
+        """How many hold sleeps up now: those who have not closed their end."""
+        with self._delaying:
+            return sum(not select.select([end], [], [], 0)[0] for end, _body in self.delays)
+
     def _await_delays(self) -> None:
         """As logind: until whoever delays has closed its end, 5 s at most."""
         deadline = time.monotonic() + 5

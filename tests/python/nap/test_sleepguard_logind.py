@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -43,14 +44,13 @@ def test_two_that_hold_sleeps_up_at_a_time_leave_one_delay_and_giving_it_up_leav
     """One that is forgotten would hold each sleep up for logind's 5 s."""
 
     async def work(guard, _owner):
-        await until(lambda: logind.delays)
+        await until(logind.held)
         guard.logind.let_go()
-        await until(lambda: not logind.delays)
+        assert logind.held() == 0
         await asyncio.gather(guard.logind.hold(), guard.logind.hold())
-        await until(lambda: len(logind.delays) == 1, "there are two delays")
-        assert guard.logind.holding
+        assert logind.held() == 1
         guard.logind.let_go()
-        await until(lambda: not logind.delays, "a delay is left")
+        assert logind.held() == 0
 
     with_guard(work, root)
 
