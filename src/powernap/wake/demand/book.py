@@ -32,13 +32,17 @@ class Book:
         return tuple(name for (_segment, known), (name, _address) in self._by_address.items() if known == ip)
 
     def enter(self, name: str, macs: tuple[bytes, ...], addresses: tuple[Address, ...], sleep: Sleep | None) -> None:
-        """Replaces what was known of the host; what another host has entered before goes over to this one."""
+        """Replaces what was known of the host; what another host has entered before goes over to this one. But an
+        address with which another host sleeps stays there: what was given for one that is awake may be out of date.
+        """
         self.remove(name)
         self._entered[name] = (macs, addresses)
         for mac in macs:
             self._by_mac[mac] = name
         for address in addresses:
-            self._by_address[address.segment, address.ip] = (name, address)
+            known = self._by_address.get((address.segment, address.ip))
+            if sleep is not None or known is None or known[0] not in self._sleeps:
+                self._by_address[address.segment, address.ip] = (name, address)
         if sleep is not None:
             self._sleeps[name] = sleep
 
