@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import ipaddress
 import json
 import socket
 import subprocess
@@ -12,6 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from powernap.net import arp, ndp
+from powernap.net.frames import parse
+from powernap.shared.mac import format_mac, mac_bytes
 
 if TYPE_CHECKING:
     from tests.net.lan import Lan
@@ -130,3 +136,25 @@ class Node:
     def knows(self, address: str) -> None:
         """Have a neighbour entry for it."""
         self.run("ping", "-c1", "-W1", "-n", address)
+
+    def owners(self, address: str, seconds: float = 0.4) -> set[str]:
+        """The MACs of all that answer when everybody is asked for the address."""
+        ip, mine = ipaddress.ip_address(address).packed, mac_bytes(self.mac)
+        if len(ip) == 16:
+            question = ndp.solicitation(mine, ipaddress.ip_address(self.ipv6).packed, ip)
+        else:
+            question = arp.request(mine, ipaddress.ip_address(self.ipv4).packed, ip)
+        found = set()
+        with self.raw() as wire:
+            wire.send(question)
+            end = time.monotonic() + seconds
+            while (left := end - time.monotonic()) > 0:
+                wire.settimeout(left)
+                with contextlib.suppress(TimeoutError):
+                    frame, where = wire.recvfrom(2048)
+                    said = parse(frame) if where[2] != socket.PACKET_OUTGOING else None
+                    if isinstance(said, arp.Arp) and said.operation == arp.REPLY and said.spa == ip:
+                        found.add(format_mac(said.sha))
+                    elif isinstance(said, ndp.Advertisement) and said.target == ip:
+                        found.add(format_mac(said.link_address or said.eth_source))
+        return found
