@@ -81,8 +81,11 @@ def _check(config: NapConfig) -> int:
         print(error, file=sys.stderr)
         return 2
     from powernap.config.explain import explain
+    from powernap.nap.lacking import lacking
 
     print(explain(config))
+    for sentence in lacking(config):
+        print(f"warning: {sentence}", file=sys.stderr)
     for note in policy_of(config, setup.virtualization(config)).notes:
         print(f"# note: {note}")
     if not config.monitors:
