@@ -28,6 +28,7 @@ class Host:
     macs: tuple[bytes, ...] = ()
     addresses: tuple[Address, ...] = ()
     wake_on: str = "demand"
+    group: str = ""
     state: State = State.AWAKE
     since: float = 0.0
     captured: bool = False

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from powernap.shared.ports import contains
-from powernap.shared.rules import Rule, parse_rule
+from powernap.shared.rules import Rule, parse_rule, parse_source
 from powernap.wake.demand import PROTOCOLS
 from powernap.wake.model import Visitor
 
@@ -16,6 +16,11 @@ from powernap.wake.model import Visitor
 def parse_rules(texts: Iterable[str]) -> tuple[Rule, ...]:
     """Raises BadValue."""
     return tuple(parse_rule(text) for text in texts)
+
+
+def parse_sources(texts: Iterable[str]) -> tuple[Rule, ...]:
+    """Raises BadValue."""
+    return tuple(parse_source(text) for text in texts)
 
 
 def matches(rule: Rule, visitor: Visitor) -> bool:
