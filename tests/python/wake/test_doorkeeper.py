@@ -11,10 +11,10 @@ from tests.python.wake.play import DESK, DESK4, WEB4, Play, asked, knock, own, s
 
 from powernap.config.wake import WakeConfig, load_wake
 from powernap.wake import events as ev
-from powernap.wake.demand.gate import TOO_MANY, Gate
+from powernap.wake.demand.doorkeeper import TOO_MANY, Doorkeeper
 from powernap.wake.model import State, Visitor
 
-Gates = Callable[..., Gate]
+Doorkeepers = Callable[..., Doorkeeper]
 SYN = Visitor("TCP SYN", DESK, DESK4, 50000, 80)
 
 
@@ -55,31 +55,31 @@ def config(tmp_path: Path) -> Callable[..., WakeConfig]:
 
 
 @pytest.fixture
-def gate(config: Callable[..., WakeConfig], wolves: FakeWolves) -> Callable[..., Gate]:
-    return lambda text="": Gate(config(text), wolves)
+def doorkeeper(config: Callable[..., WakeConfig], wolves: FakeWolves) -> Callable[..., Doorkeeper]:
+    return lambda text="": Doorkeeper(config(text), wolves)
 
 
 def sleeper(**host: object) -> Play:
     return Play(**host).asleep()
 
 
-def test_without_rules_a_sleeper_hears_every_demand(gate: Gates, wolves: FakeWolves) -> None:
+def test_without_rules_a_sleeper_hears_every_demand(doorkeeper: Doorkeepers, wolves: FakeWolves) -> None:
     host = sleeper().host
     for event in (knock(), asked(), self_asked(), own(knock()), ev.Tick()):
-        assert gate().admit(host, event, 0.0) is event
-    assert not gate().may_refuse(host)
+        assert doorkeeper().admit(host, event, 0.0) is event
+    assert not doorkeeper().may_refuse(host)
     assert wolves.told == []
 
 
-def test_denied_demand_is_not_heard_and_counted_with_the_rule(gate: Gates, wolves: FakeWolves) -> None:
-    made = gate('[wake]\ndeny = ["198.18.0.9"]')
+def test_denied_demand_is_not_heard_and_counted_with_the_rule(doorkeeper: Doorkeepers, wolves: FakeWolves) -> None:
+    made = doorkeeper('[wake]\ndeny = ["198.18.0.9"]')
     assert made.admit(sleeper().host, knock(), 0.0) is None
     assert wolves.told == [(SYN, 'denied by the rule "198.18.0.9"')]
     assert made.may_refuse(sleeper().host)
 
 
-def test_a_group_has_its_own_rules_beside_those_of_all(gate: Gates) -> None:
-    made = gate('[wake]\nallow = ["10.0.0.0/8"]\n[groups.lab]\nallow = ["198.18.0.0/16"]\ndeny = ["tcp/22"]')
+def test_a_group_has_its_own_rules_beside_those_of_all(doorkeeper: Doorkeepers) -> None:
+    made = doorkeeper('[wake]\nallow = ["10.0.0.0/8"]\n[groups.lab]\nallow = ["198.18.0.0/16"]\ndeny = ["tcp/22"]')
     assert made.admit(sleeper().host, knock(), 0.0) is None
     assert made.admit(sleeper(group="lab").host, knock(), 0.0) is not None
     assert made.admit(sleeper(group="unknown").host, knock(), 0.0) is None
@@ -87,22 +87,22 @@ def test_a_group_has_its_own_rules_beside_those_of_all(gate: Gates) -> None:
     assert made.admit(sleeper(group="lab").host, ssh, 0.0) is None
 
 
-def test_a_denied_question_is_answered_but_does_not_wake(gate: Gates) -> None:
-    made = gate('[wake]\ndeny = ["198.18.0.9"]')
+def test_a_denied_question_is_answered_but_does_not_wake(doorkeeper: Doorkeepers) -> None:
+    made = doorkeeper('[wake]\ndeny = ["198.18.0.9"]')
     play = sleeper(wake_on="arp")
     event = made.admit(play.host, asked(), 0.0)
     assert event == asked()._replace(wakes=False)
     play.tell(event)
     assert play.state is State.PROXIED
-    play.tell(gate().admit(play.host, asked(), 0.0))
+    play.tell(doorkeeper().admit(play.host, asked(), 0.0))
     assert play.state is State.WAKING
     answering = sleeper()
     answering.tell(made.admit(answering.host, asked(), 0.0))
     assert answering.all(ev.Answer)
 
 
-def test_what_cannot_wake_is_not_judged(gate: Gates, wolves: FakeWolves) -> None:
-    made = gate('[wake]\ndeny = ["198.18.0.9"]')
+def test_what_cannot_wake_is_not_judged(doorkeeper: Doorkeepers, wolves: FakeWolves) -> None:
+    made = doorkeeper('[wake]\ndeny = ["198.18.0.9"]')
     awake = Play(wake_on="arp")
     never = sleeper(wake_on="never")
     for host, event in (
@@ -126,8 +126,10 @@ def test_what_cannot_wake_is_not_judged(gate: Gates, wolves: FakeWolves) -> None
         ("neighbour_solicitation", "NS"),
     ],
 )
-def test_a_monitor_that_is_off_wakes_nobody(gate: Gates, wolves: FakeWolves, monitor: str, what: str) -> None:
-    made = gate(f"[demand]\n{monitor} = false")
+def test_a_monitor_that_is_off_wakes_nobody(
+    doorkeeper: Doorkeepers, wolves: FakeWolves, monitor: str, what: str
+) -> None:
+    made = doorkeeper(f"[demand]\n{monitor} = false")
     host = sleeper().host
     for each in ("TCP SYN", "TCP data", "UDP", "ARP", "NS"):
         event = ev.SelfAsked(WEB4, SYN._replace(what=each))
@@ -136,26 +138,26 @@ def test_a_monitor_that_is_off_wakes_nobody(gate: Gates, wolves: FakeWolves, mon
     assert wolves.reasons == ["its monitor is off"]
 
 
-def test_who_cried_wolf_is_not_heard(gate: Gates, wolves: FakeWolves) -> None:
-    made = gate()
+def test_who_cried_wolf_is_not_heard(doorkeeper: Doorkeepers, wolves: FakeWolves) -> None:
+    made = doorkeeper()
     wolves.demoted.add(DESK4)
     assert made.admit(sleeper().host, knock(), 0.0) is None
     assert wolves.reasons == ["cried wolf"]
     assert made.may_refuse(sleeper().host)
 
 
-def test_one_source_wakes_only_so_many_hosts_unless_it_is_trusted(gate: Gates, wolves: FakeWolves) -> None:
+def test_one_source_wakes_only_so_many_hosts_unless_it_is_trusted(doorkeeper: Doorkeepers, wolves: FakeWolves) -> None:
     hosts = [sleeper().host for _ in range(10)]
-    made = gate("[wake]\nwakes_per_source = 3")
+    made = doorkeeper("[wake]\nwakes_per_source = 3")
     assert sum(made.admit(host, knock(), 0.0) is not None for host in hosts) == 3
     assert wolves.reasons == [TOO_MANY] * 7
     for source in ("198.18.0.0/16", "02:4c:00:00:00:09"):
-        trusting = gate(f'[wake]\nwakes_per_source = 3\ntrusted = ["{source}"]')
+        trusting = doorkeeper(f'[wake]\nwakes_per_source = 3\ntrusted = ["{source}"]')
         assert all(trusting.admit(host, knock(), 0.0) for host in hosts)
 
 
-def test_demand_for_a_host_that_is_being_woken_is_no_new_wake(gate: Gates) -> None:
-    made = gate("[wake]\nwakes_per_source = 1")
+def test_demand_for_a_host_that_is_being_woken_is_no_new_wake(doorkeeper: Doorkeepers) -> None:
+    made = doorkeeper("[wake]\nwakes_per_source = 1")
     waking = Play().waking()
     assert all(made.admit(waking.host, knock(port), 0.0) for port in range(1, 10))
     going_down = Play()
@@ -166,8 +168,8 @@ def test_demand_for_a_host_that_is_being_woken_is_no_new_wake(gate: Gates) -> No
     assert made.admit(sleeper().host, knock(), 0.0) is None
 
 
-def test_a_reload_takes_new_rules_and_keeps_count(gate: Gates, config: Callable[..., WakeConfig]) -> None:
-    made = gate("[wake]\nwakes_per_source = 1")
+def test_a_reload_takes_new_rules_and_keeps_count(doorkeeper: Doorkeepers, config: Callable[..., WakeConfig]) -> None:
+    made = doorkeeper("[wake]\nwakes_per_source = 1")
     assert made.admit(sleeper().host, knock(), 0.0) is not None
     made.adopt(config('[wake]\nwakes_per_source = 1\ndeny = ["udp/1"]'))
     assert made.may_refuse(sleeper().host)

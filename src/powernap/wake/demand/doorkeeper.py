@@ -26,7 +26,7 @@ class Wolves(Protocol):
     def any_demoted(self) -> bool: ...
 
 
-class Gate:
+class Doorkeeper:
     """Only what would wake a sleeping host is judged: this is no packet filter."""
 
     def __init__(self, config: WakeConfig, wolves: Wolves) -> None:
