@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import time
+from pathlib import Path
 
 import pytest
 from tests.net.lan import Lan, wait_for
@@ -12,6 +15,7 @@ from powernap.net import arp, ethernet
 from powernap.shared.mac import mac_bytes
 
 scapy = pytest.importorskip("scapy.all")
+chatter = pytest.importorskip("tests.net.chatter")
 
 
 def test_scans_and_chatter_wake_nobody(lan: Lan) -> None:
@@ -44,6 +48,54 @@ def test_scans_and_chatter_wake_nobody(lan: Lan) -> None:
     # The same segment still wakes it for a real knock.
     raw.send(bytes(ether / four / scapy.TCP(sport=40000, dport=8042)))
     wait_for(lambda: web1.magic_at, 2)
+
+
+def test_a_trace_of_chatter_wakes_nobody_and_little_of_it_reaches_the_daemon(lan: Lan) -> None:
+    trace = lan.server.directory / "chatter.pcap"
+    chatter.write(trace, chatter.trace())
+    desk = lan.client()
+    sleepers = [lan.sleeper(f"host{number}", number) for number in (3, 4, 5)]
+    assert [(each.mac, each.ipv4, each.ipv6) for each in sleepers] == list(chatter.SLEEPERS)
+    for sleeper in sleepers:
+        sleeper.nap(tcp="22,80,8000-8099", udp="4500,5000")
+
+    def seen() -> int:
+        return int(lan.server.admin.get("/v1/status")["interfaces"][0]["frames"])
+
+    before = seen()
+    with desk.raw() as wire, desk.raw() as ears:
+        ears.setblocking(False)
+        answered = 0
+        for number, frame in enumerate(chatter.read(trace)):
+            wire.send(frame)
+            if number % 20 == 19:
+                time.sleep(0.002)
+                answered += answers(ears, mac_bytes(chatter.SCANNER.mac))
+        time.sleep(0.5)
+        answered += answers(ears, mac_bytes(chatter.SCANNER.mac))
+    status = lan.server.admin.get("/v1/status")["interfaces"][0]
+    sent, reached = number + 1, seen() - before
+    print(f"{sent} frames on the wire, {reached} reached the daemon; dropped there: {status['dropped']}")
+    assert {lan.state(sleeper.name) for sleeper in sleepers} == {"proxied"}
+    assert not any(sleeper.magic_at for sleeper in sleepers)
+    assert not [each for sleeper in sleepers for each in lan.events(sleeper.name, "demand")]
+    assert answered == 3 * (1 + len(sleepers)), "each of three sweeps is told where the server and the sleepers are"
+    assert reached < 0.8 * sent
+
+
+def answers(ears: socket.socket, to: bytes) -> int:
+    """How many ARP replies to that card wait."""
+    found = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            frame = ears.recv(2000)
+            found += frame[:6] == to and frame[12:14] == b"\x08\x06" and frame[20:22] == b"\0\2"
+    return found
+
+
+def test_the_trace_is_the_same_each_time(tmp_path: Path) -> None:
+    chatter.write(tmp_path / "one", chatter.trace())
+    assert list(chatter.read(tmp_path / "one")) == chatter.trace() != chatter.trace(1)
 
 
 def test_strange_frames_are_counted_and_harm_nothing(lan: Lan) -> None:
