@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""powerwake trace."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from types import TracebackType
+
+from powernap.cli.wakecommands.base import ask
+from powernap.shared.errors import Refused, ServerDown
+from powernap.shared.wakeapi import Admin, host_path
+from powernap.trace.library import need_scapy
+from powernap.trace.lines import Line, Lines
+from powernap.trace.names import Names
+
+NAME = "trace"
+SUMMARY = "show what happens on the wire, in words: questions, connections, magic packets, and what comes of them"
+_POLL_SECONDS = 0.25
+_MOST_NAMES = 20_000
+_MOST_REFRESHED = 50
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-i", "--interface", action="append", metavar="IF", help="default: those of the wake server")
+    parser.add_argument("--host", metavar="NAME", help="only what concerns this registered machine")
+    file = parser.add_mutually_exclusive_group()
+    file.add_argument("--pcap", metavar="FILE", help="write the frames to a file as well")
+    file.add_argument("--read", metavar="FILE", help="read frames from a pcap file, not from the wire")
+    parser.add_argument("--count", type=_count, metavar="N", help="end after so many frames")
+    parser.add_argument("--seconds", type=_time, metavar="S", help="end after so many seconds")
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of frames: give a whole number from 1 on")
+    return int(text)
+
+
+def _time(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: give seconds")
+    return value
+
+
+def run(options: argparse.Namespace) -> int:
+    need_scapy()
+    server = _Server(ask(options), options.host)
+    printer = _Printer(options)
+    with contextlib.suppress(KeyboardInterrupt), _Ended():
+        if options.read:
+            _read(options, server, printer)
+        else:
+            _listen(options, server, printer)
+    printer.end()
+    return 0
+
+
+class _Server:
+    """What the wake server on this machine says; where there is none, frames are told without names."""
+
+    def __init__(self, admin: Admin, host: str | None) -> None:
+        """Raises ServerDown where it is asked for a host, and Refused where there is none of that name."""
+        self._admin, self._next = admin, 0
+        self.names, self.interfaces, self.live = Names(), list[str](), True
+        try:
+            status = admin.get("/v1/status")
+            self._next = admin.get(f"/v1/events?since={2**53}")["next"]
+            cards = status["interfaces"]
+            self.interfaces = [card["name"] for card in cards]
+            addresses = [address.partition("/")[0] for card in cards for address in card["addresses"]]
+            self.names = Names([card["mac"] for card in cards], addresses)
+            self._learn(host, status["hosts"])
+        except ServerDown as error:
+            if host is not None:
+                raise
+            self.live = False
+            _remark(f"{error}; frames are shown without names")
+
+    def _learn(self, host: str | None, count: int) -> None:
+        if host is not None:
+            self.names.put(self._admin.get(host_path(host)))
+        if count <= _MOST_NAMES:
+            for record in self._admin.get("/v1/hosts")["hosts"]:
+                self.names.put(record)
+        elif host is None:
+            _remark(f"{count} machines are registered, too many to know all by name: give one with --host")
+
+    def events(self, lines: Lines) -> None:
+        """Hand on what has happened since the last call, and learn how the hosts are now."""
+        if not self.live:
+            return
+        try:
+            news = self._admin.get(f"/v1/events?since={self._next}")
+            self._next = news["next"]
+            for event in news["events"]:
+                lines.event(event)
+            changed = dict.fromkeys(event["host"] for event in news["events"] if event["host"])
+            for name in list(changed)[-_MOST_REFRESHED:]:
+                self._refresh(name)
+        except ServerDown as error:
+            self.live = False
+            _remark(f"{error}; its events are missing from here on")
+
+    def _refresh(self, name: str) -> None:
+        try:
+            self.names.put(self._admin.get(host_path(name)))
+        except Refused:
+            self.names.remove(name)
+
+
+class _Printer:
+    """Writes lines; counts frames up to --count."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options, self._frames = options, 0
+        self.full = False
+
+    def show(self, lines: Iterable[Line], several: bool = False) -> None:
+        for line in lines:
+            if self.full or (self._options.host is not None and self._options.host not in line.hosts):
+                continue
+            if line.seen is not None:
+                self._frames += 1
+                self.full = self._frames == self._options.count
+            where = f"{line.seen.interface}: " if several and line.seen is not None else ""
+            clock = time.strftime("%H:%M:%S", time.localtime(line.time)) + f"{line.time % 1:.3f}"[1:]
+            print(json.dumps(line.as_json()) if self._options.json else f"{clock} {where}{line.text}", flush=True)
+
+    def end(self) -> None:
+        if not self._options.json:
+            _remark(f"{self._frames} frames shown")
+
+
+def _read(options: argparse.Namespace, server: _Server, printer: _Printer) -> None:
+    from powernap.trace.capture import read
+    from powernap.trace.decode import decode
+
+    lines = Lines(server.names, live=False)
+    for frame in read(options.read):
+        lines.frame(decode(frame.raw, frame.time))
+        printer.show(lines.take(frame.time))
+        if printer.full:
+            return
+    printer.show(lines.take(float("inf")))
+
+
+def _listen(options: argparse.Namespace, server: _Server, printer: _Printer) -> None:
+    from powernap.trace.capture import Pcap, Wire, usable
+    from powernap.trace.decode import decode
+
+    watched = options.interface or server.interfaces or usable()
+    lines = Lines(server.names, server.live)
+    with contextlib.closing(Wire(watched)) as wire, contextlib.ExitStack() as files:
+        pcap = files.enter_context(contextlib.closing(Pcap(options.pcap))) if options.pcap else None
+        _remark(f"listening on {', '.join(watched)}; end with Ctrl-C")
+        ends = time.monotonic() + (options.seconds or float("inf"))
+        poll_at = 0.0
+        try:
+            while not printer.full and time.monotonic() < ends:
+                for frame in wire.frames(_POLL_SECONDS):
+                    seen = decode(frame.raw, frame.time, frame.interface)
+                    lines.frame(seen)
+                    if pcap is not None and (options.host is None or lines.concerns(seen, options.host)):
+                        pcap.add(frame)
+                if time.monotonic() >= poll_at:
+                    server.events(lines)
+                    poll_at = time.monotonic() + _POLL_SECONDS
+                printer.show(lines.take(time.time()), len(watched) > 1)
+        finally:
+            server.events(lines)
+            printer.show(lines.take(float("inf")), len(watched) > 1)
+            missed = lines.left_out + wire.lost()
+            if missed:
+                _remark(f"{missed} frames came too fast to be shown")
+
+
+class _Ended(contextlib.AbstractContextManager[None]):
+    """SIGTERM ends like Ctrl-C: what waits is still shown, and the pcap is whole."""
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+
+def _remark(text: str) -> None:
+    """What is no frame goes to standard error, so that the rest can be piped."""
+    print(f"powerwake: {text}", file=sys.stderr, flush=True)
