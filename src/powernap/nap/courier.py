@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("powernapd")
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 300.0
+#: So often "awake" is tried while powernapd ends, one FIRST_RETRY_SECONDS after the other.
+LAST_TRIES = 2
 #: Beyond the time limit of each step of a connection: name resolution has none of its own.
 SLACK_SECONDS = 10.0
 
@@ -36,6 +39,7 @@ class Courier:
         self._link: Link | None = None
         self._turn = turn or asyncio.Lock()
         self._retired = False
+        self._ending = asyncio.Event()
         self._announcing: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -67,14 +71,17 @@ class Courier:
         self._retired = True
 
     async def end(self) -> None:
-        """Give the last announcement one more chance, then give up."""
+        """Give the last announcement LAST_TRIES, then give up."""
+        self._ending.set()
         if self._announcing is not None:
             await asyncio.wait([self._announcing], timeout=self._server.timeout_seconds)
         self.stop()
 
     async def _announce(self, content: Mapping[str, Any]) -> None:
         wait = FIRST_RETRY_SECONDS
+        last_tries = LAST_TRIES
         while True:
+            ending = self._ending.is_set()
             try:
                 await self._send("awake", content)
             except PowernapError as error:
@@ -83,11 +90,22 @@ class Courier:
                     "could not tell the wake server that this machine is awake, trying again: %s",
                     error,
                 )
-                await asyncio.sleep(wait)
+                last_tries -= ending
+                if not last_tries:
+                    return
+                if ending:
+                    await asyncio.sleep(FIRST_RETRY_SECONDS)
+                else:
+                    await self._pause(wait)
                 wait = min(2 * wait, LONGEST_RETRY_SECONDS)
                 continue
             _log.info("told the wake server that this machine is awake (%s)", content["cause"])
             return
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait for the next try; not while powernapd ends."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
 
     async def _send(self, verb: str, content: Mapping[str, Any]) -> None:
         """Send in turn. Shielded: a message that is on its way must be over before the next may overtake it."""
