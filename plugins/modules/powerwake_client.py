@@ -59,6 +59,12 @@ options:
       - Without this option the wake server's own setting holds.
     type: str
     choices: [demand, arp, never]
+  group:
+    description:
+      - The group of the machine, a table C([groups.NAME]) of the wake server's configuration. It says what its machines
+        have in common, such as how many may be woken in a minute and who may wake them.
+      - Without this option the machine is in no group.
+    type: str
   state:
     description:
       - V(present) registers the machine or corrects its record. V(absent) forgets it, and with it its key.
@@ -86,6 +92,7 @@ EXAMPLES = r"""
     macs: ["02:4c:00:00:00:07"]
     addresses: [192.0.2.7]
     wake_on: arp
+    group: office
   delegate_to: wake1
 
 - name: Register the machine of this play and keep its key
@@ -127,6 +134,9 @@ host:
     wake_on:
       description: What wakes the machine beside an order.
       type: str
+    group:
+      description: The group of the machine, if it is in one.
+      type: str
     registered:
       description: What was given when the machine was registered, as against what it has said itself since.
       type: dict
@@ -136,10 +146,12 @@ host:
     macs: ["02:4c:00:00:00:03"]
     addresses: [198.18.0.3, "fd4c::3"]
     wake_on: demand
+    group: rack1
     registered:
       macs: ["02:4c:00:00:00:03"]
       addresses: []
       wake_on: null
+      group: rack1
 key:
   description: The machine's key, 64 hexadecimal digits.
   type: str
@@ -157,7 +169,7 @@ from ansible_collections.powernap.powernap.plugins.module_utils.shared.wakeapi i
 
 
 def wanted_record(params):
-    """Return {"macs", "addresses", "wake_on"} as it shall be. Raises BadValue with the option's name."""
+    """Return {"macs", "addresses", "wake_on", "group"} as it shall be. Raises BadValue with the option's name."""
     try:
         macs = sorted({normal_mac(mac) for mac in params["macs"]})
     except BadMac as error:
@@ -165,7 +177,12 @@ def wanted_record(params):
     if not macs:
         raise BadValue("macs: give at least one MAC address, or the machine cannot be woken")
     addresses = {_address(text) for text in params["addresses"] or ()}
-    return {"macs": macs, "addresses": sorted(addresses), "wake_on": params["wake_on"]}
+    return {
+        "macs": macs,
+        "addresses": sorted(addresses),
+        "wake_on": params["wake_on"],
+        "group": params["group"] or None,
+    }
 
 
 def _address(text):
@@ -180,7 +197,12 @@ def registered(host):
     if not host:
         return {}
     given = host["registered"]
-    return {"macs": sorted(given["macs"]), "addresses": sorted(given["addresses"]), "wake_on": given["wake_on"]}
+    return {
+        "macs": sorted(given["macs"]),
+        "addresses": sorted(given["addresses"]),
+        "wake_on": given["wake_on"],
+        "group": given.get("group") or None,
+    }
 
 
 def register(module, admin):
@@ -193,7 +215,8 @@ def register(module, admin):
         if before and params["return_key"]:
             result["key"] = admin.get(host_path(params["name"]) + "/key")["key"]
         return result
-    answer = admin.put(host_path(params["name"]), wanted)
+    given = {field: value for field, value in wanted.items() if value is not None}
+    answer = admin.put(host_path(params["name"]), given)
     result.update(changed=answer["changed"], host=answer["host"])
     if params["return_key"]:
         result["key"] = answer["key"]
@@ -214,6 +237,7 @@ def main():
         macs={"type": "list", "elements": "str"},
         addresses={"type": "list", "elements": "str"},
         wake_on={"type": "str", "choices": ["demand", "arp", "never"]},
+        group={"type": "str"},
         state={"type": "str", "choices": ["present", "absent"], "default": "present"},
         return_key={"type": "bool", "default": False, "no_log": False},
     )

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import pytest
 
 KEY = "ab" * 32
+NOT_GIVEN = {"addresses": [], "wake_on": None, "group": None}
 
 
 def describe(name, state, registered):
@@ -64,8 +65,8 @@ class FakePowerwaked:
         shutil.rmtree(self.folder)
 
     def add(self, name, state="awake", **given):
-        registered = dict({"macs": ["02:4c:00:00:00:03"], "addresses": [], "wake_on": None}, **given)
-        self.hosts[name] = describe(name, state, registered)
+        given.setdefault("macs", ["02:4c:00:00:00:03"])
+        self.hosts[name] = describe(name, state, dict(NOT_GIVEN, **given))
 
     def changes(self):
         """Return the calls that were no mere reading."""
@@ -79,7 +80,7 @@ class FakePowerwaked:
         name = unquote(path.split("/")[3])
         if method == "PUT":
             before = self.hosts.get(name)
-            self.hosts[name] = after = describe(name, before["state"] if before else "awake", body)
+            self.hosts[name] = after = describe(name, before["state"] if before else "awake", dict(NOT_GIVEN, **body))
             return 200, {"changed": before != after, "host": after, "key": KEY}
         if name not in self.hosts:
             return 404, {"error": f"no host {name}"}

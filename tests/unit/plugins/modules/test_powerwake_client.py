@@ -30,6 +30,21 @@ def test_corrects_a_record(run, fake_server):
     assert fake_server.hosts["web1"]["registered"]["wake_on"] == "never"
 
 
+def test_puts_a_machine_into_a_group_and_out_of_it(run, fake_server):
+    fake_server.add("web1")
+    options = {"name": "web1", "macs": MACS, "socket": fake_server.socket}
+    checked = run(powerwake_client.main, check=True, group="rack1", **options)
+    assert checked["changed"] is True and fake_server.changes() == []
+    first = run(powerwake_client.main, group="rack1", **options)
+    second = run(powerwake_client.main, group="rack1", **options)
+    assert (first["changed"], second["changed"]) == (True, False)
+    assert (first["diff"]["before"]["group"], first["diff"]["after"]["group"]) == (None, "rack1")
+    assert fake_server.hosts["web1"]["registered"]["group"] == "rack1"
+    out = run(powerwake_client.main, **options)
+    assert (out["changed"], out["diff"]["before"]["group"], out["diff"]["after"]["group"]) == (True, "rack1", None)
+    assert fake_server.hosts["web1"]["registered"]["group"] is None
+
+
 def test_what_the_machine_said_itself_is_no_change(run, fake_server):
     fake_server.add("web1")
     fake_server.hosts["web1"].update(macs=["02:4c:00:00:00:03", "02:4c:00:00:00:13"], addresses=["198.18.0.3"])
