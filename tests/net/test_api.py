@@ -77,6 +77,10 @@ def test_a_replayed_request_is_refused(web1: Sleeper) -> None:
         ({"udp_ports": "http"}, "udp_ports"),
         ({"lease_seconds": True}, "lease_seconds"),
         ({"lease_seconds": 1}, "lease_seconds"),
+        ({"lease_seconds": None}, "lease_seconds"),
+        ({"tcp_ports": None}, "tcp_ports"),
+        ({"answer_ping": "yes"}, "answer_ping"),
+        ({"interfaces": [{"mac": "02:4c:00:00:00:03", "addresses": ["ff02::1/64"]}]}, "interfaces[0].addresses"),
         ({"password": "secret"}, "password"),
         ({"password": 7}, "password"),
     ],
@@ -105,6 +109,14 @@ def test_a_host_on_no_segment_here_is_told_so(web1: Sleeper) -> None:
     status, content = web1.say("asleep", web1.registration(interfaces=[card]))
     assert status == 409
     assert "10.9.8.7/24" in content["error"] and "198.18.0.0/16" in content["error"]
+
+
+def test_the_card_of_another_host_cannot_be_registered(shared: Lan, web1: Sleeper) -> None:
+    other = shared.sleeper("card1", 14)
+    card = {"name": "eth0", "mac": web1.mac, "addresses": [f"{web1.ipv4}/16"]}
+    theirs = {"name": "eth1", "mac": other.mac, "addresses": []}
+    status, content = web1.say("asleep", web1.registration(interfaces=[card, theirs]))
+    assert status == 409 and other.mac in content["error"] and "card1" in content["error"]
 
 
 def test_the_wake_servers_own_address_cannot_be_registered(shared: Lan, web1: Sleeper) -> None:

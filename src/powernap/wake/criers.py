@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
+from powernap.config.wake.demand import DemandSettings
 from powernap.shared.mac import format_mac
 from powernap.wake.model import Visitor
 from powernap.wake.notes import Notes
@@ -32,6 +33,10 @@ class _Woken(NamedTuple):
 
     crier: Crier
     what: str
+
+
+def limits_of(demand: DemandSettings) -> Limits:
+    return Limits(demand.false_wakes, demand.of_wakes, demand.within_seconds, demand.demoted_seconds)
 
 
 @dataclass(frozen=True, slots=True)

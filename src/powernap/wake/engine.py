@@ -11,6 +11,7 @@ from typing import Any
 
 from powernap.wake import events as ev
 from powernap.wake.demand.book import Book
+from powernap.wake.demand.doorkeeper import Doorkeeper
 from powernap.wake.demand.meaning import meaning
 from powernap.wake.eventlog import EventLog
 from powernap.wake.events import Effect, Event
@@ -32,7 +33,10 @@ def clock() -> float:
 
 
 class Engine:
-    """Owns the hosts. `woken(host, result)` and `forgotten(host)` are told of what others wait for or must store."""
+    """Owns the hosts. `woken(host, result)` and `forgotten(host)` are told of what others wait for or must store.
+
+    `doorkeeper`: which demand the hosts hear of.
+    """
 
     def __init__(
         self,
@@ -42,8 +46,10 @@ class Engine:
         woken: Callable[[str, ev.WakeEnded], None],
         forgotten: Callable[[Host], None],
         relocate: Callable[[], None],
+        doorkeeper: Doorkeeper,
     ) -> None:
         self.policy = policy
+        self._doorkeeper = doorkeeper
         self.hosts: dict[str, Host] = {}
         self.log = EventLog()
         self.segments = Segments(interfaces, self._read, self._interfaces_changed)
@@ -146,10 +152,12 @@ class Engine:
 
     def _read(self, segment: Segment) -> None:
         for received in segment.receive():
-            for name, event in meaning(received, self.book):
+            for name, heard in meaning(received, self.book):
+                event = self._doorkeeper.admit(self.hosts[name], heard, clock()) if name in self.hosts else None
                 if isinstance(event, ev.Knock) and self._held >= HELD_IN_ALL:
                     event = event._replace(may_hold=False)
-                self.tell(name, event)
+                if event is not None:
+                    self.tell(name, event)
 
     def _interfaces_changed(self) -> None:
         self._know_own_cards()

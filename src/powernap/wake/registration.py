@@ -16,7 +16,10 @@ from powernap.shared.errors import BadMac, BadPorts, PowernapError
 from powernap.shared.mac import mac_bytes, magic_packet
 from powernap.wake.model import Address, Sleep
 
+ACTIONS = ("suspend", "suspend-then-hibernate", "hibernate", "hybrid-sleep", "poweroff")
 _MOST = 64
+_LONGEST_NAME = 64
+_ALL_HOSTS = ipaddress.ip_address("255.255.255.255")
 _LEASE = (60, 400 * 86400)
 _WAKE_EARLIER = (0.1, 600.0)
 _NO_MAC = bytes(6)
@@ -39,12 +42,16 @@ class Card:
 
 @dataclass(frozen=True)
 class Registration:
+    """`pings`: echo requests are to be answered. `used`: whether the host was of use since it woke; None: unknown."""
+
     action: str
     cards: tuple[Card, ...]
     tcp: ports.Ranges
     udp: ports.Ranges
     lease_seconds: float
     password: str | None
+    pings: bool = False
+    used: bool | None = None
 
 
 def parse(body: str | bytes) -> Registration:
@@ -53,12 +60,12 @@ def parse(body: str | bytes) -> Registration:
     cards = data.get("interfaces")
     if not isinstance(cards, list) or not 1 <= len(cards) <= _MOST:
         raise BadBody(f"interfaces: give a list of 1 to {_MOST} interfaces, each with name, mac and addresses")
-    lease = data.get("lease_seconds", 86400)
+    lease = _needed(data, "lease_seconds", "the longest sleep, after which the host is woken")
     if not is_number(lease) or not _LEASE[0] <= lease <= _LEASE[1]:
         raise BadBody(f"lease_seconds: {lease!r} is no lease: give {_LEASE[0]} to {_LEASE[1]} seconds")
-    action = data.get("action")
-    if action not in ("suspend", "poweroff"):
-        raise BadBody(f"action: {action!r} is not known: say suspend or poweroff")
+    action = _needed(data, "action", "what the host is about to do, such as suspend")
+    if action not in ACTIONS:
+        raise BadBody(f"action: {action!r} is not known: say one of {', '.join(ACTIONS)}")
     password = data.get("password")
     return Registration(
         action=action,
@@ -67,6 +74,8 @@ def parse(body: str | bytes) -> Registration:
         udp=_ports(data, "udp_ports"),
         lease_seconds=float(lease),
         password=_password(password),
+        pings=bool(_flag(data, "answer_ping")),
+        used=_flag(data, "used"),
     )
 
 
@@ -84,9 +93,24 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
 
 
+def _needed(data: Mapping[str, Any], field: str, what: str) -> Any:
+    """No default: a guess would let a host sleep that nobody can wake."""
+    if field not in data:
+        raise BadBody(f"{field}: missing: give {what}")
+    return data[field]
+
+
+def _flag(data: Mapping[str, Any], field: str) -> bool | None:
+    value = data.get(field)
+    if value is not None and not isinstance(value, bool):
+        raise BadBody(f"{field}: {value!r} is neither true nor false: give one of the two, or leave it out")
+    return value
+
+
 def _ports(data: Mapping[str, Any], field: str) -> ports.Ranges:
+    value = _needed(data, field, 'the ports that wake the host, such as "22,8000-8099", or "" for none')
     try:
-        return ports.parse_ports(data.get(field, ""))
+        return ports.parse_ports(value)
     except BadPorts as error:
         raise BadBody(f"{field}: {error}") from error
 
@@ -111,12 +135,17 @@ def _card(value: object, number: int) -> Card:
         mac = mac_bytes(value.get("mac"))
     except BadMac as error:
         raise BadBody(f"{field}.mac: {error}") from error
+    name = value.get("name", "")
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME:
+        raise BadBody(f"{field}.name: give the interface's name as text")
     addresses = value.get("addresses", [])
     if not isinstance(addresses, list) or len(addresses) > _MOST:
         raise BadBody(f"{field}.addresses: give a list of at most {_MOST} addresses with prefix, such as 198.18.0.3/16")
     for address in addresses:
-        parse_address(address, f"{field}.addresses")
-    return Card(str(value.get("name", "")), mac, tuple(addresses))
+        ip = parse_address(address, f"{field}.addresses")
+        if ip.is_multicast or ip.is_loopback or ip.is_unspecified or ip == _ALL_HOSTS:
+            raise BadBody(f"{field}.addresses: {ip} is no host's own address: leave it out")
+    return Card(name, mac, tuple(addresses))
 
 
 def parse_address(value: object, field: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -136,12 +165,16 @@ def resolve(registration: Registration, interfaces: Iterable[Interface], now: fl
     """
     here = tuple(interfaces)
     own = {network.ip for interface in here for network in interface.networks}
+    nets = [each.network for interface in here for each in interface.networks if each.version == 4]
+    not_hosts = {ip for net in nets if net.prefixlen < 31 for ip in (net.network_address, net.broadcast_address)}
     found: list[Address] = []
     for card in registration.cards:
         ips = [ipaddress.ip_interface(text).ip for text in card.addresses]
         for ip in ips:
             if ip in own:
                 raise NoSegment(f"{ip} is this wake server's own address: give the host another one")
+            if ip in not_hosts:
+                raise NoSegment(f"{ip} stands for a whole network and is no host's own: give the host another address")
         found += _lay(card.mac, ips, here)
     if not found:
         theirs = ", ".join(text for card in registration.cards for text in card.addresses) or "it has none"
@@ -160,6 +193,7 @@ def resolve(registration: Registration, interfaces: Iterable[Interface], now: fl
         password=registration.password,
         lease_ends=lease_ends,
         wake_by=wake_by,
+        pings=registration.pings,
     )
 
 

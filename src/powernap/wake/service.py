@@ -17,9 +17,12 @@ from powernap.shared.errors import BadMac, PowernapError
 from powernap.shared.mac import format_mac, mac_bytes, normal_mac
 from powernap.shared.ports import format_ports
 from powernap.wake import events as ev
+from powernap.wake.criers import Criers, limits_of
+from powernap.wake.demand.doorkeeper import Doorkeeper
 from powernap.wake.engine import Engine, clock
 from powernap.wake.host import Host
-from powernap.wake.model import Policy, Sleep, State
+from powernap.wake.model import Policy, Sleep, State, Visitor
+from powernap.wake.notes import Notes
 from powernap.wake.registration import BadBody, NoSegment, locate, parse, parse_address, resolve
 from powernap.wake.registry import Journal, Record, Registry, RegistryError
 
@@ -60,14 +63,24 @@ class Service:
         self._last_addresses: dict[str, tuple[str, ...]] = {}
         self._waiting: dict[str, list[asyncio.Future[ev.WakeEnded]]] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self.notes = Notes(Path(config.registry.path).with_name("notes.sqlite"))
+        self.criers = Criers(self.notes, limits_of(config.demand))
+        self._doorkeeper = Doorkeeper(config, self.criers)
         wake = config.wake
         self.engine = Engine(
-            policy_of(config), wake.interfaces, wake.udp_port, self._woken, self._forgotten, self._relocate
+            policy_of(config),
+            wake.interfaces,
+            wake.udp_port,
+            self._woken,
+            self._forgotten,
+            self._relocate,
+            self._doorkeeper,
         )
 
     def start(self, records: list[Record]) -> None:
         """Listen, and take up again what the registry says. Raises SegmentError."""
         self.engine.open()
+        self.criers.load()
         for record in records:
             self._records[record.name] = record
             self.engine.put(self._host(record))
@@ -79,6 +92,7 @@ class Service:
         self.engine.close()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._journal.close()
+        await self.notes.close()
 
     def end_waiting(self) -> None:
         """Tell those who wait for a host that this server stops."""
@@ -92,6 +106,8 @@ class Service:
             _log.warning("changes of [listen] and [registry] take effect at the next restart")
         self.config = config
         self.engine.policy = policy_of(config)
+        self.criers.limits = limits_of(config.demand)
+        self._doorkeeper.adopt(config)
         self.engine.segments.want(config.wake.interfaces)
         for record in self._records.values():
             self.engine.put(self._host(record))
@@ -196,15 +212,24 @@ class Service:
         if now_known is not None and now_known.sequence == record.sequence:  # else it has spoken again meanwhile
             self.engine.put(self._host(now_known))
             self.engine.tell(name, ev.Asleep(sleep))
+            demoted = self.criers.slept(name, registration.used)
+            if demoted:
+                self.engine.note(name, "demoted", demoted)
 
     async def awake(self, name: str, cause: str) -> None:
         """The host is believed at once, whatever the disk says. Raises RegistryError."""
         record = dataclasses.replace(self._records[name], sleep=None, state=State.AWAKE.value, since=time.time())
         self._records[name] = record
+        if cause == "cancelled":
+            self.criers.stayed_awake(name)
         self.engine.tell(name, ev.Hello(cause))
         await self._journal.commit(self._records[name])
 
     def _refuse_others(self, name: str, sleep: Sleep) -> None:
+        for mac in sleep.macs:
+            other = self.engine.book.host_of_card(mac)
+            if other not in (None, name):
+                raise Conflict(f"{format_mac(mac)} is registered for {other}: give each host its own cards")
         for address in sleep.addresses:
             other, _address = self.engine.book.owner_of(address.segment, address.ip) or (name, address)
             holder = self.engine.hosts.get(other)
@@ -251,6 +276,8 @@ class Service:
             if not future.done():
                 future.set_result(end)
         record = self._records.get(name)
+        if end.woken and not end.was_awake and isinstance(end.asked_by, Visitor) and end.reason in ("demand", "arp"):
+            self.criers.woke(name, end.asked_by)
         if record is not None and end.woken and not end.was_awake:
             last = {"reason": end.reason, "seconds": round(end.seconds, 3), "asked_by": str(end.asked_by)}
             self._save(dataclasses.replace(record, last_wake=last))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from powernap.net.interfaces import Interface
 from powernap.wake.model import Address
-from powernap.wake.registration import BadBody, NoSegment, locate, parse, resolve
+from powernap.wake.registration import ACTIONS, BadBody, NoSegment, locate, parse, resolve
 
 MAC, MAC2 = bytes.fromhex("024c00000003"), bytes.fromhex("024c00000013")
 JSON = st.recursive(
@@ -33,7 +33,8 @@ HERE = (interface("eth0", "198.18.0.1/16", "fd4c::1/64", "fe80::1/64"), interfac
 
 def body(**changes: Any) -> bytes:
     card = {"name": "eth0", "mac": "02:4C:00:00:00:03", "addresses": ["198.18.0.3/16", "fd4c::3/64", "fe80::3/64"]}
-    content = {"action": "suspend", "interfaces": [card], "tcp_ports": "80,22-23", "udp_ports": "", **changes}
+    content = {"action": "suspend", "interfaces": [card], "tcp_ports": "80,22-23", "udp_ports": ""}
+    content |= {"lease_seconds": 86400, **changes}
     return json.dumps(content).encode()
 
 
@@ -80,7 +81,55 @@ def test_addresses_that_an_administrator_gave_belong_to_the_only_card() -> None:
     assert locate(("198.18.0.3",), (MAC, MAC2), HERE) == (Address("eth0", ip("198.18.0.3"), bytes(6)),)
 
 
-@given(st.dictionaries(st.sampled_from(("action", "interfaces", "tcp_ports", "lease_seconds", "password")), JSON))
+@pytest.mark.parametrize("field", ["action", "interfaces", "tcp_ports", "udp_ports", "lease_seconds"])
+def test_what_is_missing_is_not_guessed_but_refused_by_its_name(field: str) -> None:
+    content = json.loads(body())
+    del content[field]
+    with pytest.raises(BadBody, match=rf"^{field}: "):
+        parse(json.dumps(content))
+
+
+@pytest.mark.parametrize("field", ["action", "interfaces", "tcp_ports", "udp_ports", "lease_seconds"])
+def test_nothing_in_particular_is_refused_too(field: str) -> None:
+    with pytest.raises(BadBody, match=rf"^{field}: "):
+        parse(body(**{field: None}))
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_way_to_sleep_can_be_registered(action: str) -> None:
+    assert parse(body(action=action)).action == action
+
+
+def test_a_host_says_whether_it_is_to_be_answered_for_and_whether_it_was_of_use() -> None:
+    read = parse(body(answer_ping=True, used=False))
+    assert (read.pings, read.used) == (True, False)
+    assert resolve(read, HERE, 0.0).pings
+    silent = parse(body())
+    assert (silent.pings, silent.used) == (False, None)
+    for field in ("answer_ping", "used"):
+        with pytest.raises(BadBody, match=rf"^{field}: 1 is neither true nor false"):
+            parse(body(**{field: 1}))
+
+
+@pytest.mark.parametrize(
+    "address", ["224.0.0.1/4", "127.0.0.1/8", "0.0.0.0/0", "255.255.255.255/32", "ff02::1", "::1", "::"]
+)
+def test_an_address_that_no_host_has_is_refused(address: str) -> None:
+    card = {"name": "eth0", "mac": MAC.hex(":"), "addresses": ["198.18.0.3/16", address]}
+    with pytest.raises(BadBody, match=r"^interfaces\[0\]\.addresses: .* is no host's own address"):
+        parse(body(interfaces=[card]))
+
+
+@pytest.mark.parametrize("address", ["198.18.0.0/16", "198.18.255.255/16", "10.1.0.255/8"])
+def test_the_address_of_a_whole_network_here_is_refused(address: str) -> None:
+    card = {"name": "eth0", "mac": MAC.hex(":"), "addresses": ["198.18.0.3/16", address]}
+    with pytest.raises(NoSegment, match="stands for a whole network"):
+        resolve(parse(body(interfaces=[card])), HERE, 0.0)
+
+
+@given(
+    st.dictionaries(st.sampled_from(("action", "interfaces", "tcp_ports", "lease_seconds", "password", "used")), JSON)
+)
 def test_whatever_is_sent_is_understood_or_refused(changes: dict[str, Any]) -> None:
     with contextlib.suppress(BadBody):
         parse(body(**changes))
