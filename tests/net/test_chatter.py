@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.net.crowd import Crowd
 from tests.net.lan import Lan, wait_for
 
 from powernap.net import arp, ethernet
@@ -81,6 +82,23 @@ def test_a_trace_of_chatter_wakes_nobody_and_little_of_it_reaches_the_daemon(lan
     assert not [each for sleeper in sleepers for each in lan.events(sleeper.name, "demand")]
     assert answered == 3 * (1 + len(sleepers)), "each of three sweeps is told where the server and the sleepers are"
     assert reached < 0.8 * sent
+
+
+def test_a_scan_of_open_ports_does_not_wake_them_all(lan: Lan) -> None:
+    desk, crowd = lan.client(), Crowd(lan, 200)
+    with desk.raw() as wire:
+        for member in crowd.members:
+            wire.send(crowd.syn(member, (desk.mac, desk.ipv4), 40000))
+            time.sleep(0.002)
+    wait_for(lambda: crowd.woken, 5)
+    time.sleep(1)
+    print(f"{len(crowd.woken)} of {len(crowd.members)} woken by one source")
+    assert 30 <= len(crowd.woken) <= 35, "wakes_per_source is 30 a minute, and a second or two have passed"
+    before = set(crowd.woken)
+    asleep = next(member for member in reversed(crowd.members) if member.mac not in before)
+    with desk.raw() as wire:  # another machine still wakes any of them
+        wire.send(crowd.syn(asleep, ("02:4c:00:00:00:63", "198.18.0.99"), 40000))
+    wait_for(lambda: crowd.woken == before | {asleep.mac})
 
 
 def answers(ears: socket.socket, to: bytes) -> int:
