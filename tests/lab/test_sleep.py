@@ -116,7 +116,7 @@ def test_lost_magic_packets_and_a_slow_resume(lab):
     lab.magic("laptop1")
     lab.wait_state("laptop1", "awake", 10)
     took = lab.last("laptop1", "resumed")["time"] - lab.last("laptop1", "magic packet")["time"]
-    assert 0.8 <= took < 1.6
+    assert 0.8 <= took < 5
 
 
 def test_a_failing_suspend_leaves_the_host_awake_and_its_service_failed(lab):

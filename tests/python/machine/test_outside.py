@@ -74,21 +74,21 @@ def test_out_of_time_the_whole_group_is_killed(tmp_path):
     script = f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/pid; wait; sleep 60"
     with pytest.raises(ProgramError, match=r"sh took longer than 0\.3 s and was killed"):
         run("sh", "-c", script, seconds=0.3)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 20
     assert gone(int((tmp_path / "pid").read_text()))
 
 
 def test_what_it_leaves_behind_is_killed_and_not_waited_for():
     begun = time.monotonic()
     done = run("sh", "-c", "sleep 60 & echo $!")
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20
     assert gone(int(done.output))
 
 
 def test_a_child_that_left_the_group_does_not_hold_up_the_end():
     begun = time.monotonic()
-    done = run("sh", "-c", "setsid sleep 8 & echo said")
-    assert time.monotonic() - begun < 3
+    done = run("sh", "-c", "setsid sleep 20 & echo said")
+    assert time.monotonic() - begun < 15
     assert done.output == "said\n"
 
 

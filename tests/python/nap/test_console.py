@@ -88,7 +88,7 @@ def test_a_real_key_at_a_real_terminal_counts():
         watcher.look(clocks.now())
         os.write(leader, b"x\n")
         os.read(follower, 10)
-        assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=0.5)
+        assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=5)
     finally:
         os.close(leader)
         os.close(follower)
@@ -123,7 +123,7 @@ def test_output_is_activity_where_it_is_asked_for_and_calls_an_armed_monitor():
         watcher.arm()
         os.write(follower, b"100 % done\n")
         await is_called(called)
-        assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=0.5)
+        assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=5)
         watcher.close()
 
     try:
@@ -167,7 +167,7 @@ def test_an_armed_monitor_calls_at_a_key():
         os.read(follower, 10)
         await is_called(called)
         # although the terminal, just made, has the same times as before
-        assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=0.5)
+        assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=5)
         watcher.close()
 
     try:

@@ -44,7 +44,7 @@ def test_a_machine_idle_for_its_time_warns_registers_arms_and_sleeps_and_says_so
     assert "web1: suspend in 0 seconds, as it was idle for 1 s" in (machine.folder / "wall.log").read_text()
     machine.until(lambda: any(said["cause"] == "resume" for said in machine.server.said("awake")), "it does not say so")
     resumed = [said for said in machine.server.said("awake") if said["cause"] == "resume"]
-    assert 0.15 < resumed[0]["slept_seconds"] < 1.0
+    assert 0.15 < resumed[0]["slept_seconds"] < 5
     assert machine.server.said("awake")[0]["cause"] == "boot"
 
 

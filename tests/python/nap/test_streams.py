@@ -98,7 +98,7 @@ def test_a_reader_that_reads_nothing_is_dropped_and_delays_nothing(tmp_path, mon
                 if not decisions._watchers:
                     break
                 await asyncio.sleep(0)
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < 10
             await until(lambda: not decisions._watchers)
 
     served(tmp_path, decisions, script)

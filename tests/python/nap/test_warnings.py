@@ -145,7 +145,7 @@ def test_who_waits_for_the_last_words_waits_only_so_long():
         crier.cancel("web1", "powernapd is stopped")
         begun = time.monotonic()
         await crier.settled(0.4)
-        assert 0.3 < time.monotonic() - begun < 0.9
+        assert 0.3 < time.monotonic() - begun < 2.5
         assert quick.heard == ["cancelled"]
         await crier.settled(5)
 

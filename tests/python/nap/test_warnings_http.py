@@ -69,11 +69,11 @@ def test_a_hook_gets_json_and_the_header_of_the_file(tmp_path):
 def test_a_hook_that_refuses_or_hangs_or_is_not_there_is_told():
     with Hook(status=403) as hook, pytest.raises(PowernapError, match="refuses the message: 403"):
         tell(Http("x", {"url": hook.url}))
-    with Hook(delay=1.5) as hook:
+    with Hook(delay=8) as hook:
         begun = time.monotonic()
         with pytest.raises(PowernapError, match=r"did not answer within 0\.3 s|timed out"):
             tell(Http("x", {"url": hook.url, "limit_seconds": 0.3}))
-        assert time.monotonic() - begun < 1.2
+        assert time.monotonic() - begun < 6
     with pytest.raises(PowernapError, match="refused"):
         tell(Http("x", {"url": hook.url}))
 
