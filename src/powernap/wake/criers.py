@@ -8,11 +8,13 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from powernap.config.wake.demand import DemandSettings
-from powernap.shared.mac import format_mac
+from powernap.shared.errors import BadMac
+from powernap.shared.mac import format_mac, normal_mac
 from powernap.wake.model import Visitor
 from powernap.wake.notes import Notes
 from powernap.wake.wolf import NOT_DEMOTED, Crier, Demotion, Limits, Wake, crier, demotion, latest, was_false
@@ -127,7 +129,8 @@ class Criers:
 
     def pardon(self, source: str, by: str = "") -> list[str]:
         """Believe a source (address or MAC) again, by everything or by one thing. Returns by what it was known."""
-        found = [account for account in self._all() if source in (_address(account.crier.source), _mac(account.mac))]
+        wanted = _normal(source)
+        found = [account for account in self._all() if wanted in (_address(account.crier.source), _mac(account.mac))]
         found = [account for account in found if by in ("", account.crier.by)]
         for account in found:
             self._put(replace(account, wakes=(), demotion=NOT_DEMOTED))
@@ -228,3 +231,12 @@ def _address(ip: bytes) -> str:
 
 def _mac(mac: bytes) -> str:
     return format_mac(mac) if mac else ""
+
+
+def _normal(source: str) -> str:
+    """An IP or MAC address, however it is written."""
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(source))
+    with suppress(BadMac):
+        return normal_mac(source)
+    return source

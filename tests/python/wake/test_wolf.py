@@ -178,7 +178,7 @@ def test_a_sleep_that_is_called_off_takes_its_count_and_its_demotion_back(tmp_pa
     play(tmp_path, scene)
 
 
-@pytest.mark.parametrize("source", ["198.18.0.9", "02:4c:00:00:00:09"])
+@pytest.mark.parametrize("source", ["198.18.0.9", "02:4c:00:00:00:09", "02-4C-00-00-00-09"])
 def test_a_pardon_ends_a_demotion_and_begins_the_count_anew(tmp_path: Path, source: str) -> None:
     async def scene(criers: Criers, clock: Clock, notes: Notes) -> None:
         cry(criers, 3)

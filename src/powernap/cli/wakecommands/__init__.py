@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Commands of `powerwake`: each one module with NAME, SUMMARY, arguments() and run(), and one line here."""
 
-from powernap.cli.wakecommands import forget, list_hosts, register, status, trace, wake
+from powernap.cli.wakecommands import criers, forget, list_hosts, pardon, register, status, trace, wake
 from powernap.cli.wakecommands.base import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -10,6 +10,8 @@ COMMANDS: tuple[Command, ...] = (
     status,
     register,
     forget,
+    criers,
+    pardon,
     trace,
 )
 

@@ -9,7 +9,7 @@ from powernap import __version__
 from powernap.wake.api.answers import answer, application, read_body
 from powernap.wake.registration import BadBody, is_number, parse_object
 from powernap.wake.registry import Record
-from powernap.wake.service import Service
+from powernap.wake.service import Service, Unknown
 
 _LONGEST_NAME = 253
 _LONGEST_WAIT = 3600
@@ -26,6 +26,8 @@ def admin_api(service: Service) -> web.Application:
     app.router.add_put("/v1/hosts/{name}", handlers.enrol)
     app.router.add_delete("/v1/hosts/{name}", handlers.forget)
     app.router.add_post("/v1/wake", handlers.wake)
+    app.router.add_get("/v1/criers", handlers.criers)
+    app.router.add_post("/v1/pardon", handlers.pardon)
     return app
 
 
@@ -70,6 +72,19 @@ class _Handlers:
         if not is_number(timeout) or not 0 < timeout <= _LONGEST_WAIT:
             raise BadBody(f"timeout_seconds: {timeout!r} is no time to wait: give up to {_LONGEST_WAIT} seconds")
         return answer(await self._service.wake(target, asked_by, float(timeout)))
+
+    async def criers(self, request: web.Request) -> web.Response:
+        return answer(self._service.criers.report())
+
+    async def pardon(self, request: web.Request) -> web.Response:
+        data = parse_object(await read_body(request))
+        source, by = data.get("source"), data.get("by", "")
+        if not isinstance(source, str) or not source or not isinstance(by, str):
+            raise BadBody("source: give the IP or MAC address of a source that 'powerwake criers' shows")
+        pardoned = self._service.criers.pardon(source, by)
+        if not pardoned:
+            raise Unknown(f"{source} {by}".rstrip() + ": has woken nobody: 'powerwake criers' shows who has")
+        return answer({"pardoned": pardoned})
 
     def _record(self, request: web.Request) -> Record:
         return self._service.record(request.match_info["name"])
