@@ -75,6 +75,14 @@ async def run(
     return await _child(argv[0], argv, seconds, 0.0, stdin, account)
 
 
+async def run_child(
+    argv: Sequence[str], *, seconds: float, stdin: str = "", environment: Mapping[str, str] | None = None
+) -> Finished:
+    """The same, as a plain child: with this process' own rights and in its own sandbox. Raises ProgramError."""
+    given = {"PATH": PATH, "LANG": "C.UTF-8", **(environment or {})}
+    return await _child(argv[0], argv, seconds, 0.0, stdin, {"env": given})
+
+
 def systemd_runs() -> bool:
     return SYSTEMD.is_dir()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from powernap.config.wake import WakeConfig
 from powernap.wake import events as ev
 from powernap.wake.demand.book import Book
 from powernap.wake.demand.doorkeeper import Doorkeeper
@@ -18,11 +19,12 @@ from powernap.wake.events import Effect, Event
 from powernap.wake.host import Host
 from powernap.wake.hosts import step
 from powernap.wake.model import HELD_IN_ALL, Policy, State
+from powernap.wake.notes import Notes
 from powernap.wake.portcheck import PortCheck
 from powernap.wake.segment import Segment
 from powernap.wake.segments import Segments
 from powernap.wake.timers import Timers
-from powernap.wake.waker import Waker
+from powernap.wake.wakes import Wakes
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +43,8 @@ class Engine:
     def __init__(
         self,
         policy: Policy,
-        interfaces: tuple[str, ...],
-        udp_port: int,
+        config: WakeConfig,
+        notes: Notes,
         woken: Callable[[str, ev.WakeEnded], None],
         forgotten: Callable[[Host], None],
         relocate: Callable[[], None],
@@ -52,19 +54,18 @@ class Engine:
         self._doorkeeper = doorkeeper
         self.hosts: dict[str, Host] = {}
         self.log = EventLog()
-        self.segments = Segments(interfaces, self._read, self._interfaces_changed)
-        self._waker = Waker(self.segments, udp_port)
+        self.segments = Segments(config.wake.interfaces, self._read, self._interfaces_changed)
+        self.wakes = Wakes(self.segments, config, notes, clock, self.hosts.get, self.tell, self.note)
         self._timers = Timers(clock, lambda name: self.tell(name, ev.Tick()))
         self.book = Book()
         self._ports = PortCheck(lambda name, address, port: self.tell(name, ev.PortOpen(address, port)))
         self._held = 0
         self.released = 0
-        self._packets: dict[str, int] = {}
         self._woken = woken
         self._forgotten = forgotten
         self._relocate = relocate
         self._do: dict[type, Callable[[Host, Any], None]] = {
-            ev.Volley: self._volley,
+            ev.Volley: lambda host, effect: self.wakes.volley(host, effect, self.policy),
             ev.Probe: self._probe,
             ev.Announce: self._announce,
             ev.Answer: self._answer,
@@ -73,7 +74,7 @@ class Engine:
             ev.Pong: self._pong,
             ev.Replay: self._replay,
             ev.Released: self._released,
-            ev.Hurry: lambda host, effect: None,
+            ev.Hurry: lambda host, effect: self.wakes.hurry(host),
             ev.Log: lambda host, effect: self.note(host.name, effect.event, str(effect.detail)),
             ev.Forgotten: lambda host, effect: self._forgotten(host),
             ev.WakeEnded: lambda host, effect: self._woken(host.name, effect),
@@ -87,14 +88,12 @@ class Engine:
     def close(self) -> None:
         self._timers.close()
         self._ports.close()
+        self.wakes.close()
         self.segments.close()
 
     def note(self, name: str, event: str, detail: str = "") -> None:
         self.log.add(time.time(), name, event, detail)
-
-    def magic_packets(self, name: str) -> int:
-        """Packets sent in the host's current or last wake."""
-        return self._packets.get(name, 0)
+        self.wakes.alert(name, event, detail)
 
     # Hosts
 
@@ -112,7 +111,7 @@ class Engine:
             self._held -= len(host.held)
             self.book.remove(name)
             self._timers.set(name, float("inf"))
-            self._packets.pop(name, None)
+            self.wakes.forget(name)
 
     def tell(self, name: str, event: Event) -> None:
         host = self.hosts.get(name)
@@ -120,6 +119,7 @@ class Engine:
             return
         new, effects = step(host, event, clock(), self.policy)
         self._apply(new, effects)
+        self.wakes.follow(new, event, effects)
         if new is not host:
             self._keep(host, new)
 
@@ -177,12 +177,6 @@ class Engine:
 
     # Out
 
-    def _volley(self, host: Host, effect: ev.Volley) -> None:
-        sent = self._waker.fire(host, effect.number)
-        before = self._packets.get(host.name, 0) if effect.number else 0
-        self._packets[host.name] = before + sent
-        self.note(host.name, "magic packet", f"volley {effect.number + 1}, {sent} packets")
-
     def _probe(self, host: Host, effect: ev.Probe) -> None:
         segment = self.segments.get(effect.address.segment)
         if segment is not None:
@@ -227,6 +221,7 @@ class Engine:
             "states": states,
             "held_frames": self._held,
             "released_frames": self.released,
+            **self.wakes.counts(),
             "interfaces": [_describe(segment) for segment in self.segments.values()],
         }
 

@@ -25,6 +25,7 @@ from powernap.wake.model import Policy, Sleep, State, Visitor
 from powernap.wake.notes import Notes
 from powernap.wake.registration import BadBody, NoSegment, locate, parse, parse_address, resolve
 from powernap.wake.registry import Journal, Record, Registry, RegistryError
+from powernap.wake.waker import escalates_at
 
 _log = logging.getLogger(__name__)
 _WAKE_ON = ("demand", "arp", "never")
@@ -50,6 +51,7 @@ def policy_of(config: WakeConfig) -> Policy:
         recall_probe_seconds=min(wake.probe_seconds, Policy().recall_probe_seconds),
         volleys=wake.volleys,
         volley_seconds=wake.volley_seconds,
+        escalate_at=escalates_at(config),
         resume_timeout=wake.resume_timeout_seconds,
     )
 
@@ -66,11 +68,10 @@ class Service:
         self.notes = Notes(Path(config.registry.path).with_name("notes.sqlite"))
         self.criers = Criers(self.notes, limits_of(config.demand))
         self._doorkeeper = Doorkeeper(config, self.criers)
-        wake = config.wake
         self.engine = Engine(
             policy_of(config),
-            wake.interfaces,
-            wake.udp_port,
+            config,
+            self.notes,
             self._woken,
             self._forgotten,
             self._relocate,
@@ -108,6 +109,7 @@ class Service:
         self.engine.policy = policy_of(config)
         self.criers.limits = limits_of(config.demand)
         self._doorkeeper.adopt(config)
+        self.engine.wakes.configure(config)
         self.engine.segments.want(config.wake.interfaces)
         for record in self._records.values():
             self.engine.put(self._host(record))
@@ -255,7 +257,7 @@ class Service:
             if future in waiting:
                 waiting.remove(future)
         seconds = time.monotonic() - started
-        packets = self.engine.magic_packets(name)
+        packets = self.engine.wakes.packets(name)
         if end is None or not end.woken:
             raise NotWoken(
                 f"{name} did not wake within {seconds:.0f} s ({packets} magic packets sent): see that it has power, a "

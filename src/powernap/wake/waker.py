@@ -1,26 +1,114 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a host to be woken to packets on the wire."""
+"""From a host to be woken to packets on the wire, and to whatever else wakes it: by every way whose time has come."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import logging
+from collections.abc import Callable, Container, Coroutine, Mapping
+from ipaddress import IPv4Network, ip_network
+from typing import Any
 
+from powernap.config.wake import WakeConfig
+from powernap.config.wake.groups import GroupSettings
 from powernap.wake.host import Host
-from powernap.wake.methods import METHODS, Target
+from powernap.wake.methods import METHODS, Means, Outcome, Target, WakeMethod
 from powernap.wake.methods.base import Segment
+from powernap.wake.methods.schedule import Schedule, due, parse_schedule, starts
+
+_log = logging.getLogger(__name__)
 
 
 class Waker:
-    def __init__(self, segments: Mapping[str, Segment], udp_port: int) -> None:
-        self._methods = [method(segments, udp_port) for method in METHODS.values()]
+    """`told(host name, way, outcome)`: what came of a way that takes time."""
 
-    def fire(self, host: Host, volley: int) -> int:
-        """One volley by every method. Returns how many packets went out."""
-        target = target_of(host)
-        return sum(method.wake(target, volley) for method in self._methods)
+    def __init__(
+        self, segments: Mapping[str, Segment], config: WakeConfig, told: Callable[[str, str, Outcome], None]
+    ) -> None:
+        self._segments = segments
+        self._told = told
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._methods: dict[str, WakeMethod] = {}
+        self.configure(config)
+
+    def configure(self, config: WakeConfig) -> None:
+        wake = config.wake
+        means = Means(self._segments, wake.udp_port, wake.exec, wake.program_seconds)
+        for method in self._methods.values():
+            method.close()
+        self._methods = {name: method(means) for name, method in METHODS.items() if method.is_usable(means)}
+        self._schedules = _schedules(config, self._methods)
+        self._subnets = {"": _networks(wake.subnets)}
+        self._subnets |= {name: _networks(_both(wake.subnets, group)) for name, group in config.groups.items()}
+
+    def fire(self, host: Host, volley: int, times: tuple[float, ...]) -> dict[str, Outcome]:
+        """One volley. Returns what came of each way at once; of those that take time `told` hears later."""
+        target = self._target(host, volley)
+        schedule = self._schedules.get(host.group, self._schedules[""])
+        outcomes = {}
+        for name in due(schedule, METHODS, times, volley):
+            outcome = self._methods[name].wake(target)
+            if isinstance(outcome, Outcome):
+                outcomes[name] = outcome
+            else:
+                outcomes[name] = Outcome(0, "began")
+                self._begin(host.name, name, outcome)
+        return outcomes
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for method in self._methods.values():
+            method.close()
+
+    def _begin(self, host: str, name: str, way: Coroutine[Any, Any, Outcome]) -> None:
+        async def see_through() -> None:
+            try:
+                outcome = await way
+            except Exception as error:  # noqa: BLE001 (a way that fails is one of several)
+                _log.exception("%s: waking by %s failed", host, name)
+                outcome = Outcome(0, f"failed: {error}")
+            self._told(host, name, outcome)
+
+        task = asyncio.get_running_loop().create_task(see_through())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _target(self, host: Host, volley: int) -> Target:
+        addresses = host.known_addresses()
+        segments = {address.mac: address.segment for address in addresses}
+        return Target(
+            name=host.name,
+            cards=tuple((mac, segments.get(mac, "")) for mac in host.all_macs()),
+            password=host.sleep.password if host.sleep else None,
+            addresses=addresses,
+            subnets=self._subnets.get(host.group, self._subnets[""]),
+            group=host.group,
+            reason=host.wake.wanted.reason if host.wake else "",
+            volley=volley,
+        )
 
 
-def target_of(host: Host) -> Target:
-    segments = {address.mac: address.segment for address in host.known_addresses()}
-    cards = tuple((mac, segments.get(mac, "")) for mac in host.all_macs())
-    return Target(host.name, cards, host.sleep.password if host.sleep else None)
+def escalates_at(config: WakeConfig) -> tuple[float, ...]:
+    """When new ways begin, in any group: Policy.escalate_at."""
+    means = Means({}, program=config.wake.exec)
+    return starts(_schedules(config, [name for name, way in METHODS.items() if way.is_usable(means)]).values())
+
+
+def _schedules(config: WakeConfig, usable: Container[str]) -> dict[str, Schedule]:
+    """By group; that of hosts without one by ""."""
+    lists = {"": config.wake.methods}
+    lists |= {name: group.methods or config.wake.methods for name, group in config.groups.items()}
+    return {
+        name: tuple(step for step in parse_schedule(texts, METHODS) if step.method in usable)
+        for name, texts in lists.items()
+    }
+
+
+def _both(subnets: tuple[str, ...], group: GroupSettings) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*subnets, *group.subnets)))
+
+
+def _networks(texts: tuple[str, ...]) -> tuple[IPv4Network, ...]:
+    networks = (ip_network(text) for text in texts)
+    return tuple(network for network in networks if isinstance(network, IPv4Network))

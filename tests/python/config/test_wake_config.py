@@ -23,6 +23,16 @@ def test_defaults_and_drop_ins(tmp_path):
         ('[wake]\nwake_on = "syn"', "wake.wake_on: 'syn' is none of demand, arp, never"),
         ('[registry]\npath = "registry.sqlite"', "registry.path: 'registry.sqlite' is not an absolute path"),
         ("include = []", "include: no such section"),
+        (
+            '[wake]\nmethods = ["ethernat"]',
+            "wake.methods: 'ethernat': there is no way of waking 'ethernat'; did you mean",
+        ),
+        ('[groups.a]\nmethods = ["exec@5"]', "groups.a.methods: nothing is tried at once"),
+        (
+            '[groups.a]\nmethods = ["exec"]',
+            "groups.a.methods: only exec is tried at once, but wake.exec names no program",
+        ),
+        ('[wake]\nsubnets = ["fd4c::/64"]', "wake.subnets: fd4c::/64 has no broadcast address: give IPv4 networks"),
     ],
 )
 def test_problems(tmp_path, text, sentence):

@@ -230,9 +230,9 @@ class World(RuleBasedStateMachine):
         wake = self.host.wake
         if wake is not None and wake.waits:
             assert wake.next_volley is None and wake.deadline == float("inf")
-            assert wake.patience is not None and wake.patience <= POLICY.resume_timeout
+            assert wake.patience is not None and wake.patience <= POLICY.resume_timeout + 1e-6
         elif wake is not None:
-            assert wake.ends <= self.now + POLICY.resume_timeout
+            assert wake.ends <= self.now + POLICY.resume_timeout + 1e-6
 
     def teardown(self) -> None:
         """From wherever it is: with a network that works, the truth comes out."""

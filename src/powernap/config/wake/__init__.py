@@ -12,9 +12,12 @@ from powernap.config.layers import layers
 from powernap.config.wake.demand import DemandSettings
 from powernap.config.wake.groups import GroupSettings
 from powernap.config.wake.listen import ListenSettings
+from powernap.config.wake.path import PathSettings
 from powernap.config.wake.registry import RegistrySettings
 from powernap.config.wake.wake import WakeSettings
 from powernap.shared.schema import options_of
+from powernap.wake.methods import METHODS
+from powernap.wake.methods.schedule import BadSchedule, parse_schedule
 
 DEFAULT_PATH = "/etc/powernap/powerwaked.toml"
 
@@ -27,12 +30,19 @@ class WakeConfig:
     registry: RegistrySettings
     wake: WakeSettings
     demand: DemandSettings
+    path: PathSettings
     groups: Mapping[str, GroupSettings]
     origin: Mapping[str, str]
 
 
 #: One for each field of WakeConfig that is a section.
-SECTIONS = {"listen": ListenSettings, "registry": RegistrySettings, "wake": WakeSettings, "demand": DemandSettings}
+SECTIONS = {
+    "listen": ListenSettings,
+    "registry": RegistrySettings,
+    "wake": WakeSettings,
+    "demand": DemandSettings,
+    "path": PathSettings,
+}
 _GROUPS = Named("groups", first_line(GroupSettings.__doc__), options_of(GroupSettings))
 CATALOGUE = Catalogue("powerwaked.toml", entries(SECTIONS), (_GROUPS,))
 
@@ -48,9 +58,28 @@ def load_wake(path: str | Path, drop_in_dir: str | Path | None = None) -> WakeCo
         groups=_groups(builder),
         origin=merged.origin,
     )
+    _check_ways(builder, config)
     if builder.problems:
         raise ConfigError(builder.problems)
     return config
+
+
+def _check_ways(builder: Builder, config: WakeConfig) -> None:
+    lists = {"wake": config.wake.methods}
+    lists |= {f"groups.{name}": group.methods for name, group in config.groups.items() if group.methods}
+    for table, methods in lists.items():
+        try:
+            steps = parse_schedule(methods, METHODS)
+        except BadSchedule as error:
+            builder.problem(f"{table}.methods", str(error))
+            continue
+        if not config.wake.exec and {step.method for step in steps if step.start == 0} == {"exec"}:
+            builder.problem(f"{table}.methods", "only exec is tried at once, but wake.exec names no program: set that")
+    subnets = {"wake": config.wake.subnets} | {f"groups.{name}": group.subnets for name, group in config.groups.items()}
+    for table, networks in subnets.items():
+        for network in networks:
+            if ":" in network:
+                builder.problem(f"{table}.subnets", f"{network} has no broadcast address: give IPv4 networks")
 
 
 def _groups(builder: Builder) -> dict[str, GroupSettings]:

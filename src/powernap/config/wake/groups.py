@@ -21,3 +21,20 @@ class GroupSettings:
     deny: tuple[str, ...] = setting(
         "rules", (), "demand from these sources or for these ports does not wake, nor that which [wake] denies"
     )
+    wakes_per_minute: int = setting(
+        "int",
+        0,
+        "of its machines so many may be started in a minute, a tenth of them at once, as its power feed allows; "
+        "0: only wake.wakes_per_minute holds",
+        minimum=0,
+        maximum=1_000_000,
+    )
+    priority: int = setting(
+        "int",
+        0,
+        "of machines that wait for their turn those of the group with the greatest go first, after those ordered awake",
+        minimum=-1000,
+        maximum=1000,
+    )
+    methods: tuple[str, ...] = setting("strs", (), "ways of waking its machines; empty: as in [wake]", example=["exec"])
+    subnets: tuple[str, ...] = setting("networks", (), "IPv4 networks of its machines, besides those of [wake]")

@@ -39,6 +39,41 @@ class WakeSettings:
     trusted: tuple[str, ...] = setting(
         "sources", (), "sources that may wake any number of hosts", example=["198.18.0.2", "02:00:00:00:00:01"]
     )
+    methods: tuple[str, ...] = setting(
+        "strs",
+        ("ethernet", "udp_broadcast", "udp_directed@1", "udp_unicast@1", "exec@10"),
+        "ways of waking, each with the second after the first magic packet from which on it is tried",
+        example=["ethernet", "udp_broadcast@2", "exec@10"],
+    )
+    subnets: tuple[str, ...] = setting(
+        "networks",
+        (),
+        "IPv4 networks behind routers that carry directed broadcasts: udp_directed sends there too",
+        example=["198.51.100.0/24"],
+    )
+    exec: tuple[str, ...] = setting(
+        "strs",
+        (),
+        "program, with its arguments, that the way exec runs once in a wake; it finds POWERNAP_HOST, POWERNAP_MACS, "
+        "POWERNAP_ADDRESSES, POWERNAP_GROUP, POWERNAP_REASON and POWERNAP_PASSWORD in its environment",
+        example=["/usr/local/bin/power-on"],
+    )
+    alert: tuple[str, ...] = setting(
+        "strs",
+        (),
+        "program, with its arguments, that is told of hosts that do not wake and of conflicts, by JSON on its input",
+        example=["/usr/local/bin/tell-operator"],
+    )
+    program_seconds: float = setting(
+        "float", 20, "time after which exec and alert are killed", unit="seconds", minimum=1, maximum=600
+    )
+    wakes_per_minute: int = setting(
+        "int",
+        300,
+        "machines that may be started in a minute, a tenth of them at once; more wait for their turn; 0: no limit",
+        minimum=0,
+        maximum=1_000_000,
+    )
     volleys: int = setting("int", 15, "magic packets sent to one host before giving up", minimum=1, maximum=1000)
     volley_seconds: float = setting("float", 30, "time over which they are spread", unit="seconds", minimum=1)
     resume_timeout_seconds: float = setting(

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole story of a wake: who knocked, what was sent, when the host answered, what became of the knocks.
+
+In memory only while the wake runs; then a row of the notes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from powernap.shared.mac import format_mac
+from powernap.wake import events as ev
+from powernap.wake.events import Effect, Event
+from powernap.wake.host import Host
+from powernap.wake.methods import Outcome
+from powernap.wake.model import Visitor
+from powernap.wake.notes import Notes
+
+_PER_HOST, _IN_ALL = 20, 50_000
+_KNOCKS, _VOLLEYS, _OUTCOMES = 16, 40, 20
+_LOGGED = {"hello": "hello", "booting": "booting", "restored": "restored", "waits": "waited_from"}
+
+
+@dataclass
+class Story:
+    """One wake. `began`: by the engine's clock; all times told are seconds since then, `started` apart (Unix time)."""
+
+    host: str
+    started: float
+    began: float
+    reason: str
+    asked_by: str
+    knocks: list[dict[str, Any]] = field(default_factory=list)
+    more_knocks: int = 0
+    volleys: list[dict[str, Any]] = field(default_factory=list)
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    packets: int = 0
+    probes: int = 0
+    replays: int = 0
+    released: int = 0
+    at: dict[str, float] = field(default_factory=dict)
+    end: ev.WakeEnded | None = None
+
+    def knock(self, now: float, asked_by: Visitor | str, reason: str) -> None:
+        who = _who(asked_by)
+        for known in self.knocks:
+            if known["by"] == who:
+                known["count"] += 1
+                return
+        if len(self.knocks) >= _KNOCKS:
+            self.more_knocks += 1
+        else:
+            self.knocks.append({"at": self.since(now), "reason": reason, "by": who, "count": 1})
+
+    def sent(self, now: float, number: int, outcomes: Mapping[str, Outcome]) -> None:
+        self.packets += sum(outcome.packets for outcome in outcomes.values())
+        if len(self.volleys) < _VOLLEYS:
+            ways = {way: {"packets": outcome.packets, "text": outcome.text} for way, outcome in outcomes.items()}
+            self.volleys.append({"at": self.since(now), "number": number, "ways": ways})
+
+    def outcome(self, now: float, way: str, text: str) -> None:
+        if len(self.outcomes) < _OUTCOMES:
+            self.outcomes.append({"at": self.since(now), "way": way, "text": text})
+
+    def mark(self, what: str, now: float) -> None:
+        """The first time that this happens."""
+        self.at.setdefault(what, self.since(now))
+
+    def since(self, now: float) -> float:
+        return round(now - self.began, 3)
+
+    def told(self) -> dict[str, Any]:
+        """As the admin API has it."""
+        end = self.end
+        result = "running" if end is None else "woken" if end.woken else "given up"
+        return {
+            "host": self.host,
+            "started": self.started,
+            "reason": self.reason,
+            "asked_by": self.asked_by,
+            "result": result,
+            "seconds": None if end is None else round(end.seconds, 3),
+            "verified": end.verified.value if end is not None and end.verified is not None else None,
+            "knocks": self.knocks,
+            "more_knocks": self.more_knocks,
+            "volleys": self.volleys,
+            "outcomes": self.outcomes,
+            "magic_packets": self.packets,
+            "probes": self.probes,
+            "replays": self.replays,
+            "released": self.released,
+            "at": self.at,
+        }
+
+
+class Stories:
+    """Follows what the engine does, host by host."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+        self._running: dict[str, Story] = {}
+        columns = "host TEXT NOT NULL, started REAL NOT NULL, story TEXT NOT NULL, verdict TEXT, UNIQUE (host, started)"
+        notes.add_table("wakes", columns, _IN_ALL)
+
+    def running(self, host: Host, now: float, wall: float) -> Story | None:
+        """The story of the host's present wake, begun where it was not yet; None where it is not being woken."""
+        wake = host.wake
+        if wake is None or wake.quiet:
+            return self._running.get(host.name)
+        story = self._running.get(host.name)
+        if story is None:
+            began = min(wake.started, now)
+            story = Story(host.name, wall - (now - began), began, wake.wanted.reason, str(wake.wanted.asked_by))
+            self._running[host.name] = story
+        return story
+
+    def follow(self, new: Host, event: Event, effects: list[Effect], now: float, wall: float) -> None:
+        """One step of a host has been carried out."""
+        if new.wake is None and new.name not in self._running:
+            return
+        is_new = new.name not in self._running
+        story = self.running(new, now, wall)
+        if story is None:
+            return
+        asked = _asked_by(event)
+        if asked is None and (is_new or not story.knocks) and new.wake is not None:
+            asked = new.wake.wanted.asked_by, new.wake.wanted.reason
+        if asked is not None:
+            story.knock(now, *asked)
+        for effect in effects:
+            self._follow(story, effect, now)
+        if story.end is not None and new.restore is None:
+            self._finish(story)
+
+    def _follow(self, story: Story, effect: Effect, now: float) -> None:
+        if isinstance(effect, (ev.Probe, ev.TryPort)):
+            story.probes += 1
+        elif isinstance(effect, ev.Replay):
+            story.replays += 1
+        elif isinstance(effect, ev.Released):
+            story.released += effect.frames
+        elif isinstance(effect, ev.WakeEnded):
+            story.end = story.end or effect
+            story.mark("ended", now)
+        elif isinstance(effect, ev.Log) and effect.event in _LOGGED:
+            story.mark(_LOGGED[effect.event], now)
+        elif isinstance(effect, ev.Volley) and effect.granted:
+            story.mark("turn", now)
+
+    def _finish(self, story: Story) -> None:
+        del self._running[story.host]
+        if story.end is not None and story.end.was_awake:
+            return  # there was nothing to wake
+        add = "INSERT OR REPLACE INTO wakes (host, started, story) VALUES (?, ?, ?)"
+        self._notes.write(add, (story.host, story.started, json.dumps(story.told())))
+        self._notes.write(
+            "DELETE FROM wakes WHERE host = ?1 AND started <= "
+            "(SELECT started FROM wakes WHERE host = ?1 ORDER BY started DESC LIMIT 1 OFFSET ?2)",
+            (story.host, _PER_HOST),
+        )
+
+    def verdict(self, host: str, text: str) -> None:
+        """What became of the last wake: somebody used the host, or nobody did."""
+        self._notes.write(
+            "UPDATE wakes SET verdict = ?2 WHERE host = ?1 AND "
+            "started = (SELECT max(started) FROM wakes WHERE host = ?1)",
+            (host, text),
+        )
+
+    def forget(self, host: str) -> None:
+        self._running.pop(host, None)
+        self._notes.write("DELETE FROM wakes WHERE host = ?", (host,))
+
+    def of(self, host: str) -> list[dict[str, Any]]:
+        """All wakes of the host that are known, the newest first."""
+        found = [self._running[host].told()] if host in self._running else []
+        return found + self._read("WHERE host = ? ORDER BY started DESC", (host,))
+
+    def last(self, number: int) -> list[dict[str, Any]]:
+        """The last wakes of all hosts, the newest first."""
+        running = sorted(self._running.values(), key=lambda story: -story.started)[:number]
+        kept = self._read("ORDER BY rowid DESC LIMIT ?", (number,))
+        return ([story.told() for story in running] + kept)[:number]
+
+    def _read(self, which: str, parameters: tuple[object, ...]) -> list[dict[str, Any]]:
+        rows = self._notes.read(f"SELECT story, verdict FROM wakes {which}", parameters)
+        return [{**json.loads(story), "verdict": verdict} for story, verdict in rows]
+
+
+def _asked_by(event: Event) -> tuple[Visitor | str, str] | None:
+    if isinstance(event, ev.Knock):
+        return event.held.visitor, "demand"
+    if isinstance(event, ev.SelfAsked):
+        return event.visitor, "demand"
+    if isinstance(event, ev.Order):
+        return event.asked_by, "order"
+    return None
+
+
+def _who(asked_by: Visitor | str) -> dict[str, Any]:
+    if isinstance(asked_by, str):
+        return {"what": asked_by}
+    return {
+        "what": asked_by.what,
+        "address": str(ipaddress.ip_address(asked_by.ip)),
+        "mac": format_mac(asked_by.mac),
+        "port": asked_by.port,
+        "to_port": asked_by.to_port,
+        "own": asked_by.own,
+    }
