@@ -55,34 +55,45 @@ class Admin:
             connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
             answer = connection.getresponse()
             text = answer.read()
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise ServerDown(
                 f"there is no wake server on this machine ({self.path} does not exist): run this on a wake server, "
                 "or start it with 'systemctl start powerwaked'"
             ) from error
         except PermissionError as error:
             raise ServerDown(f"{self.path} may only be used by root: run this as root") from error
-        except (OSError, http.client.HTTPException) as error:
+        except ConnectionRefusedError as error:
             raise ServerDown(
-                f"powerwaked does not answer on {self.path} ({error}): look at 'systemctl status powerwaked'"
+                f"powerwaked does not run ({self.path} is left of one that did): start it with 'systemctl start "
+                "powerwaked', or look at 'systemctl status powerwaked'"
+            ) from error
+        except socket.timeout as error:
+            raise ServerDown(
+                f"powerwaked did not answer on {self.path} within {timeout or self.timeout:.0f} s: look at 'systemctl "
+                "status powerwaked' and its journal"
+            ) from error
+        except (OSError, http.client.HTTPException) as error:
+            why = " ".join(str(error).split())  # it may quote what was sent, line ends and all
+            raise ServerDown(
+                f"powerwaked does not answer on {self.path} ({why}): look at 'systemctl status powerwaked'"
             ) from error
         finally:
             connection.close()
-        return _content(answer.status, text)
+        return self._content(answer.status, text)
+
+    def _content(self, status: int, text: bytes) -> dict[str, Any]:
+        try:
+            content = json.loads(text or b"{}")
+        except ValueError:
+            content = None
+        if status >= 400:
+            said = content.get("error") if isinstance(content, dict) else text.decode("utf-8", "replace").strip()
+            raise Refused(status, said or f"powerwaked answered with status {status}")
+        if isinstance(content, dict):
+            return content
+        raise ServerDown(f"what answers on {self.path} is not powerwaked: give the socket of powerwaked")
 
 
 def host_path(name: str) -> str:
     """Return the path of a host's record."""
     return "/v1/hosts/" + quote(name, safe="")
-
-
-def _content(status: int, text: bytes) -> dict[str, Any]:
-    try:
-        content = json.loads(text or b"{}")
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        content = {"error": text.decode("utf-8", "replace").strip()}
-    if status >= 400:
-        raise Refused(status, content.get("error") or f"powerwaked answered with status {status}")
-    return content

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+
+import pytest
 
 
 def run(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
@@ -48,3 +53,63 @@ def test_powerwake_refuses_times_that_are_none() -> None:
     for text in ("soon", "-1", "0", "nan", "99999"):
         done = run("powerwake", "wake", "web1", "--timeout", text)
         assert done.returncode == 2 and text in done.stderr
+
+
+def said(*arguments: str, before: str = "") -> str:
+    """The one sentence of a powerwake that found no wake server."""
+    done = run("powerwake", *arguments, before=before)
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1, done
+    assert done.stderr.startswith("powerwake: ")
+    return done.stderr
+
+
+@pytest.mark.parametrize("command", [("list",), ("status",), ("status", "web1"), ("forget", "web1"), ("watch",)])
+def test_a_socket_that_a_dead_server_left_is_named(tmp_path: Path, command: tuple[str, ...]) -> None:
+    path = tmp_path / "admin.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    sentence = said(*command, "--socket", str(path))
+    assert "powerwaked does not run" in sentence and str(path) in sentence and "systemctl" in sentence
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_who_may_not_use_the_socket_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    tmp_path.chmod(0o700)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        imports = "import os, pathlib, shutil, powernap.__main__, powernap.cli.powerwake"  # out of reach for nobody
+        assert "may only be used by root" in said("list", "--socket", str(path), before=f"{imports}\nos.setuid(65534)")
+
+
+def test_what_answers_but_is_no_powerwaked_is_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        server.settimeout(20)
+
+        def answer() -> None:
+            for reply in (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"SSH-2.0-OpenSSH\r\n"):
+                with server.accept()[0] as connection:
+                    connection.recv(4096)
+                    connection.sendall(reply)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        assert "is not powerwaked" in said("status", "--socket", str(path))
+        assert "powerwaked does not answer" in said("status", "--socket", str(path))
+        thread.join(10)
+
+
+def test_a_missing_scapy_is_named_with_its_packages() -> None:
+    without = "import sys; sys.modules['scapy'] = None"
+    sentence = said("trace", "--socket", "/nonexistent", before=without)
+    assert "apt install python3-scapy" in sentence and "pip install scapy" in sentence
+
+
+def test_trace_refuses_numbers_that_are_none() -> None:
+    for arguments in (("--count", "0"), ("--count", "x"), ("--seconds", "-1"), ("--seconds", "inf")):
+        done = run("powerwake", "trace", *arguments)
+        assert done.returncode == 2 and arguments[1] in done.stderr

@@ -59,3 +59,21 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(
         "  ".join([*(line[i].ljust(width) for i, width in enumerate(widths)), line[-1]]).rstrip() for line in lines
     )
+
+
+def plain(value: Any) -> str:
+    """Whatever the API says, for people: "waiting 2, on time yes"; "none" where it is empty."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{str(key).replace('_', ' ')} {plain(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return "; ".join(plain(item) for item in value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}".rstrip("0").rstrip(".")
+    return "none" if value is None or value == "" else str(value)
+
+
+def others(content: Mapping[str, Any], told: Iterable[str]) -> list[str]:
+    """A line for each field that is not among those told already."""
+    return [f"{key.replace('_', ' ')}: {plain(value)}" for key, value in content.items() if key not in set(told)]

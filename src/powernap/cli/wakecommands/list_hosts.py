@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
 from powernap.cli.wakecommands.base import ago, ask, say, table
 
@@ -19,6 +21,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     content = ask(options).get("/v1/hosts")
     hosts = content["hosts"]
-    rows = [(h["name"], h["state"], ago(h["since"]), " ".join(h["addresses"]), " ".join(h["macs"])) for h in hosts]
-    say(options, content, table(("NAME", "STATE", "SINCE", "ADDRESSES", "MACS"), rows) if hosts else _NONE)
+    heads = ("NAME", "GROUP", "STATE", "SINCE", "LAST WAKE", "ADDRESSES", "MACS")
+    say(options, content, table(heads, map(_row, hosts)) if hosts else _NONE)
     return 0
+
+
+def _row(host: Mapping[str, Any]) -> tuple[str, ...]:
+    wake = host["last_wake"]
+    woken = f"{wake['reason']}, {wake['seconds']:.1f} s" if wake else "-"
+    facts = host["name"], host.get("group") or "-", host["state"], ago(host["since"]), woken
+    return (*facts, " ".join(host["addresses"]), " ".join(host["macs"]))

@@ -7,11 +7,18 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from powernap.cli.wakecommands.base import ago, ask, say
+from powernap.cli.wakecommands.base import ago, ask, others, say
 from powernap.shared.wakeapi import host_path
 
 NAME = "status"
 SUMMARY = "show the wake server, or one machine, in full"
+# What has a place of its own in the text; whatever else the API says gets a line each.
+_TOLD_OF_SERVER = ("version", "started_at", "states", "hosts", "interfaces", "warnings")
+_TOLD_OF_CARD = ("name", "mac", "up", "addresses", "packet_path", "frames", "dropped", "unsent")
+_TOLD_OF_HOST = (
+    *("name", "state", "since", "group", "macs", "addresses", "wake_on", "tcp_ports", "udp_ports"),
+    *("last_wake", "registered_at", "registered"),
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,19 +40,36 @@ def _server(content: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in content["states"].items() if count) or "none"
     lines = [f"powerwaked {content['version']}, up {ago(content['started_at'])}", f"machines: {counts}"]
     for card in content["interfaces"]:
-        dropped = ", ".join(f"{count} {reason}" for reason, count in card["dropped"].items() if count) or "none"
-        lines.append(f"{card['name']}: {card['packet_path']}, {card['frames']} frames, dropped: {dropped}")
+        addresses = " ".join(card["addresses"]) or "no address"
+        lines.append(f"{card['name']}: {'up' if card['up'] else 'down'}, {card['mac']}, {addresses}")
+        lines += [f"  {line}" for line in _frames(card)]
+    lines += others(content, _TOLD_OF_SERVER)
     lines += [f"warning: {warning}" for warning in content["warnings"]]
     return "\n".join(lines)
 
 
+def _frames(card: Mapping[str, Any]) -> list[str]:
+    dropped = ", ".join(f"{count} {reason}" for reason, count in card["dropped"].items() if count) or "none"
+    counts = f"{card['frames']} frames heard, dropped: {dropped}; {card['unsent']} not sent"
+    return [f"packet path: {card['packet_path']}", counts, *others(card, _TOLD_OF_CARD)]
+
+
 def _host(content: Mapping[str, Any]) -> str:
-    wake = content["last_wake"]
+    group = content.get("group")
     lines = [
-        f"{content['name']}: {content['state']} for {ago(content['since'])}",
+        f"{content['name']}: {content['state']} for {ago(content['since'])}" + (f", in group {group}" if group else ""),
         f"cards: {' '.join(content['macs'])}",
         f"addresses: {' '.join(content['addresses']) or 'none known'}",
         f"wakes on: {content['wake_on']}; TCP {content['tcp_ports'] or 'none'}; UDP {content['udp_ports'] or 'none'}",
-        f"last wake: {wake['seconds']} s, {wake['reason']} ({wake['asked_by']})" if wake else "last wake: none",
+        f"last wake: {_wake(content['last_wake'])}",
+        f"registered: {ago(content['registered_at'])} ago",
+        *others(content, _TOLD_OF_HOST),
     ]
     return "\n".join(lines)
+
+
+def _wake(wake: Mapping[str, Any] | None) -> str:
+    if not wake:
+        return "none"
+    rest = "".join(f", {line}" for line in others(wake, ("seconds", "reason", "asked_by")))
+    return f"{wake['seconds']} s, {wake['reason']} ({wake['asked_by']}){rest}"

@@ -7,12 +7,12 @@ import argparse
 import contextlib
 import json
 import signal
-import sys
 import time
 from collections.abc import Iterable
 from types import TracebackType
 
 from powernap.cli.wakecommands.base import ask
+from powernap.cli.wakecommands.follow import Events, clock, remark
 from powernap.shared.errors import Refused, ServerDown
 from powernap.shared.wakeapi import Admin, host_path
 from powernap.trace.library import need_scapy
@@ -70,11 +70,12 @@ class _Server:
 
     def __init__(self, admin: Admin, host: str | None) -> None:
         """Raises ServerDown where it is asked for a host, and Refused where there is none of that name."""
-        self._admin, self._next = admin, 0
-        self.names, self.interfaces, self.live = Names(), list[str](), True
+        self._admin = admin
+        self.names, self.interfaces = Names(), list[str]()
+        self._events: Events | None = None
         try:
+            self._events = Events(admin)
             status = admin.get("/v1/status")
-            self._next = admin.get(f"/v1/events?since={2**53}")["next"]
             cards = status["interfaces"]
             self.interfaces = [card["name"] for card in cards]
             addresses = [address.partition("/")[0] for card in cards for address in card["addresses"]]
@@ -83,8 +84,11 @@ class _Server:
         except ServerDown as error:
             if host is not None:
                 raise
-            self.live = False
-            _remark(f"{error}; frames are shown without names")
+            remark(f"{error}; frames are shown without names")
+
+    @property
+    def live(self) -> bool:
+        return self._events is not None
 
     def _learn(self, host: str | None, count: int) -> None:
         if host is not None:
@@ -93,23 +97,16 @@ class _Server:
             for record in self._admin.get("/v1/hosts")["hosts"]:
                 self.names.put(record)
         elif host is None:
-            _remark(f"{count} machines are registered, too many to know all by name: give one with --host")
+            remark(f"{count} machines are registered, too many to know all by name: give one with --host")
 
     def events(self, lines: Lines) -> None:
         """Hand on what has happened since the last call, and learn how the hosts are now."""
-        if not self.live:
-            return
-        try:
-            news = self._admin.get(f"/v1/events?since={self._next}")
-            self._next = news["next"]
-            for event in news["events"]:
-                lines.event(event)
-            changed = dict.fromkeys(event["host"] for event in news["events"] if event["host"])
-            for name in list(changed)[-_MOST_REFRESHED:]:
+        news = self._events.new() if self._events is not None else ()
+        for event in news:
+            lines.event(event)
+        with contextlib.suppress(ServerDown):  # that is told with the events
+            for name in list(dict.fromkeys(event["host"] for event in news if event["host"]))[-_MOST_REFRESHED:]:
                 self._refresh(name)
-        except ServerDown as error:
-            self.live = False
-            _remark(f"{error}; its events are missing from here on")
 
     def _refresh(self, name: str) -> None:
         try:
@@ -133,12 +130,12 @@ class _Printer:
                 self._frames += 1
                 self.full = self._frames == self._options.count
             where = f"{line.seen.interface}: " if several and line.seen is not None else ""
-            clock = time.strftime("%H:%M:%S", time.localtime(line.time)) + f"{line.time % 1:.3f}"[1:]
-            print(json.dumps(line.as_json()) if self._options.json else f"{clock} {where}{line.text}", flush=True)
+            text = f"{clock(line.time)} {where}{line.text}"
+            print(json.dumps(line.as_json()) if self._options.json else text, flush=True)
 
     def end(self) -> None:
         if not self._options.json:
-            _remark(f"{self._frames} frames shown")
+            remark(f"{self._frames} frames shown")
 
 
 def _read(options: argparse.Namespace, server: _Server, printer: _Printer) -> None:
@@ -162,7 +159,7 @@ def _listen(options: argparse.Namespace, server: _Server, printer: _Printer) -> 
     lines = Lines(server.names, server.live)
     with contextlib.closing(Wire(watched)) as wire, contextlib.ExitStack() as files:
         pcap = files.enter_context(contextlib.closing(Pcap(options.pcap))) if options.pcap else None
-        _remark(f"listening on {', '.join(watched)}; end with Ctrl-C")
+        remark(f"listening on {', '.join(watched)}; end with Ctrl-C")
         ends = time.monotonic() + (options.seconds or float("inf"))
         poll_at = 0.0
         try:
@@ -181,7 +178,7 @@ def _listen(options: argparse.Namespace, server: _Server, printer: _Printer) -> 
             printer.show(lines.take(float("inf")), len(watched) > 1)
             missed = lines.left_out + wire.lost()
             if missed:
-                _remark(f"{missed} frames came too fast to be shown")
+                remark(f"{missed} frames came too fast to be shown")
 
 
 class _Ended(contextlib.AbstractContextManager[None]):
@@ -194,8 +191,3 @@ class _Ended(contextlib.AbstractContextManager[None]):
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         signal.signal(signal.SIGTERM, self._before)
-
-
-def _remark(text: str) -> None:
-    """What is no frame goes to standard error, so that the rest can be piped."""
-    print(f"powerwake: {text}", file=sys.stderr, flush=True)
