@@ -77,15 +77,16 @@ def scan(together: list[Wanted], proc: str) -> Iterator[None]:
         if entry == own:
             continue
         try:
-            line, uid = command_line(f"{proc}/{entry}")
+            line = _line(f"{proc}/{entry}/cmdline")
+            matched = [wanted for wanted in left if line and _fits(wanted, proc, entry, line)]
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has gone
         except OSError:
-            left = [wanted for wanted in left if not _unreadable(wanted, proc, entry)]
-        else:
-            left = [wanted for wanted in left if not (line and _fits(wanted, proc, entry, line, uid))]
-        if not left:
-            return
+            matched = [wanted for wanted in left if _unreadable(wanted, proc, entry)]
+        if matched:
+            left = [wanted for wanted in left if not any(wanted is found for found in matched)]
+            if not left:
+                return
 
 
 def _processes(proc: str) -> Iterator[str]:
@@ -97,9 +98,21 @@ def command_line(folder: str) -> tuple[bytes, int]:
     """Return a process's arguments joined by spaces, empty for kernel threads and what has ended, and its user."""
     fd = os.open(f"{folder}/cmdline", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.read(fd, COMMAND_LINE_BYTES).rstrip(b"\0").replace(b"\0", b" "), os.fstat(fd).st_uid
+        return _joined(os.read(fd, COMMAND_LINE_BYTES)), os.fstat(fd).st_uid
     finally:
         os.close(fd)
+
+
+def _line(file: str) -> bytes:
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _joined(os.read(fd, COMMAND_LINE_BYTES))
+    finally:
+        os.close(fd)
+
+
+def _joined(line: bytes) -> bytes:
+    return line.rstrip(b"\0").replace(b"\0", b" ")
 
 
 def comm(folder: str) -> str:
@@ -111,11 +124,14 @@ def comm(folder: str) -> str:
         os.close(fd)
 
 
-def _fits(wanted: Wanted, proc: str, entry: str, line: bytes, uid: int) -> bool:
+def _fits(wanted: Wanted, proc: str, entry: str, line: bytes) -> bool:
+    """Raises FileNotFoundError for what has gone."""
     if wanted.pattern.search(line) is None:
         return False
-    if wanted.uid is not None and uid != wanted.uid and (uid != 0 or _user(f"{proc}/{entry}") != wanted.uid):
-        return False
+    if wanted.uid is not None:
+        uid = os.stat(f"{proc}/{entry}/cmdline").st_uid  # noqa: PTH116  # once for each process that matches
+        if uid != wanted.uid and (uid != 0 or _user(f"{proc}/{entry}") != wanted.uid):
+            return False
     wanted.pid, wanted.command = int(entry), line[:SHOWN].decode(errors="replace")
     return True
 

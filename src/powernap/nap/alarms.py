@@ -37,6 +37,16 @@ class Alarms:
         self._counts: dict[str, int] | None = None
         self._missed: tuple[str, ...] = ()
 
+    def prepare(self) -> None:
+        """Import what a look needs: nothing remains to be done for the first time when a sleep is due."""
+        if self._looks_ahead():
+            import zoneinfo  # noqa: F401
+
+            from powernap.nap import jobs  # noqa: F401
+
+    def _looks_ahead(self) -> bool:
+        return bool(self.settings.min_sleep_seconds or self.settings.wake_for)
+
     async def look(self, logind: Logind | None, ordered: bool) -> tuple[str, ...]:
         """Return which jobs forbid a sleep now, one sentence each. Raises nothing: what cannot be read forbids it, too.
 
@@ -45,7 +55,7 @@ class Alarms:
         settings = self.settings
         if clocks.now() - self._listed_at > LIST_SECONDS:
             self._jobs, self._problems = (), ()
-            if settings.min_sleep_seconds or settings.wake_for:
+            if self._looks_ahead():
                 from powernap.nap.jobs import gather
 
                 try:
