@@ -44,10 +44,12 @@ from powernap.nap.events import (
 from powernap.nap.evidence import Reading
 from powernap.nap.history import History
 from powernap.nap.looktimer import LookTimer
+from powernap.nap.planning import alone
 from powernap.nap.policy import policy_of
 from powernap.nap.preparation import Preparation
 from powernap.nap.recording import Recorder
 from powernap.nap.setup import Parts
+from powernap.nap.sincewake import SinceWake
 from powernap.nap.sleepguard import SleepGuard
 from powernap.nap.state import Ask, State, begin, next_step, wants_holds
 from powernap.nap.surroundings import SurroundingsReader
@@ -90,6 +92,7 @@ class Daemon:
         self._doing = Doing(self.guard, state_dir, self.tell)
         self._surroundings = SurroundingsReader(self._loop, self.look_soon)
         self._turn_to_send = asyncio.Lock()
+        self._since_wake = SinceWake()
         self._adopt(parts, virtualization)
 
     def _adopt(self, parts: Parts, virtualization: Virtualization) -> None:
@@ -98,7 +101,7 @@ class Daemon:
         self._virtualization = virtualization
         self.policy = policy_of(config, virtualization)
         self._courier = Courier(config.server, self._state_dir, self._turn_to_send)
-        self._preparation = Preparation(config, self._courier)
+        self._preparation = Preparation(config, self._courier, lambda: self._since_wake.used(self.state.last_active))
         self.guard.adopt(config, self._state_dir)
         self._doing.adopt(config)
         self.crier = Crier(parts.warnings, self.spawn)
@@ -188,19 +191,26 @@ class Daemon:
 
     async def _look_in_time(self) -> None:
         try:
-            await self.look()
+            await self.look(planned=True)
         except Exception:
             self.looks.plan(clocks.now() + RESCUE_SECONDS)  # whatever it was: there must be a next look
             raise
 
-    async def look(self) -> None:
-        """Ask everybody, and tell the engine."""
+    async def look(self, planned: bool = False) -> None:
+        """Ask everybody, and tell the engine; at a look that was planned, and nobody called for, perhaps only some."""
         began = clocks.now()
         async with self._looking:
+            planned = planned and self.looks.called_for is None
             self.looks.begins()
             if self.state.ask is Ask.ACTING and not self._doing.ordering:
                 await self.guard.check()
             self.guard.notice_sleep()
+            some = alone(self.state, self.policy, self._readings, began) if planned else frozenset()
+            if some and self.recorder is None:
+                now, self._readings = await self._parts.watch.look(clocks.now, some, self._readings)
+                self.looks.looked(now)
+                self.tell(Look(self._readings, None, None, 0, began, partial=True), now)
+                return
             around = await self._surroundings.read(self.guard.power)
             commit = await self._begin_commit()
             following = next_step(replace(self.state, around=around), self.policy)
@@ -276,6 +286,8 @@ class Daemon:
         elif isinstance(effect, Undo):
             self.spawn(self._doing.undo_step(effect.step))
         elif isinstance(effect, Announce):
+            if effect.cause == "resume":
+                self._since_wake.woke(clocks.now())
             self._announce(effect.cause, effect.slept_seconds)
         elif self._ordered is not None and not self._ordered.done():
             self._ordered.set_result(effect)

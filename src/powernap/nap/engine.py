@@ -64,6 +64,8 @@ class _Turn(Moves):
         """After a step of the clock in either direction nothing that was known about idleness holds."""
         state = self.before
         if state.ask is Ask.ACTING:
+            if state.look_at is not None and self.now - state.look_at > JUMP_SECONDS:
+                self.set(fresh=self.now)  # it slept, even if what follows says that the sleep failed
             return
         began = self.now
         if isinstance(event, Look) and event.began is not None:
@@ -87,6 +89,8 @@ class _Turn(Moves):
     def look(self, event: Look) -> None:
         evidence = weigh(event.readings, self.now, self.state.active, self.state.looked)
         self.set(active=active(event.readings), looked=self.now)
+        if not event.partial:
+            self.set(asked_all=self.now)
         if event.around is not None:
             self.set(around=event.around)
         if self.state.ask is Ask.ACTING:
@@ -107,7 +111,7 @@ class _Turn(Moves):
         if self.state.ask is Ask.ACKNOWLEDGED:
             self.last_look(event, evidence)
         else:
-            self.plan(evidence, event.held)
+            self.plan(evidence, event.held, event.partial)
 
     def weigh_activity(self, evidence: Evidence) -> None:
         """Cancel or take back what the newest activity forbids."""
@@ -151,7 +155,7 @@ class _Turn(Moves):
         else:
             self.act()
 
-    def plan(self, evidence: Evidence, held: tuple[str, ...] | None) -> None:
+    def plan(self, evidence: Evidence, held: tuple[str, ...] | None, partial: bool = False) -> None:
         """Decide what is due, else when to look again."""
         state, following = self.state, next_step(self.state, self.policy)
         at = due(state, self.policy)
@@ -167,6 +171,8 @@ class _Turn(Moves):
                 self.set(look_at=self.soon(state.asked_at + ANSWER_SECONDS, evidence))
         elif self.now < warn_at and not state.warned:
             self.rest(self.resting(), self.soon(warn_at, evidence))
+        elif partial:
+            self.set(look_at=self.now)  # nothing is done before all were asked
         elif following.sleeps and held is None:
             self.set(look_at=self.now)  # this look began too early to ask who forbids it
         elif following.sleeps and held:
@@ -183,6 +189,8 @@ class _Turn(Moves):
             self.set(look_at=self.soon(state.nap_at, evidence))
         else:
             self.nap(following)
+            if self.policy.observe:
+                self.plan(evidence, None)  # nothing was done, so nothing is new: what follows is planned on this look
 
     def passed_over(self) -> str | None:
         """Return why nothing follows, where conditions are the reason."""

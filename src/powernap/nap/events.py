@@ -12,7 +12,7 @@ from powernap.nap.policy import Step
 
 @dataclass(frozen=True)
 class Look:
-    """All monitors were asked.
+    """All monitors were asked, or only some (``partial``): of the others it has what they said before.
 
     ``held``: who forbids a sleep, one sentence each (inhibitors); None: nobody was asked. ``around``: the surroundings;
     None: as before. ``commit``: the attempt for which the wakeup count was read before the monitors were asked.
@@ -24,6 +24,7 @@ class Look:
     around: Surroundings | None = None
     commit: int = 0
     began: float | None = None
+    partial: bool = False
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,7 @@ def weigh(
         last=last,
         cause=cause,
         held=any(reading.active_now and reading.calls and not reading.error for reading in readings),
-        counts=any(reading.counts or reading.error for reading in readings)
-        or any(reading.active_now and not reading.calls for reading in readings),
+        counts=bool(restless(readings)),
         calls=all(reading.calls and not reading.error for reading in readings),
         empty=not readings,
     )
@@ -79,6 +78,15 @@ def weigh(
 def active(readings: Iterable[Reading]) -> frozenset[str]:
     """Return the names of those that are active now, or fail."""
     return frozenset(reading.name for reading in readings if reading.active_now or reading.error)
+
+
+def restless(readings: Iterable[Reading]) -> frozenset[str]:
+    """Return the names of those that must be looked at between deadlines: the others keep time, or call."""
+    return frozenset(
+        reading.name
+        for reading in readings
+        if reading.counts or reading.error or (reading.active_now and not reading.calls)
+    )
 
 
 def describe(reading: Reading) -> str:

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from powernap.nap.conditions import Conditions, next_look
-from powernap.nap.evidence import Evidence
+from powernap.nap.evidence import Evidence, Reading, restless
 from powernap.nap.policy import Policy
-from powernap.nap.state import State, next_step, untaken
+from powernap.nap.state import Ask, Phase, State, due, next_step, untaken
 
 #: Longest time between looks while people are warned, and while something is to be taken back (unless monitors call).
 GRACE_LOOK_SECONDS = 1.0
@@ -39,6 +39,29 @@ def look_at(state: State, policy: Policy, evidence: Evidence, at: float | None) 
         times.append(state.now + _period(state, policy))
     times += _changes(state, policy)
     return min(times) if times else None
+
+
+def alone(state: State, policy: Policy, readings: tuple[Reading, ...], now: float) -> frozenset[str]:
+    """Return the names of those who alone are asked at a planned look; empty: all are.
+
+    Between deadlines it is only for monitors that count; the others keep time or call, whatever is asked of their
+    neighbours. All are asked where anything may be due, and at least once a period.
+    """
+    if state.ask is not Ask.NO or state.phase not in (Phase.AWAKE, Phase.OBSERVING) or policy.never:
+        return frozenset()
+    if (state.attentive and not policy.observe) or policy.facts or policy.timed:
+        return frozenset()
+    at, following = due(state, policy), next_step(state, policy)
+    if at is not None and following is not None:
+        grace = 0.0 if policy.observe else following.grace_seconds
+        if now >= at - grace:
+            return frozenset()
+    asked = state.asked_all
+    if not state.fresh <= asked <= state.now <= now < asked + _period(state, policy):
+        return frozenset()
+    names = frozenset(reading.name for reading in readings)
+    some = restless(readings)
+    return some if some < names else frozenset()
 
 
 def _period(state: State, policy: Policy) -> float:

@@ -55,7 +55,8 @@ class State:
 
     ``now``: the newest time seen. ``fresh``: idle time counts from here at the earliest (start, resume, order).
     ``last_active``: the newest activity of any monitor, and ``cause``: whose. ``around``: the newest surroundings.
-    ``active``: the names of the monitors that were active at the last look, and ``looked``: when that was.
+    ``active``: the names of the monitors that were active at the last look, and ``looked``: when that was;
+    ``asked_all``: when all were last asked.
     ``taken``: the steps in effect, in the order in which they were taken; activity after ``settled`` undoes them.
     ``aim``: the step that people were warned of, or that a sleep under way is; ``quiet_since``: the idle time on which
     that rests; ``nap_at``: when the warned step is due; ``asked_at``: when an answer was last asked for.
@@ -72,6 +73,7 @@ class State:
     cause: str = "start"
     active: frozenset[str] = frozenset()
     looked: float = NEVER
+    asked_all: float = NEVER
     around: Surroundings = field(default_factory=Surroundings)
     taken: tuple[Taken, ...] = ()
     settled: float = 0.0

@@ -34,16 +34,25 @@ class Watch:
             monitor.attach(loop, call, self._sources)
         self._sources.start()
 
-    async def look(self, clock: Callable[[], float]) -> tuple[float, tuple[Reading, ...]]:
-        """Ask all; return the time of the look (CLOCK_BOOTTIME) and the readings."""
-        unanswered = await self._ask(clock())
+    async def look(
+        self, clock: Callable[[], float], alone: frozenset[str] = frozenset(), before: tuple[Reading, ...] = ()
+    ) -> tuple[float, tuple[Reading, ...]]:
+        """Ask all, or those ``alone``; return the time of the look (CLOCK_BOOTTIME) and the readings.
+
+        ``before``: the readings of the last look, which serve for those that are not asked.
+        """
+        known = {reading.name: reading for reading in before if reading.name not in alone} if alone else {}
+        asked = [monitor for monitor in self._monitors if monitor.name not in known]
+        unanswered = await self._ask(asked, clock())
         now = clock()
-        readings = tuple(self._look(monitor, now, unanswered.get(monitor.name, "")) for monitor in self._monitors)
-        self._sources.active = active_since(self._looked, readings)
+        new = {monitor.name: self._look(monitor, now, unanswered.get(monitor.name, "")) for monitor in asked}
+        readings = tuple((new | known)[monitor.name] for monitor in self._monitors)
+        # whether those that were not asked were active is not known, and noise is not to be learned in doubt
+        self._sources.active = active_since(self._looked, readings) | known.keys()
         self._looked = now
         return now, readings
 
-    async def _ask(self, now: float) -> dict[str, str]:
+    async def _ask(self, monitors: Iterable[Monitor], now: float) -> dict[str, str]:
         """Ask those that need time, together; return what went wrong, by name.
 
         One that hangs, and does not even give up when told to, is waited for once, not at every look.
@@ -53,7 +62,7 @@ class Watch:
         }
         asked = {
             monitor.name: asyncio.ensure_future(monitor.ask())
-            for monitor in self._monitors
+            for monitor in monitors
             if type(monitor).ask is not Monitor.ask and monitor.name not in unanswered
         }
         if not asked:

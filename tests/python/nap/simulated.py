@@ -12,6 +12,7 @@ from powernap.nap import events as ev
 from powernap.nap.conditions import Surroundings
 from powernap.nap.engine import step
 from powernap.nap.evidence import Reading
+from powernap.nap.planning import alone
 from powernap.nap.policy import Policy
 from powernap.nap.state import Ask, begin
 
@@ -121,7 +122,8 @@ class World:
         self.warned = False
         self.applied: list[str] = []
         self.owes_announcement = False
-        self.looks = 0
+        self.looks = self.partial = 0
+        self.readings: tuple[Reading, ...] = ()
         self.around = sorted(around, key=lambda change: change[0])
         self.midnight = midnight
 
@@ -143,6 +145,8 @@ class World:
         for _ in range(400_000):
             when, event = self._next()
             if when > until:
+                if event is not None:
+                    self.at(when, event)
                 self.now = until
                 return self
             self.now = max(self.now, when)
@@ -168,8 +172,15 @@ class World:
         if event is None:
             self.looks += 1
             commit = self.state.attempt if self.state.ask is Ask.ACKNOWLEDGED else 0
-            readings = tuple(source.look(now) for source in self.sources)
-            event = ev.Look(readings, self.holds(), self.surroundings(now), commit)
+            planned = self.state.look_at is not None and now >= self.state.look_at
+            some = alone(self.state, self.policy, self.readings, now) if planned else frozenset()
+            known = {reading.name: reading for reading in self.readings if some and reading.name not in some}
+            self.readings = tuple(known.get(source.name) or source.look(now) for source in self.sources)
+            self.partial += bool(some)
+            if some:
+                event = ev.Look(self.readings, None, partial=True)
+            else:
+                event = ev.Look(self.readings, self.holds(), self.surroundings(now), commit)
         elif isinstance(event, ev.NapNow):
             event = ev.NapNow(self.holds(), self.surroundings(now))
         self.events.append((now, event))
