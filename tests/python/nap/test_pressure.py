@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from attached import attached
+from fake_monitor import until
 
+from powernap.machine import clocks
 from powernap.nap.monitors.pressure import PressureMonitor
 
 BURN = "import time\nend = time.monotonic() + 4\nwhile time.monotonic() < end: pass"
@@ -69,6 +71,31 @@ def test_real_contention_is_remembered_by_the_kernel_and_calls_an_armed_monitor(
         assert reading.detail == "some tasks waited for cpu more than 10 % of 2 s since the last look"
         assert not reading.calls
         monitor.close()
+
+
+def test_one_that_nobody_armed_keeps_the_time_and_calls_nobody(monkeypatch):
+    if not Path("/proc/pressure/cpu").exists():
+        pytest.skip("this kernel has no pressure stall information")
+    monitor = PressureMonitor("wait", {"resource": "cpu", "threshold": 10})
+
+    async def run():
+        async with attached(monitor) as called:
+            begun = clocks.now()
+            workers = contend()
+            try:
+                await until(lambda: monitor._last is not None)
+            finally:
+                for worker in workers:
+                    worker.kill()
+                    worker.wait()
+            fired = clocks.now()
+            monkeypatch.setattr(monitor, "_take", lambda: False)  # whatever else goes on here
+            monkeypatch.setattr(monitor, "_mean", lambda: 0.0)
+            reading = monitor.look(fired + 1000)
+            assert begun < reading.last_active <= fired
+            assert not reading.counts and not reading.calls and not called.is_set()
+
+    asyncio.run(run())
 
 
 def test_a_window_that_the_kernel_refuses_leaves_the_looks_which_say_so():

@@ -3,23 +3,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from powernap.machine import clocks
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors.base import Monitor
+from powernap.nap.sources import Sources
 from powernap.shared.schema import Option
+
+#: After the trigger fired nobody listens to it for so long: contention that lasts wakes the daemon no more often.
+PAUSE_SECONDS = 10.0
 
 
 class PressureMonitor(Monitor):
     """Pressure stall information (Documentation/accounting/psi.rst): the share of time in which tasks had to wait.
 
-    A trigger in the kernel remembers that the threshold was exceeded in a window, without waking anybody, until it is
-    looked at; armed, it calls. Where the kernel refuses one, the mean of the last 10 s at a look remains. Pressure is
-    contention, not use: one busy program on two CPUs makes none (the monitors of cpu and load see it).
+    A trigger in the kernel tells when the threshold was exceeded in a window, and wakes nobody else; after that it
+    remembers until somebody listens again. Where the kernel refuses one, the mean of the last 10 s at a look remains.
+    Pressure is contention, not use: one busy program on two CPUs makes none (the monitors of cpu and load see it).
     """
 
     kind = "pressure"
@@ -55,9 +61,15 @@ class PressureMonitor(Monitor):
         self._trigger: int | None = None
         self._poll: select.epoll | None = None
         self._refused = ""
-        self._armed = False
-        self._exceeded = False
+        self._armed = self._listens = False
+        self._pause: asyncio.TimerHandle | None = None
+        self._last: float | None = None
+        self._looked = float("-inf")
         self._set_trigger()
+
+    def attach(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None], sources: Sources | None = None) -> None:
+        super().attach(loop, call, sources)
+        self._listen()
 
     def _set_trigger(self) -> None:
         window = self.values["window_seconds"] * 1_000_000
@@ -72,18 +84,22 @@ class PressureMonitor(Monitor):
             self._close()
 
     def look(self, now: float) -> Reading:
-        exceeded = self._take() or self._exceeded
-        self._exceeded = False
+        if self._take():
+            self._last = now
+        exceeded = self._last is not None and self._last > self._looked
+        self._looked = now
         value, threshold = self._mean(), self.values["threshold"]
         what = f"{self.values['of']} tasks waited for {self.values['resource']}"
         detail = f"{what} {value:.1f} % of the last 10 s, threshold {threshold:g} %"
         if exceeded:
             detail = f"{what} more than {threshold:g} % of {self.values['window_seconds']} s since the last look"
+        if value > threshold:
+            self._last = now
         return self.reading(
-            last_active=now if exceeded or value > threshold else None,
+            last_active=None if self._last is None else min(self._last, now),
             detail=detail,
             source=str(self._path) + (f", no trigger ({self._refused})" if self._refused else ", trigger"),
-            counts=True,
+            counts=self._poll is None or self.loop is None,
             calls=self._armed,
             value=value,
             threshold=threshold,
@@ -111,19 +127,36 @@ class PressureMonitor(Monitor):
         raise OSError(f"{self._path} does not say what {self.values['of']} tasks waited: {lines[:2]}")
 
     def arm(self) -> None:
-        if self._poll is not None and self.loop is not None and not self._armed:
+        self._armed = self._poll is not None and self.loop is not None
+        self._listen()
+
+    def _listen(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = None
+        if self._poll is not None and self.loop is not None and not self._listens:
             self.loop.add_reader(self._poll.fileno(), self._fired)
-            self._armed = True
+            self._listens = True
 
     def _fired(self) -> None:
-        self._exceeded = True  # that the event loop asked has reset the trigger
-        self.disarm()
-        self.call()
+        self._last = clocks.now()  # that the event loop asked has reset the trigger
+        self._stop()
+        if self.loop is not None:
+            self._pause = self.loop.call_later(PAUSE_SECONDS, self._listen)
+        if self._armed:
+            self._armed = False
+            self.call()
 
     def disarm(self) -> None:
-        if self._armed and self._poll is not None and self.loop is not None:
-            self.loop.remove_reader(self._poll.fileno())
         self._armed = False
+
+    def _stop(self) -> None:
+        if self._listens and self._poll is not None and self.loop is not None:
+            self.loop.remove_reader(self._poll.fileno())
+        self._listens = False
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = None
 
     def _close(self) -> None:
         if self._poll is not None:
@@ -134,4 +167,5 @@ class PressureMonitor(Monitor):
 
     def close(self) -> None:
         self.disarm()
+        self._stop()
         self._close()
