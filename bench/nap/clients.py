@@ -157,12 +157,14 @@ def module(name: str, folder: Path, *arguments: str) -> contextlib.AbstractConte
     return _started(command, folder, lambda: "ready" in (folder / "log").read_text())
 
 
-CLIENTS = {
-    ORIGINAL: original,
-    AUTOSUSPEND: autosuspend,
-    OURS: powernapd,
-    OURS_EVENTS: lambda folder: powernapd(folder, more=EVENTS),
-}
+def clients(absent: float) -> dict[str, Callable[[Path], contextlib.AbstractContextManager[Client]]]:
+    """Return what starts each of those that are compared."""
+    return {
+        ORIGINAL: original,
+        AUTOSUSPEND: autosuspend,
+        OURS: lambda folder: powernapd(folder, absent=absent),
+        OURS_EVENTS: lambda folder: powernapd(folder, absent=absent, more=EVENTS),
+    }
 
 
 def cost(pid: int) -> tuple[float, int, float]:

@@ -13,14 +13,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.nap.clients import AUTOSUSPEND, CLIENTS, ORIGINAL, OURS, Client, cost, module
+from bench.nap.clients import AUTOSUSPEND, ORIGINAL, OURS, Client, autosuspend, clients, cost, module
 from bench.nap.machine import PROCESSES, SOCKETS, idle, storm
 from bench.nap.results import keep
 from bench.table import table
 
-#: Longer than absent_seconds (120): at rest, every client comes to a deadline.
-SECONDS = float(os.environ.get("POWERNAP_BENCH_SECONDS", "140"))
-STORM_SECONDS = SECONDS / 16
+#: Longer than absent_seconds: at rest there is a whole period of powernapd, with its deadline.
+SECONDS = float(os.environ.get("POWERNAP_BENCH_SECONDS", "310"))
+ABSENT_SECONDS = SECONDS - 10
+STORM_SECONDS = SECONDS / 34
 STORM = 2000
 #: Past the start, and past the first look of powernapd after it.
 SETTLE_SECONDS = 5.0
@@ -47,22 +48,22 @@ def measure(pids: dict[str, int], seconds: float) -> dict[str, dict[str, float]]
 
 def at_rest(folder: Path) -> dict[str, dict[str, float]]:
     with contextlib.ExitStack() as stack:
-        clients = {
+        running = {
             name: stack.enter_context(start(folder / f"rest-{index}"))
-            for index, (name, start) in enumerate(CLIENTS.items())
+            for index, (name, start) in enumerate(clients(ABSENT_SECONDS).items())
         }
         time.sleep(SETTLE_SECONDS)
-        figures = measure({name: client.pid for name, client in clients.items()}, SECONDS)
-    with CLIENTS[AUTOSUSPEND](folder / "verbose", verbose=True) as verbose:
+        figures = measure({name: client.pid for name, client in running.items()}, SECONDS)
+    with autosuspend(folder / "verbose", verbose=True) as verbose:
         ready = verbose.ready_seconds
-    for name, client in clients.items():
+    for name, client in running.items():
         figures[name][READY] = ready if name == AUTOSUSPEND else client.ready_seconds
     return figures
 
 
 def in_a_storm(folder: Path) -> dict[str, dict[str, float]]:
     figures: dict[str, dict[str, float]] = {}
-    starters = {**CLIENTS, LISTENER: listener}
+    starters = {**clients(ABSENT_SECONDS), LISTENER: listener}
     for index, (name, start) in enumerate(starters.items()):
         with start(folder / f"storm-{index}") as client:
             time.sleep(SETTLE_SECONDS)
@@ -84,7 +85,8 @@ def main() -> None:
     title = f"{PROCESSES} processes, {SOCKETS:,} sockets, {SECONDS:g} s"
     print(table(f"Idle client ({title})", rest, ORIGINAL))
     print(table(f"The same in a storm of {STORM:,} processes per second ({STORM_SECONDS:g} s each)", stormy, ORIGINAL))
-    keep("cost", {"at rest": rest, "in a storm": stormy, "seconds": SECONDS, "ours": OURS})
+    more = {"seconds": SECONDS, "absent seconds": ABSENT_SECONDS, "ours": OURS}
+    keep("cost", {"at rest": rest, "in a storm": stormy, **more})
 
 
 if __name__ == "__main__":
