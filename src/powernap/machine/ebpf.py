@@ -18,11 +18,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 # bpf_cmd
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT, PROG_LOAD = range(6)
-RAW_TRACEPOINT_OPEN, MAP_LOOKUP_BATCH, MAP_UPDATE_BATCH = 17, 24, 26
+RAW_TRACEPOINT_OPEN, MAP_LOOKUP_BATCH, MAP_UPDATE_BATCH, MAP_DELETE_BATCH = 17, 24, 26, 27
 # bpf_map_type
-HASH, ARRAY, LRU_HASH = 1, 2, 9
+HASH, ARRAY, LRU_HASH, LPM_TRIE = 1, 2, 9, 11
+#: map_flags: memory is taken as entries come
+NO_PREALLOC = 1
 # bpf_prog_type
-SOCKET_FILTER, RAW_TRACEPOINT = 1, 17
+SOCKET_FILTER, SCHED_CLS, RAW_TRACEPOINT = 1, 3, 17
 SO_ATTACH_BPF = 50  # asm-generic/socket.h
 
 NAME_BYTES = 16
@@ -65,8 +67,8 @@ def syscall_number() -> int:
     return SYSCALLS[key]
 
 
-def _bpf(command: int, attributes: bytes | ctypes.Array[ctypes.c_char]) -> int:
-    held = attributes if isinstance(attributes, ctypes.Array) else _buffer(attributes)
+def bpf(command: int, attributes: bytes | ctypes.Array[ctypes.c_char]) -> int:
+    held = attributes if isinstance(attributes, ctypes.Array) else buffer(attributes)
     result: int = _libc.syscall(ctypes.c_long(syscall_number()), command, held, len(held))
     if result < 0:
         number = ctypes.get_errno()
@@ -74,7 +76,7 @@ def _bpf(command: int, attributes: bytes | ctypes.Array[ctypes.c_char]) -> int:
     return result
 
 
-def _buffer(content: bytes | int) -> ctypes.Array[ctypes.c_char]:
+def buffer(content: bytes | int) -> ctypes.Array[ctypes.c_char]:
     return ctypes.create_string_buffer(content, content if isinstance(content, int) else len(content))
 
 
@@ -102,37 +104,75 @@ class Held:
 class Map(Held):
     """A table that programs and this process share. Keys and values are bytes in the machine's order."""
 
-    def __init__(self, kind: int, key_bytes: int, value_bytes: int, entries: int, name: str = "powernap") -> None:
-        self.key_bytes, self.value_bytes, self.entries = key_bytes, value_bytes, entries
+    def __init__(
+        self, kind: int, key_bytes: int, value_bytes: int, entries: int, name: str = "powernap", flags: int = 0
+    ) -> None:
+        self.kind, self.key_bytes, self.value_bytes, self.entries = kind, key_bytes, value_bytes, entries
         super().__init__(
-            _bpf(MAP_CREATE, struct.pack("=7I16s", kind, key_bytes, value_bytes, entries, 0, 0, 0, _name(name)))
+            bpf(MAP_CREATE, struct.pack("=7I16s", kind, key_bytes, value_bytes, entries, flags, 0, 0, _name(name)))
         )
 
     def lookup(self, key: bytes) -> bytes | None:
         """Return the value, or None where there is no such key."""
-        held, value = _buffer(key), _buffer(self.value_bytes)
+        held, value = buffer(key), buffer(self.value_bytes)
         try:
-            _bpf(MAP_LOOKUP, self._element(held, value))
+            bpf(MAP_LOOKUP, self._element(held, value))
         except FileNotFoundError:
             return None
         return value.raw
 
     def update(self, key: bytes, value: bytes) -> None:
-        held, content = _buffer(key), _buffer(value)
-        _bpf(MAP_UPDATE, self._element(held, content))
+        held, content = buffer(key), buffer(value)
+        bpf(MAP_UPDATE, self._element(held, content))
 
     def update_many(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         """Add or change many in one call (Linux 5.6). Raises OSError."""
         listed = list(pairs)
-        keys, values = (_buffer(b"".join(column)) for column in zip(*listed, strict=True)) if listed else (None, None)
-        if keys is not None and values is not None:
-            _bpf(MAP_UPDATE_BATCH, self._batch(None, None, keys, values, len(listed)))
+        if listed:
+            keys, values = (buffer(b"".join(column)) for column in zip(*listed, strict=True))
+            bpf(MAP_UPDATE_BATCH, self._batch(None, None, keys, values, len(listed)))
+
+    def lookup_many(self, keys: Iterable[bytes]) -> list[bytes | None]:
+        """The values of many keys; None for each that is not there."""
+        held, value = buffer(self.key_bytes), buffer(self.value_bytes)
+        call = buffer(self._element(held, value))
+        found: list[bytes | None] = []
+        for key in keys:
+            held.raw = key
+            try:
+                bpf(MAP_LOOKUP, call)
+            except FileNotFoundError:
+                found.append(None)
+            else:
+                found.append(value.raw)
+        return found
+
+    def is_empty(self) -> bool:
+        following = buffer(self.key_bytes)
+        try:
+            bpf(MAP_NEXT, self._element(None, following))
+        except FileNotFoundError:
+            return True
+        return False
+
+    def delete_many(self, keys: list[bytes]) -> int:
+        """Delete in one call up to the first key that is not there. Returns how many. Raises OSError."""
+        call = self._batch(None, None, buffer(b"".join(keys)), None, len(keys))
+        try:
+            bpf(MAP_DELETE_BATCH, call)
+        except FileNotFoundError:
+            return self._count(call)
+        return len(keys)
+
+    def _count(self, call: ctypes.Array[ctypes.c_char]) -> int:
+        (count,) = struct.unpack_from("=I", call, 32)
+        return int(count)
 
     def delete(self, key: bytes) -> bool:
         """Return whether there was such a key."""
-        held = _buffer(key)
+        held = buffer(key)
         try:
-            _bpf(MAP_DELETE, self._element(held, None))
+            bpf(MAP_DELETE, self._element(held, None))
         except FileNotFoundError:
             return False
         return True
@@ -140,37 +180,38 @@ class Map(Held):
     def items(self) -> list[tuple[bytes, bytes]]:
         """Return all pairs; what changes meanwhile may be missing or come twice."""
         try:
-            return list(self._in_batches())
+            return list(self.walk())
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP, 524):  # 524: ENOTSUPP, which leaks from the kernel
                 raise
         return list(self._one_by_one())
 
-    def _in_batches(self) -> Iterator[tuple[bytes, bytes]]:
+    def walk(self) -> Iterator[tuple[bytes, bytes]]:
+        """The same a batch at a time (Linux 5.6). Raises OSError."""
         size = min(BATCH, self.entries)
-        keys, values = _buffer(size * self.key_bytes), _buffer(size * self.value_bytes)
-        before, after = None, _buffer(TOKEN_BYTES)
+        keys, values = buffer(size * self.key_bytes), buffer(size * self.value_bytes)
+        before, after = None, buffer(TOKEN_BYTES)
         while True:
             call = self._batch(before, after, keys, values, size)
             last = False
             try:
-                _bpf(MAP_LOOKUP_BATCH, call)
+                bpf(MAP_LOOKUP_BATCH, call)
             except FileNotFoundError:  # the end
                 last = True
-            (found,) = struct.unpack_from("=I", call, 32)
+            found = self._count(call)
             key, value, all_keys, all_values = self.key_bytes, self.value_bytes, keys.raw, values.raw
             for place in range(found):
                 yield all_keys[place * key : (place + 1) * key], all_values[place * value : (place + 1) * value]
             if last:
                 return
-            before, after = after, _buffer(TOKEN_BYTES)
+            before, after = after, buffer(TOKEN_BYTES)
 
     def _one_by_one(self) -> Iterator[tuple[bytes, bytes]]:
         key: ctypes.Array[ctypes.c_char] | None = None
         for _turn in range(2 * self.entries):  # a key that vanishes makes the kernel begin anew
-            following = _buffer(self.key_bytes)
+            following = buffer(self.key_bytes)
             try:
-                _bpf(MAP_NEXT, self._element(key, following))
+                bpf(MAP_NEXT, self._element(key, following))
             except FileNotFoundError:
                 return
             value = self.lookup(following.raw)
@@ -179,21 +220,21 @@ class Map(Held):
             key = following
 
     def _element(self, key: ctypes.Array[ctypes.c_char] | None, value: ctypes.Array[ctypes.c_char] | None) -> bytes:
-        return struct.pack("=IIQQQ", self.fd, 0, _address(key), _address(value), 0)
+        return struct.pack("=IIQQQ", self.fd, 0, address_of(key), address_of(value), 0)
 
     def _batch(
         self,
         before: ctypes.Array[ctypes.c_char] | None,
         after: ctypes.Array[ctypes.c_char] | None,
         keys: ctypes.Array[ctypes.c_char],
-        values: ctypes.Array[ctypes.c_char],
+        values: ctypes.Array[ctypes.c_char] | None,
         count: int,
     ) -> ctypes.Array[ctypes.c_char]:
-        addresses = (_address(before), _address(after), _address(keys), _address(values))
-        return _buffer(struct.pack("=QQQQIIQQ", *addresses, count, self.fd, 0, 0))
+        addresses = (address_of(before), address_of(after), address_of(keys), address_of(values))
+        return buffer(struct.pack("=QQQQIIQQ", *addresses, count, self.fd, 0, 0))
 
 
-def _address(buffer: ctypes.Array[ctypes.c_char] | None) -> int:
+def address_of(buffer: ctypes.Array[ctypes.c_char] | None) -> int:
     return 0 if buffer is None else ctypes.addressof(buffer)
 
 
@@ -201,13 +242,13 @@ class Program(Held):
     """A program that the kernel has verified. A rejection carries the last lines of the verifier's log."""
 
     def __init__(self, kind: int, code: bytes, name: str = "powernap") -> None:
-        instructions, licence = _buffer(code), _buffer(b"GPL\0")
+        instructions, licence = buffer(code), buffer(b"GPL\0")
 
         def load(level: int, log: ctypes.Array[ctypes.c_char] | None) -> int:
             size = 0 if log is None else len(log)
-            addresses = _address(instructions), _address(licence)
-            start = struct.pack("=IIQQIIQ", kind, len(code) // 8, *addresses, level, size, _address(log))
-            return _bpf(PROG_LOAD, start + struct.pack("=II16sII", 0, 0, _name(name), 0, 0))
+            addresses = address_of(instructions), address_of(licence)
+            start = struct.pack("=IIQQIIQ", kind, len(code) // 8, *addresses, level, size, address_of(log))
+            return bpf(PROG_LOAD, start + struct.pack("=II16sII", 0, 0, _name(name), 0, 0))
 
         super().__init__(_loaded(load))
 
@@ -220,7 +261,7 @@ def _loaded(load: Callable[[int, ctypes.Array[ctypes.c_char] | None], int]) -> i
         if error.errno not in (errno.EACCES, errno.EINVAL):
             raise
         rejected = error
-    log = _buffer(LOG_BYTES)
+    log = buffer(LOG_BYTES)
     try:
         return load(1, log)
     except OSError as error:
@@ -232,8 +273,8 @@ class RawTracepoint(Held):
     """A program attached to a tracepoint. Raises OSError (ENOENT where the kernel has no such tracepoint)."""
 
     def __init__(self, tracepoint: str, program: Program) -> None:
-        name = _buffer(tracepoint.encode() + b"\0")
-        super().__init__(_bpf(RAW_TRACEPOINT_OPEN, struct.pack("=QII", ctypes.addressof(name), program.fd, 0)))
+        name = buffer(tracepoint.encode() + b"\0")
+        super().__init__(bpf(RAW_TRACEPOINT_OPEN, struct.pack("=QII", ctypes.addressof(name), program.fd, 0)))
 
 
 def attach_to_socket(sock: socket.socket, program: Program) -> None:

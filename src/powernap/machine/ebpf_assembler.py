@@ -14,12 +14,13 @@ WORD, HALF, BYTE, DOUBLE = 0x00, 0x08, 0x10, 0x18
 MAP_LOOKUP, MAP_UPDATE, MAP_DELETE = 1, 2, 3
 KTIME_GET_NS, KTIME_GET_BOOT_NS = 5, 125
 GET_CURRENT_PID_TGID, GET_CURRENT_UID_GID, GET_CURRENT_COMM = 14, 15, 16
+SKB_STORE_BYTES, CLONE_REDIRECT, REDIRECT, SKB_LOAD_BYTES, CSUM_DIFF, SKB_CHANGE_TAIL = 9, 13, 23, 26, 28, 38
 
 _ALU64, _ALU32, _JUMP = 0x07, 0x04, 0x05
 _BY_REGISTER = 0x08
-_ALU = {"add": 0x00, "sub": 0x10, "or": 0x40, "and": 0x50, "lsh": 0x60, "rsh": 0x70, "mov": 0xB0}
+_ALU = {"add": 0x00, "sub": 0x10, "or": 0x40, "and": 0x50, "lsh": 0x60, "rsh": 0x70, "xor": 0xA0, "mov": 0xB0}
 _JUMPS = {"ja": 0x00, "jeq": 0x10, "jgt": 0x20, "jge": 0x30, "jset": 0x40, "jne": 0x50, "jlt": 0xA0, "jle": 0xB0}
-_PSEUDO_MAP_FD = 1
+_PSEUDO_MAP_FD, _PSEUDO_MAP_VALUE = 1, 2
 _LITTLE = sys.byteorder == "little"
 
 
@@ -86,6 +87,15 @@ class Assembler:
     def load_map(self, register: int, fd: int) -> None:
         self.put(0x18, register, _PSEUDO_MAP_FD, 0, fd)
         self.put(0)
+
+    def load_map_value(self, register: int, fd: int, offset: int = 0) -> None:
+        """register = the address of that byte of the only entry of an array (Linux 5.2)."""
+        self.put(0x18, register, _PSEUDO_MAP_VALUE, 0, fd)
+        self.put(0, value=offset)
+
+    def from_network(self, register: int, bits: int) -> None:
+        """Turn the lower 16 or 32 bits from network order to the machine's, or back; the upper ones become zero."""
+        self.put(0xDC, register, value=bits)
 
     def stack_address(self, register: int, offset: int) -> None:
         self.copy(register, R10)

@@ -4,21 +4,22 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from powernap.net import arp, ethernet, ndp
 from powernap.net.checksum import ICMPV6, TCP, UDP
 
 # linux/bpf_common.h
-_LD_H, _LD_B, _LD_W, _LDX_IP, _LD_H_X, _LD_B_X = 0x28, 0x30, 0x20, 0xB1, 0x48, 0x50
-_JEQ, _JSET, _JA, _AND, _RET = 0x15, 0x45, 0x05, 0x54, 0x06
+LD_H, LD_B, LD_W, LDX_IP, LD_H_X, LD_B_X = 0x28, 0x30, 0x20, 0xB1, 0x48, 0x50
+JEQ, JSET, JA, AND, RET = 0x15, 0x45, 0x05, 0x54, 0x06
 # linux/filter.h: SKF_AD_OFF + SKF_AD_PKTTYPE; linux/if_packet.h
-_PACKET_TYPE = 0xFFFFF004
-_PACKET_HOST, _PACKET_OUTGOING = 0, 4
-_WHOLE = 0x40000
-_SYN_OF = 0x17  # FIN, SYN, RST, ACK
-_SSH = 22
-_MOST_SLEEPERS = 100
+PACKET_TYPE = 0xFFFFF004
+PACKET_HOST, PACKET_OUTGOING = 0, 4
+WHOLE = 0x40000
+SYN_OF = 0x17  # FIN, SYN, RST, ACK
+SSH = 22
+MOST_SLEEPERS = 100
 
 
 class Instruction(NamedTuple):
@@ -26,6 +27,10 @@ class Instruction(NamedTuple):
     jump_true: int
     jump_false: int
     k: int
+
+
+#: The program that lets nothing pass.
+NOTHING = (Instruction(RET, 0, 0, 0),)
 
 
 class _Line(NamedTuple):
@@ -42,6 +47,9 @@ class Assembler:
         self._lines: list[_Line] = []
         self._labels: dict[str, int] = {}
 
+    def __len__(self) -> int:
+        return len(self._lines)
+
     def label(self, name: str) -> None:
         self._labels[name] = len(self._lines)
 
@@ -54,7 +62,7 @@ class Assembler:
 
         return [
             Instruction(line.code, 0, 0, distance(at, line.true))
-            if line.code == _JA
+            if line.code == JA
             else Instruction(line.code, distance(at, line.true), distance(at, line.false), line.k)
             for at, line in enumerate(self._lines)
         ]
@@ -68,59 +76,59 @@ def program(
     At most 8 own addresses and 100 sleepers of each kind are told apart: more only cost time.
     """
     a = Assembler()
-    a.put(_LD_W, _PACKET_TYPE)
-    a.put(_JEQ, _PACKET_OUTGOING, true="outgoing")
-    a.put(_JA, true="incoming")
+    a.put(LD_W, PACKET_TYPE)
+    a.put(JEQ, PACKET_OUTGOING, true="outgoing")
+    a.put(JA, true="incoming")
     _outgoing(a, sleepers)
     a.label("incoming")
-    a.put(_LD_H, 12)
-    a.put(_JEQ, ethernet.ARP, true="near pass")
-    a.put(_JEQ, ethernet.IPV4, true="ipv4")
-    a.put(_JEQ, ethernet.IPV6, true="ipv6")
-    a.put(_RET, 0)
+    a.put(LD_H, 12)
+    a.put(JEQ, ethernet.ARP, true="near pass")
+    a.put(JEQ, ethernet.IPV4, true="ipv4")
+    a.put(JEQ, ethernet.IPV6, true="ipv6")
+    a.put(RET, 0)
     a.label("near pass")
-    a.put(_RET, _WHOLE)
+    a.put(RET, WHOLE)
 
     a.label("ipv4")
-    a.put(_LD_W, _PACKET_TYPE)
-    a.put(_JEQ, _PACKET_HOST, false="drop")
-    a.put(_LD_W, 30)
+    a.put(LD_W, PACKET_TYPE)
+    a.put(JEQ, PACKET_HOST, false="drop")
+    a.put(LD_W, 30)
     for address in own_ipv4[:8]:
-        a.put(_JEQ, int.from_bytes(address, "big"), true="drop")
+        a.put(JEQ, int.from_bytes(address, "big"), true="drop")
     a.label("ipv4 knock")
-    a.put(_LD_H, 20)
-    a.put(_JSET, 0x1FFF, true="drop")
-    a.put(_LD_B, 23)
-    a.put(_JEQ, UDP, true="pass")
-    a.put(_JEQ, TCP, false="drop")
-    a.put(_LDX_IP, 14)
-    _tcp(a, _LD_B_X, _LD_H_X, 14)
+    a.put(LD_H, 20)
+    a.put(JSET, 0x1FFF, true="drop")
+    a.put(LD_B, 23)
+    a.put(JEQ, UDP, true="pass")
+    a.put(JEQ, TCP, false="drop")
+    a.put(LDX_IP, 14)
+    _tcp(a, LD_B_X, LD_H_X, 14)
 
     a.label("ipv6")
-    a.put(_LD_B, 20)
-    a.put(_JEQ, ICMPV6, false="ipv6 packet")
-    a.put(_LD_B, 54)
-    a.put(_JEQ, ndp.SOLICITATION, true="pass")
-    a.put(_JEQ, ndp.ADVERTISEMENT, true="pass", false="drop")
+    a.put(LD_B, 20)
+    a.put(JEQ, ICMPV6, false="ipv6 packet")
+    a.put(LD_B, 54)
+    a.put(JEQ, ndp.SOLICITATION, true="pass")
+    a.put(JEQ, ndp.ADVERTISEMENT, true="pass", false="drop")
     a.label("ipv6 packet")
-    a.put(_LD_W, _PACKET_TYPE)
-    a.put(_JEQ, _PACKET_HOST, false="drop")
+    a.put(LD_W, PACKET_TYPE)
+    a.put(JEQ, PACKET_HOST, false="drop")
     for number, address in enumerate(own_ipv6[:8]):
         for word in range(4):
-            a.put(_LD_W, 38 + 4 * word)
+            a.put(LD_W, 38 + 4 * word)
             value = int.from_bytes(address[4 * word : 4 * word + 4], "big")
-            a.put(_JEQ, value, true="drop" if word == 3 else "", false=f"not own {number}")
+            a.put(JEQ, value, true="drop" if word == 3 else "", false=f"not own {number}")
         a.label(f"not own {number}")
     a.label("ipv6 knock")
-    a.put(_LD_B, 20)
-    a.put(_JEQ, UDP, true="pass")
-    a.put(_JEQ, TCP, false="drop")
-    _tcp(a, _LD_B, _LD_H, 54)
+    a.put(LD_B, 20)
+    a.put(JEQ, UDP, true="pass")
+    a.put(JEQ, TCP, false="drop")
+    _tcp(a, LD_B, LD_H, 54)
 
     a.label("pass")
-    a.put(_RET, _WHOLE)
+    a.put(RET, WHOLE)
     a.label("drop")
-    a.put(_RET, 0)
+    a.put(RET, 0)
     return a.program()
 
 
@@ -129,23 +137,23 @@ def _outgoing(a: Assembler, sleepers: tuple[bytes, ...]) -> None:
     after a host's own registration it does that too. Only a question to all means that somebody waits.
     """
     a.label("outgoing")
-    a.put(_LD_H, 12)
-    a.put(_JEQ, ethernet.IPV4, true="own ipv4")
-    a.put(_JEQ, ethernet.IPV6, true="own ipv6")
-    a.put(_JEQ, ethernet.ARP, false="own drop")
-    a.put(_LD_H, 20)
-    a.put(_JEQ, arp.REQUEST, true="own question", false="own drop")
+    a.put(LD_H, 12)
+    a.put(JEQ, ethernet.IPV4, true="own ipv4")
+    a.put(JEQ, ethernet.IPV6, true="own ipv6")
+    a.put(JEQ, ethernet.ARP, false="own drop")
+    a.put(LD_H, 20)
+    a.put(JEQ, arp.REQUEST, true="own question", false="own drop")
     a.label("own ipv6")
-    a.put(_LD_B, 20)
-    a.put(_JEQ, ICMPV6, false="own ipv6 packet")
-    a.put(_LD_B, 54)
-    a.put(_JEQ, ndp.SOLICITATION, false="own drop")
+    a.put(LD_B, 20)
+    a.put(JEQ, ICMPV6, false="own ipv6 packet")
+    a.put(LD_B, 54)
+    a.put(JEQ, ndp.SOLICITATION, false="own drop")
     a.label("own question")
-    a.put(_LD_B, 0)
-    a.put(_JSET, 1, false="own drop")
-    a.put(_RET, _WHOLE)
+    a.put(LD_B, 0)
+    a.put(JSET, 1, false="own drop")
+    a.put(RET, WHOLE)
     a.label("own drop")
-    a.put(_RET, 0)
+    a.put(RET, 0)
     a.label("own ipv4")
     _to_sleeper(a, 30, "ipv4 knock", [ip for ip in sleepers if len(ip) == 4])
     a.label("own ipv6 packet")
@@ -154,25 +162,25 @@ def _outgoing(a: Assembler, sleepers: tuple[bytes, ...]) -> None:
 
 def _to_sleeper(a: Assembler, at: int, knock: str, words: list[bytes]) -> None:
     """On to `knock` where the word of the destination at `at` is one of a sleeper."""
-    if len(words) <= _MOST_SLEEPERS:
-        a.put(_LD_W, at)
+    if len(words) <= MOST_SLEEPERS:
+        a.put(LD_W, at)
         for number, word in enumerate(words):
-            a.put(_JEQ, int.from_bytes(word, "big"), false=f"not {at} {number}")
-            a.put(_JA, true=knock)
+            a.put(JEQ, int.from_bytes(word, "big"), false=f"not {at} {number}")
+            a.put(JA, true=knock)
             a.label(f"not {at} {number}")
-        a.put(_RET, 0)
+        a.put(RET, 0)
     else:
-        a.put(_JA, true=knock)
+        a.put(JA, true=knock)
 
 
 def _tcp(a: Assembler, load_byte: int, load_half: int, start: int) -> None:
     a.put(load_byte, start + 13)
-    a.put(_AND, _SYN_OF)
-    a.put(_JEQ, 2, true="pass")
+    a.put(AND, SYN_OF)
+    a.put(JEQ, 2, true="pass")
     a.put(load_half, start + 2)
-    a.put(_JEQ, _SSH, true="pass", false="drop")
+    a.put(JEQ, SSH, true="pass", false="drop")
 
 
-def to_bytes(instructions: list[Instruction]) -> bytes:
+def to_bytes(instructions: Sequence[Instruction]) -> bytes:
     """An array of struct sock_filter."""
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)

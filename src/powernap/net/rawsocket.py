@@ -6,8 +6,10 @@ from __future__ import annotations
 import array
 import socket
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from powernap.machine import ebpf
 from powernap.net import bpf, frames
 
 _ETH_P_ALL = 3
@@ -33,8 +35,8 @@ class RawSocket:
     It does not hear what it sends itself.
     """
 
-    def __init__(self, interface: str, program: list[bpf.Instruction]) -> None:
-        """Raises OSError (PermissionError without CAP_NET_RAW)."""
+    def __init__(self, interface: str, program: Sequence[bpf.Instruction] = bpf.NOTHING) -> None:
+        """It hears nothing until it is told what. Raises OSError (PermissionError without CAP_NET_RAW)."""
         # Protocol 0 until the filter is in: nothing unfiltered is queued.
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         try:
@@ -49,12 +51,16 @@ class RawSocket:
         self._buffer = bytearray(frames.MAXIMUM + 1)
         self._view = memoryview(self._buffer)
 
-    def filter(self, program: list[bpf.Instruction]) -> None:
-        """Attach, or replace in one step."""
+    def filter(self, program: Sequence[bpf.Instruction]) -> None:
+        """Attach, or replace in one step. Raises OSError (ENOMEM beyond net.core.optmem_max)."""
         # An array, for its address: ctypes may need writable and executable memory, which a hardened unit denies.
         code = array.array("B", bpf.to_bytes(program))
         pointer, _length = code.buffer_info()
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(program), pointer))
+
+    def filter_by(self, program: ebpf.Program) -> None:
+        """The same with eBPF. Raises OSError."""
+        ebpf.attach_to_socket(self._socket, program)
 
     def fileno(self) -> int:
         return self._socket.fileno()

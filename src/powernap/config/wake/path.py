@@ -15,8 +15,8 @@ class PathSettings:
     use: str = setting(
         "str",
         "auto",
-        "what filters them in the kernel: ebpf, which also answers and wakes there by itself; classic, which needs less "
-        "capabilities; auto: ebpf where it is allowed",
+        "what filters them in the kernel: ebpf, which also answers and wakes there by itself; classic, which needs "
+        "fewer capabilities; auto: ebpf where it is allowed",
         choices=USE,
     )
     pin: str = setting(

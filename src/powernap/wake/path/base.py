@@ -52,7 +52,8 @@ class Entry:
 class Done:
     """What the kernel did for one address by itself. Times are CLOCK_BOOTTIME seconds, 0 where it never happened.
 
-    `owner_seen`: the owner's card sent something: the kernel has stopped answering and firing since.
+    `owner_seen`: the owner's card sent something since the entry was last put: the kernel has stopped answering and
+    firing. Putting the entry again makes it begin again.
     `told`: cards that were answered, the last few; `told_more`: there were others too.
     """
 
@@ -66,8 +67,11 @@ class Done:
 class PacketPath(Protocol):
     """`name`: for people, such as "eBPF at tcx, pinned". `acts`: it answers and fires in the kernel by itself."""
 
-    name: str
-    acts: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def acts(self) -> bool: ...
 
     def attach(self, raw: RawSocket, interface: Interface) -> None:
         """Begin on a segment, or take over its changed interface. Raises OSError."""
@@ -76,7 +80,10 @@ class PacketPath(Protocol):
         """The segment is gone."""
 
     def put(self, entries: Mapping[Key, Entry]) -> None:
-        """Add or replace, many at once. What was done for an address is kept where its host stays the same."""
+        """Add or replace, many at once. What was done is kept where the host stays the same, but for `owner_seen`.
+
+        Raises OSError.
+        """
 
     def remove(self, keys: Iterable[Key]) -> None: ...
 
@@ -84,6 +91,12 @@ class PacketPath(Protocol):
         """From these cards (MAC: the host's number) every frame reaches the daemon."""
 
     def forget_cards(self, cards: Iterable[bytes]) -> None: ...
+
+    def limit(self, per_minute: int, trusted: Iterable[str]) -> None:
+        """Let one source cause so many new wakes in a minute where the kernel fires (0: no limit).
+
+        `trusted`: addresses, networks and MACs (with colons) that are exempt. Raises ValueError, OSError.
+        """
 
     def done(self, key: Key) -> Done:
         """What the kernel did for the address since its entry was put."""

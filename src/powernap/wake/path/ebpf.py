@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The packet path in the kernel: eBPF programs answer, fire, and let only what needs judgement come to the daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import struct
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from powernap.machine import ebpf, ebpf_links
+from powernap.machine.ebpf import Map, Program
+from powernap.machine.ebpf_links import PinnedLink, TcxLink
+from powernap.net.interfaces import Interface
+from powernap.net.rawsocket import RawSocket
+from powernap.wake.path import layout
+from powernap.wake.path.base import Done, Entry, Key
+from powernap.wake.path.ingress import Ingress
+from powernap.wake.path.tables import Tables
+from powernap.wake.path.tap import Tap
+
+_log = logging.getLogger(__name__)
+_LOOPBACK = 1
+_ONLY = bytes(4)
+_CHUNK = 4096
+
+
+class EbpfPath:
+    """Raises OSError where the kernel refuses: EPERM without CAP_BPF and CAP_NET_ADMIN.
+
+    `pin`: a directory in a bpf file system, None for none, and why there is none. Hosts have numbers from 1.
+    """
+
+    def __init__(self, pin: Path | None = None, why_not_pinned: str = "") -> None:
+        self._where = f"pinned in {pin}" if pin is not None else f"not pinned ({why_not_pinned})"
+        self._tables = Tables(pin)
+        self._raws: dict[int, RawSocket] = {}
+        self._links: dict[int, TcxLink] = {}
+        self._own: dict[int, bytes] = {}
+        try:
+            self._quiet = Program(ebpf.SOCKET_FILTER, Tap(self._tables.files(), False).build(), "pn_tap")
+            self.why_not_acting = self._load()
+        except OSError:
+            self.close(keep=True)
+            raise
+        self.acts = not self.why_not_acting
+
+    @property
+    def name(self) -> str:
+        how = "eBPF at tcx" if self.acts else f"eBPF socket filter alone ({self.why_not_acting})"
+        return f"{how}, {self._where}"
+
+    def _load(self) -> str:
+        """The programs that act. Returns why they cannot be had, "" where they can."""
+        files = self._tables.files()
+        try:
+            self._ingress = Program(ebpf.SCHED_CLS, Ingress(files).build(), "pn_ingress")
+            TcxLink(self._ingress, _LOOPBACK).close()
+        except PermissionError:
+            return "CAP_NET_ADMIN is missing"
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return "the kernel has no tcx, which came with Linux 6.6"
+        self._tap = Program(ebpf.SOCKET_FILTER, Tap(files, True).build(), "pn_tap")
+        return ""
+
+    # Segments
+
+    def attach(self, raw: RawSocket, interface: Interface) -> None:
+        index = interface.index
+        segment = layout.SEGMENT.pack(interface.mac, interface.link_local or bytes(16))
+        self._tables["segments"].update(layout.INDEX.pack(index), segment)
+        self._know_own(index, interface.mac)
+        self._raws[index] = raw
+        if self.acts and index not in self._links:
+            try:
+                self._links[index] = self._link(index)
+            except OSError as error:
+                _log.warning("%s: the kernel cannot answer there by itself (%s)", interface.name, error.strerror)
+        raw.filter_by(self._tap if index in self._links else self._quiet)
+
+    def _link(self, index: int) -> TcxLink:
+        path = self._tables.link_path(index)
+        if path is not None:
+            try:
+                old = PinnedLink(path)
+                old.replace(self._ingress)
+                return old
+            except OSError:  # there is none, or its interface is gone and another has its number
+                path.unlink(missing_ok=True)
+        link = TcxLink(self._ingress, index)
+        if path is not None:
+            ebpf_links.pin(link, path)
+        return link
+
+    def _know_own(self, index: int, mac: bytes) -> None:
+        """Our own cards ask each other, where two of them are on one segment."""
+        before = self._own.pop(index, mac)
+        if before != mac and before not in self._own.values():
+            self._tables["cards"].delete(layout.MAC.pack(before))
+        self._own[index] = mac
+        self._tables["cards"].update(layout.MAC.pack(mac), layout.CARD.pack(0, 0, 0, layout.OWN))
+
+    def detach(self, index: int) -> None:
+        self._raws.pop(index, None)
+        mac = self._own.pop(index, None)
+        if mac is not None and mac not in self._own.values():
+            self._tables["cards"].delete(layout.MAC.pack(mac))
+        link = self._links.pop(index, None)
+        path = self._tables.link_path(index)
+        if path is not None:
+            path.unlink(missing_ok=True)
+        if link is not None:
+            link.close()
+        self._tables["segments"].delete(layout.INDEX.pack(index))
+
+    # Addresses and cards
+
+    def put(self, entries: Mapping[Key, Entry]) -> None:
+        now = _now()
+        empty = self._tables["entries"].is_empty()
+        pairs: list[tuple[bytes, bytes]] = []
+        for key, entry in entries.items():
+            pairs.append((layout.pack_key(key), layout.pack_entry(entry, now)))
+            if len(pairs) == _CHUNK:
+                self._put(pairs, empty)
+                pairs = []
+        self._put(pairs, empty)
+
+    def _put(self, pairs: list[tuple[bytes, bytes]], empty: bool) -> None:
+        if not empty:  # of those that are there it is kept what was done
+            known = self._tables["entries"].lookup_many(key for key, _value in pairs)
+            pairs = [(key, layout.keep(value, old)) for (key, value), old in zip(pairs, known, strict=True)]
+        self._update("entries", pairs)
+
+    def _update(self, name: str, pairs: list[tuple[bytes, bytes]]) -> None:
+        try:
+            self._tables[name].update_many(pairs)
+        except OSError as error:
+            if error.errno != errno.E2BIG:
+                raise
+            self._grow(name)
+            self._update(name, pairs)
+
+    def remove(self, keys: Iterable[Key]) -> None:
+        self._delete(self._tables["entries"], [layout.pack_key(key) for key in keys])
+
+    def watch_cards(self, cards: Mapping[bytes, int]) -> None:
+        pairs = [(layout.MAC.pack(mac), layout.CARD.pack(host, 0, 0, 0)) for mac, host in cards.items()]
+        own = {layout.MAC.pack(mac) for mac in self._own.values()}
+        pairs = [pair for pair in pairs if pair[0] not in own]
+        for at in range(0, len(pairs), _CHUNK):
+            self._update("cards", pairs[at : at + _CHUNK])
+
+    def forget_cards(self, cards: Iterable[bytes]) -> None:
+        own = set(self._own.values())
+        self._delete(self._tables["cards"], [layout.MAC.pack(mac) for mac in cards if mac not in own])
+
+    @staticmethod
+    def _delete(table: Map, keys: list[bytes]) -> None:
+        at = 0
+        while at < len(keys):
+            chunk = keys[at : at + _CHUNK]
+            deleted = table.delete_many(chunk)
+            at += deleted if deleted == len(chunk) else deleted + 1  # one that is not there
+
+    def _grow(self, name: str) -> None:
+        """Programs know their tables by number: they are replaced, too."""
+        self._tables.grow(name)
+        files = self._tables.files()
+        self._quiet = Program(ebpf.SOCKET_FILTER, Tap(files, False).build(), "pn_tap")
+        if self.acts:
+            self._tap = Program(ebpf.SOCKET_FILTER, Tap(files, True).build(), "pn_tap")
+            self._ingress = Program(ebpf.SCHED_CLS, Ingress(files).build(), "pn_ingress")
+        for link in self._links.values():
+            with contextlib.suppress(OSError):  # its interface is just going
+                link.replace(self._ingress)
+        for index, raw in self._raws.items():
+            raw.filter_by(self._tap if index in self._links else self._quiet)
+
+    def limit(self, per_minute: int, trusted: Iterable[str]) -> None:
+        self._tables["settings"].update(_ONLY, layout.pack_limit(per_minute))
+        wanted = {layout.pack_trusted(each) for each in trusted}
+        table = self._tables["trusted"]
+        known = {key for key, _value in table.items()}
+        for key in known - wanted:
+            table.delete(key)
+        for key in wanted - known:
+            table.update(key, layout.STAMP.pack(1))
+
+    # What happened
+
+    def done(self, key: Key) -> Done:
+        value = self._tables["entries"].lookup(layout.pack_key(key))
+        if value is None:
+            return Done()
+        seen = self._tables["awake"].lookup(value[: layout.STAMP.size])
+        return layout.unpack_done(value, layout.STAMP.unpack(seen)[0] if seen is not None else 0)
+
+    def last_seen(self, mac: bytes) -> float | None:
+        value = self._tables["seen"].lookup(layout.MAC.pack(mac))
+        return None if value is None else float(layout.STAMP.unpack(value)[0] / 1e9)
+
+    def adopted(self) -> Mapping[Key, Entry]:
+        return Adopted(self._tables["entries"]) if self._tables.adopted else {}
+
+    def counters(self) -> Mapping[str, int]:
+        value = self._tables["counters"].lookup(_ONLY) or bytes(layout.COUNTERS_BYTES)
+        return dict(zip(layout.COUNTERS, struct.unpack(f"={len(layout.COUNTERS)}Q", value), strict=True))
+
+    def close(self, keep: bool) -> None:
+        if not keep:
+            self._tables.unpin()
+        for link in self._links.values():
+            link.close()
+        self._links.clear()
+        self._tables.close()
+
+
+class Adopted(Mapping[Key, Entry]):
+    """The kernel's table itself, read as it is walked: it may have a million entries."""
+
+    def __init__(self, table: Map) -> None:
+        self._table = table
+
+    def __getitem__(self, key: Key) -> Entry:
+        value = self._table.lookup(layout.pack_key(key))
+        if value is None:
+            raise KeyError(key)
+        return layout.unpack_entry(value)
+
+    def __iter__(self) -> Iterator[Key]:
+        return (layout.unpack_key(key) for key, _value in self._table.walk())
+
+    def __len__(self) -> int:
+        return sum(1 for _pair in self._table.walk())
+
+    def pairs(self) -> Iterator[tuple[Key, Entry]]:
+        """As items(), but in one walk."""
+        return ((layout.unpack_key(key), layout.unpack_entry(value)) for key, value in self._table.walk())
+
+
+def _now() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How keys and values lie in the kernel's tables. Pure. Numbers in the machine's order, addresses as on the wire."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+
+from powernap.shared.ports import Ranges
+from powernap.wake.path.base import Done, Entry, Key
+
+#: Of all that follows and of what the programs mean by it. Pins of another version are thrown away.
+VERSION = 1
+
+# Flags of an entry
+ANSWERS, FIRES, ON_QUESTION, PINGS, MORE_TCP, MORE_UDP = 1, 2, 4, 8, 16, 32
+# Flags of a card
+OWN = 1
+
+KEY = struct.Struct("=IHH16s")
+#: Port ranges of each protocol that fit; where there are more, the daemon judges.
+RANGES = 8
+TOLD = 4
+_NO_RANGE = (0xFFFF, 0)
+_RANGES = struct.Struct(f"={2 * RANGES}H")
+_DID = struct.Struct(f"=QQQQQQII{8 * TOLD}s")  # host, since, answered, fired, asked, window, count, told
+_MAC, _PASSWORD = struct.Struct("=6sH"), struct.Struct("=6sH")
+ENTRY_BYTES = _DID.size + _MAC.size + _PASSWORD.size + 2 * _RANGES.size
+
+# Places in an entry
+HOST, SINCE, ANSWERED, FIRED_AT, ASKED_AT, WINDOW_AT, WINDOW_COUNT, TOLD_COUNT, TOLD_AT = (
+    0,
+    8,
+    16,
+    24,
+    32,
+    40,
+    48,
+    52,
+    56,
+)
+MAC_AT = _DID.size
+FLAGS_AT = MAC_AT + 6
+PASSWORD_AT = MAC_AT + _MAC.size
+TCP_AT = PASSWORD_AT + _PASSWORD.size
+UDP_AT = TCP_AT + _RANGES.size
+
+#: Keys of cards and of the presence ledger: a MAC address.
+MAC = struct.Struct("=6s2x")
+CARD = struct.Struct("=QQII")  # host, window, count, flags
+CARD_WINDOW_AT, CARD_COUNT, CARD_FLAGS = 8, 16, 20
+STAMP = struct.Struct("=Q")
+#: Of a segment: our MAC there, and the IPv6 address that advertisements come from (zeros: the sleeper's own).
+SEGMENT = struct.Struct("=6s2x16s")
+INDEX = struct.Struct("=I")
+#: Who asks: 4 or 6 and an address; or 1 and a MAC. In the trie of those who are trusted a prefix length comes first.
+ASKER = struct.Struct("=I16s")
+TRUSTED = struct.Struct("=II16s")
+#: A flow: source, destination, both ports as on the wire, kind.
+FLOW = struct.Struct("=16s16s4sI")
+#: Nanoseconds for one more wake by a source, and those that it may have saved; 0: no limit.
+SETTINGS = struct.Struct("=QQ")
+
+COUNTERS = (
+    "answered",
+    "pings answered",
+    "fired",
+    "passed",
+    "held off",
+    "over the limit",
+    "truncated",
+    "malformed",
+    "not sent",
+)
+COUNTERS_BYTES = 8 * len(COUNTERS)
+
+
+def pack_key(key: Key) -> bytes:
+    return KEY.pack(key.interface, key.vlan, len(key.ip), key.ip)
+
+
+def unpack_key(data: bytes) -> Key:
+    interface, vlan, length, ip = KEY.unpack(data)
+    return Key(interface, vlan, ip[:length])
+
+
+def pack_entry(entry: Entry, now: int) -> bytes:
+    """`now`: CLOCK_BOOTTIME, ns: an owner that was seen before does not count."""
+    flags = (
+        entry.answers * ANSWERS
+        | entry.fires * FIRES
+        | entry.on_question * ON_QUESTION
+        | entry.pings * PINGS
+        | (len(entry.tcp) > RANGES) * MORE_TCP
+        | (len(entry.udp) > RANGES) * MORE_UDP
+    )
+    return b"".join(
+        (
+            _DID.pack(entry.host, now, 0, 0, 0, 0, 0, 0, b""),
+            _MAC.pack(entry.mac, flags),
+            _PASSWORD.pack(entry.password, len(entry.password)),
+            _pack_ranges(entry.tcp),
+            _pack_ranges(entry.udp),
+        )
+    )
+
+
+def keep(value: bytes, before: bytes | None) -> bytes:
+    """The value with what was done before, where that was for the same host."""
+    if before is None or before[:8] != value[:8]:
+        return value
+    return value[:ANSWERED] + before[ANSWERED:MAC_AT] + value[MAC_AT:]
+
+
+def unpack_entry(value: bytes) -> Entry:
+    """The entry as it was put, but for port ranges beyond those that fit."""
+    mac, flags = _MAC.unpack_from(value, MAC_AT)
+    password, length = _PASSWORD.unpack_from(value, PASSWORD_AT)
+    return Entry(
+        host=STAMP.unpack_from(value)[0],
+        mac=mac,
+        answers=bool(flags & ANSWERS),
+        fires=bool(flags & FIRES),
+        on_question=bool(flags & ON_QUESTION),
+        pings=bool(flags & PINGS),
+        tcp=_unpack_ranges(value, TCP_AT),
+        udp=_unpack_ranges(value, UDP_AT),
+        password=password[:length],
+    )
+
+
+def unpack_done(value: bytes, owner_seen: int) -> Done:
+    """`owner_seen`: when (ns) a card of the host last sent, 0 for never."""
+    _host, since, answered, fired, _asked, _window, _count, told, macs = _DID.unpack_from(value)
+    cards = tuple(macs[8 * place : 8 * place + 6] for place in range(min(told, TOLD)))
+    return Done(
+        answered=answered,
+        fired_at=fired / 1e9,
+        owner_seen=owner_seen / 1e9 if owner_seen >= since else 0.0,
+        told=cards,
+        told_more=told > TOLD,
+    )
+
+
+def _pack_ranges(ranges: Ranges) -> bytes:
+    fit = ranges[:RANGES]
+    return _RANGES.pack(*(port for pair in fit for port in pair), *_NO_RANGE * (RANGES - len(fit)))
+
+
+def _unpack_ranges(value: bytes, at: int) -> Ranges:
+    numbers = _RANGES.unpack_from(value, at)
+    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+    return tuple(pair for pair in pairs if pair != _NO_RANGE)
+
+
+def pack_trusted(trusted: str) -> bytes:
+    """A key of the trie, of a network, an address or a MAC. Raises ValueError."""
+    if ":" in trusted and len(trusted) == 17 and trusted.count(":") == 5:
+        return TRUSTED.pack(32 + 48, 1, bytes.fromhex(trusted.replace(":", "")))
+    network = ipaddress.ip_network(trusted, strict=False)
+    return TRUSTED.pack(32 + network.prefixlen, network.version, network.network_address.packed)
+
+
+def pack_limit(per_minute: int) -> bytes:
+    """As many new wakes in a minute for one source, and as many at once; 0: no limit."""
+    interval = 60 * 10**9 // per_minute if per_minute else 0
+    return SETTINGS.pack(interval, interval * max(0, per_minute - 1))
