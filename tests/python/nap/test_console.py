@@ -29,6 +29,18 @@ def terminal(tmp_path):
     return typed
 
 
+@pytest.fixture
+def pseudo():
+    """A real terminal, last used 100 s ago: its leader, the follower, and that one's name."""
+    leader, follower = pty.openpty()
+    name = os.ttyname(follower)
+    past = time.time() - 100
+    os.utime(name, (past, past))
+    yield leader, follower, name
+    os.close(leader)
+    os.close(follower)
+
+
 def monitor(tmp_path, wall):
     return ConsoleMonitor("terminals", {"paths": (str(tmp_path / "tty*"),)}, wall=wall)
 
@@ -78,47 +90,31 @@ def test_a_terminal_that_closed_counts_as_now(tmp_path, terminal):
     assert watcher.look(600.0).last_active == 600.0
 
 
-def test_a_real_key_at_a_real_terminal_counts():
-    leader, follower = pty.openpty()
-    try:
-        name = os.ttyname(follower)
-        watcher = ConsoleMonitor("terminals", {"paths": (name,)})
-        past = time.time() - 100
-        os.utime(name, (past, past))
-        watcher.look(clocks.now())
-        os.write(leader, b"x\n")
-        os.read(follower, 10)
-        assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=5)
-    finally:
-        os.close(leader)
-        os.close(follower)
+def test_a_real_key_at_a_real_terminal_counts(pseudo):
+    leader, follower, name = pseudo
+    watcher = ConsoleMonitor("terminals", {"paths": (name,)})
+    watcher.look(clocks.now())
+    os.write(leader, b"x\n")
+    os.read(follower, 10)
+    assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=5)
 
 
-def test_output_is_no_activity():
-    leader, follower = pty.openpty()
-    try:
-        name = os.ttyname(follower)
-        watcher = ConsoleMonitor("terminals", {"paths": (name,)})
-        past = time.time() - 100
-        os.utime(name, (past, past))
-        watcher.look(clocks.now())
-        os.write(follower, b"a warning\n")
-        os.read(leader, 20)
-        assert watcher.look(clocks.now()).last_active is None
-    finally:
-        os.close(leader)
-        os.close(follower)
+def test_output_is_no_activity(pseudo):
+    leader, follower, name = pseudo
+    watcher = ConsoleMonitor("terminals", {"paths": (name,)})
+    watcher.look(clocks.now())
+    os.write(follower, b"a warning\n")
+    os.read(leader, 20)
+    assert watcher.look(clocks.now()).last_active is None
 
 
-def test_output_is_activity_where_it_is_asked_for_and_calls_an_armed_monitor():
-    leader, follower = pty.openpty()
-    watcher = ConsoleMonitor("terminals", {"paths": (os.ttyname(follower),), "output": True})
+def test_output_is_activity_where_it_is_asked_for_and_calls_an_armed_monitor(pseudo):
+    _leader, follower, name = pseudo
+    watcher = ConsoleMonitor("terminals", {"paths": (name,), "output": True})
 
     async def run():
         called = asyncio.Event()
         Monitor.attach(watcher, asyncio.get_running_loop(), called.set)  # deaf to terminals that others open
-        past = time.time() - 100
-        os.utime(os.ttyname(follower), (past, past))
         assert watcher.look(clocks.now()).last_active is None
         watcher.arm()
         os.write(follower, b"100 % done\n")
@@ -126,11 +122,7 @@ def test_output_is_activity_where_it_is_asked_for_and_calls_an_armed_monitor():
         assert watcher.look(clocks.now()).last_active == pytest.approx(clocks.now(), abs=5)
         watcher.close()
 
-    try:
-        asyncio.run(run())
-    finally:
-        os.close(leader)
-        os.close(follower)
+    asyncio.run(run())
 
 
 def test_a_terminal_that_opens_and_closes_between_two_looks_is_noticed():
@@ -151,7 +143,7 @@ def test_a_terminal_that_opens_and_closes_between_two_looks_is_noticed():
 
 
 def test_an_armed_monitor_calls_at_a_key():
-    leader, follower = pty.openpty()
+    leader, follower = pty.openpty()  # just made
     watcher = ConsoleMonitor("terminals", {"paths": (os.ttyname(follower),)})
 
     async def run():
