@@ -76,10 +76,12 @@ class Waker:
 
     def _target(self, host: Host, volley: int) -> Target:
         addresses = host.known_addresses()
-        segments = {address.mac: address.segment for address in addresses}
+        # VLAN interfaces have the MAC of their card: one card, several segments.
+        known = dict.fromkeys((address.mac, address.segment) for address in addresses)
+        unknown = [(mac, "") for mac in host.all_macs() if mac not in {mac for mac, _segment in known}]
         return Target(
             name=host.name,
-            cards=tuple((mac, segments.get(mac, "")) for mac in host.all_macs()),
+            cards=(*(card for card in known if card[0] in host.all_macs()), *unknown),
             password=host.sleep.password if host.sleep else None,
             addresses=addresses,
             subnets=self._subnets.get(host.group, self._subnets[""]),
