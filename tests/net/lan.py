@@ -29,6 +29,7 @@ class Lan:
         self.nodes: list[Node] = []
         self.router: Node | None = None
         run("ip", "netns", "add", self.switch)
+        self._segments = 0
         self._bridge(0)
         self.server = Server(self, "wake1", 1, directory)
         self.nodes.append(self.server)
@@ -43,9 +44,10 @@ class Lan:
         run("ip", "-n", self.switch, "-batch", "-", input=bridge)
 
     def add_segment(self) -> int:
-        """A second segment, joined to the first by nothing yet."""
-        self._bridge(1)
-        return 1
+        """One more segment, joined to the others by nothing yet. Returns its number."""
+        self._segments += 1
+        self._bridge(self._segments)
+        return self._segments
 
     def client(self, name: str = "desk", number: int = 9) -> Node:
         node = Node(self, name, number)
@@ -81,8 +83,8 @@ class Lan:
             }}"""
             run("ip", "netns", "exec", self.switch, "nft", "-f", "-", input=table)
 
-    def sleeper(self, name: str = "web1", number: int = 3, **facts: Any) -> Sleeper:
-        node = Sleeper(self, name, number)
+    def sleeper(self, name: str = "web1", number: int = 3, segment: int = 0, **facts: Any) -> Sleeper:
+        node = Sleeper(self, name, number, segment)
         self.nodes.append(node)
         content = self.server.admin.put(host_path(name), {"macs": [node.mac], "addresses": [node.ipv4], **facts})
         node.key = content["key"]

@@ -58,13 +58,15 @@ class Node:
         # No duplicate-address detection of its own: addresses are usable at once.
         run("ip", "netns", "exec", self.namespace, "sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad")
         run("ip", "-n", self.namespace, "link", "set", "lo", "up")
+        self.cards: list[str] = []
         self.add_card("eth0", segment)
 
-    def add_card(self, card: str, segment: int) -> None:
+    def add_card(self, card: str, segment: int, mac: str = "") -> None:
         """Plug it into a segment."""
+        self.cards.append(card)
         ipv4, ipv6 = addresses(self.number, segment)
         port = self.name if card == "eth0" else f"{self.name}-{card}"
-        mac = f"02:4c:00:00:{segment:02x}:{self.number:02x}"
+        mac = mac or f"02:4c:00:00:{segment:02x}:{self.number:02x}"
         batch = f"""link add {card} address {mac} type veth peer name {port} netns {self.lan.switch}
             addr add {ipv4}/16 dev {card}
             addr add {ipv6}/64 dev {card} nodad

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.net.node import Node, run
+from tests.net.node import Node, addresses, run
 
 from powernap.shared import signing
 from powernap.shared.wakeapi import host_path
@@ -20,18 +20,19 @@ from powernap.shared.wakeapi import host_path
 if TYPE_CHECKING:
     from tests.net.lan import Lan
 
-_DEAF = """table netdev deaf {
-  chain in { type filter hook ingress device eth0 priority -500; policy drop; }
-  chain out { type filter hook egress device eth0 priority -500; policy drop; }
-}
+_DEAF = """table netdev deaf {{
+  chain in {{ type filter hook ingress devices = {{ {cards} }} priority -500; policy drop; }}
+  chain out {{ type filter hook egress devices = {{ {cards} }} priority -500; policy drop; }}
+}}
 """
 
 
 class Sleeper(Node):
     """A host that can sleep: nftables makes its NIC deaf and mute, and a magic packet undoes that."""
 
-    def __init__(self, lan: Lan, name: str, number: int) -> None:
-        super().__init__(lan, name, number)
+    def __init__(self, lan: Lan, name: str, number: int, segment: int = 0) -> None:
+        super().__init__(lan, name, number, segment)
+        self._wake_server = addresses(lan.server.number, segment)[0]
         self.key = ""
         self.sequence = time.time_ns()
         self.resume_delay = 0.0
@@ -70,7 +71,7 @@ class Sleeper(Node):
         nic = self.raw()
         self.magic_at = []
         self.ready_at = 0.0
-        self.run("nft", "-f", "-", input=_DEAF)
+        self.run("nft", "-f", "-", input=_DEAF.format(cards=", ".join(f'"{card}"' for card in self.cards)))
         self.asleep = True
         self._watch = threading.Thread(target=self._hear, args=(nic,), daemon=True)
         self._watch.start()
@@ -128,7 +129,7 @@ class Sleeper(Node):
         }
 
         def act() -> tuple[int, dict[str, Any]]:
-            connection = http.client.HTTPConnection(self.lan.server.ipv4, 20709, timeout=10)
+            connection = http.client.HTTPConnection(self._wake_server, 20709, timeout=10)
             try:
                 connection.request("POST", path, data, headers)
                 answer = connection.getresponse()
