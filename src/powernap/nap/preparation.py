@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from powernap.config import NapConfig
@@ -20,9 +20,11 @@ _log = logging.getLogger("powernapd")
 class Preparation:
     """Arms the cards and registers. Every refusal is a PowernapError of one sentence."""
 
-    def __init__(self, config: NapConfig, courier: Courier) -> None:
+    def __init__(self, config: NapConfig, courier: Courier, used: Callable[[], bool | None] = lambda: None) -> None:
+        """``used``: whether the machine was of use since it woke (sincewake.py)."""
         self._config = config
         self._courier = courier
+        self._used = used
 
     async def prepare(self, action: str) -> None:
         """Raises PowernapError: then the machine must stay awake."""
@@ -37,7 +39,8 @@ class Preparation:
         if not self._config.server.url:
             return
         try:
-            content = await beside(lambda: registration(self._config, action, interfaces))
+            used = self._used()
+            content = await beside(lambda: registration(self._config, action, interfaces, used))
             await (self._courier.rehearse() if rehearsal else self._courier.register(content))
         except PowernapError as error:
             if self._config.server.required:
@@ -69,7 +72,9 @@ class Preparation:
         return interfaces
 
 
-def registration(config: NapConfig, action: str, interfaces: Iterable[nics.Interface]) -> dict[str, Any]:
+def registration(
+    config: NapConfig, action: str, interfaces: Iterable[nics.Interface], used: bool | None
+) -> dict[str, Any]:
     """Return what the wake server is told before a sleep (docs/protocol.md). Raises PowernapError."""
     server = config.server
     return {
@@ -79,6 +84,8 @@ def registration(config: NapConfig, action: str, interfaces: Iterable[nics.Inter
         "udp_ports": format_ports(server.udp_ports),
         "lease_seconds": server.lease_seconds,
         "password": None,
+        "answer_ping": server.answer_ping,
+        "used": used,
     }
 
 

@@ -32,3 +32,4 @@ class ServerSettings:
     udp_ports: tuple[tuple[int, int], ...] = setting(
         "ports", (), "UDP ports on which a datagram wakes this machine; empty: none", example=[623]
     )
+    answer_ping: bool = setting("bool", False, "the wake server answers pings while this machine sleeps")
