@@ -307,6 +307,18 @@ def test_a_look_that_comes_much_too_late_starts_a_fresh_period():
     assert due(state, SUSPEND) == START + 5300
 
 
+@pytest.mark.parametrize("looked", [False, True])
+@pytest.mark.parametrize(("slept", "deadline"), [(7200, 7500), (2, 300)])
+def test_a_sleep_that_fails_in_its_end_is_followed_by_a_fresh_period(slept, deadline, looked):
+    """Such as one to disk, hours after that to memory: perhaps somebody woke the machine to use it."""
+    acting = {"ask": Ask.ACTING, "phase": Phase.ASLEEP, "attempt": 3, "aim": SUSPEND.steps[0]}
+    state = replace(begin(START), **acting, look_at=START + 60)
+    if looked:
+        state, _effects = step(state, Look((Reading("ssh", "tcp"),)), START + slept, SUSPEND)
+    state, _effects = step(state, ActionFailed(3, "the image cannot be written"), START + slept, SUSPEND)
+    assert due(state, SUSPEND) == START + deadline
+
+
 def test_a_stale_acknowledgement_is_worth_nothing():
     state = replace(begin(START), ask=Ask.ASKED, attempt=3, phase=Phase.SUSPENDING)
     same, _effects = step(state, Acknowledged(2), START + 1, SUSPEND)
