@@ -14,6 +14,7 @@ from attached import attached
 from fake_monitor import until
 
 from powernap.machine import clocks
+from powernap.nap.monitors import pressure as pressure_module
 from powernap.nap.monitors.pressure import PressureMonitor
 
 BURN = "import time\nend = time.monotonic() + 4\nwhile time.monotonic() < end: pass"
@@ -76,6 +77,7 @@ def test_real_contention_is_remembered_by_the_kernel_and_calls_an_armed_monitor(
 def test_one_that_nobody_armed_keeps_the_time_and_calls_nobody(monkeypatch):
     if not Path("/proc/pressure/cpu").exists():
         pytest.skip("this kernel has no pressure stall information")
+    monkeypatch.setattr(pressure_module, "PAUSE_SECONDS", 0.1)
     monitor = PressureMonitor("wait", {"resource": "cpu", "threshold": 10})
 
     async def run():
@@ -84,6 +86,8 @@ def test_one_that_nobody_armed_keeps_the_time_and_calls_nobody(monkeypatch):
             workers = contend()
             try:
                 await until(lambda: monitor._last is not None)
+                first = monitor._last
+                await until(lambda: monitor._last > first)  # contention lasts, and it listens again
             finally:
                 for worker in workers:
                     worker.kill()
