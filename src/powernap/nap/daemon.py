@@ -44,6 +44,7 @@ from powernap.nap.events import (
 from powernap.nap.evidence import Reading
 from powernap.nap.history import History
 from powernap.nap.looktimer import LookTimer
+from powernap.nap.planning import alone
 from powernap.nap.policy import policy_of
 from powernap.nap.preparation import Preparation
 from powernap.nap.recording import Recorder
@@ -190,19 +191,26 @@ class Daemon:
 
     async def _look_in_time(self) -> None:
         try:
-            await self.look()
+            await self.look(planned=True)
         except Exception:
             self.looks.plan(clocks.now() + RESCUE_SECONDS)  # whatever it was: there must be a next look
             raise
 
-    async def look(self) -> None:
-        """Ask everybody, and tell the engine."""
+    async def look(self, planned: bool = False) -> None:
+        """Ask everybody, and tell the engine; at a look that was planned, and nobody called for, perhaps only some."""
         began = clocks.now()
         async with self._looking:
+            planned = planned and self.looks.called_for is None
             self.looks.begins()
             if self.state.ask is Ask.ACTING and not self._doing.ordering:
                 await self.guard.check()
             self.guard.notice_sleep()
+            some = alone(self.state, self.policy, self._readings, began) if planned else frozenset()
+            if some and self.recorder is None:
+                now, self._readings = await self._parts.watch.look(clocks.now, some, self._readings)
+                self.looks.looked(now)
+                self.tell(Look(self._readings, None, None, 0, began, partial=True), now)
+                return
             around = await self._surroundings.read(self.guard.power)
             commit = await self._begin_commit()
             following = next_step(replace(self.state, around=around), self.policy)
