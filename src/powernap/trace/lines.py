@@ -51,11 +51,15 @@ class Line:
 
 
 class Lines:
-    """`live`: the hosts' states are those of now, and the daemon's events come too."""
+    """`live`: the hosts' states are those of now, and the daemon's events come too.
+
+    `refusals`: sources whose demand is ignored, and why; to be kept up to date while `unexplained`.
+    """
 
     def __init__(self, names: Names, live: bool) -> None:
         self.names = names
         self.left_out = 0
+        self.refusals: dict[str, str] = {}
         self._live = live
         self._waiting: list[Line] = []
         self._demands: dict[str, tuple[float, str]] = {}  # the last of each host: time, who asked
@@ -86,6 +90,11 @@ class Lines:
             self._demands[host] = (event["time"], detail)
             self._woken(host, detail)
 
+    @property
+    def unexplained(self) -> bool:
+        """True while there is a demand of which powerwaked has not said what it makes of it."""
+        return any(line.expected for line in self._waiting)
+
     def take(self, until: float) -> list[Line]:
         """The lines that have waited long enough at that time, in order."""
         at = bisect.bisect_right(self._waiting, until - PATIENCE, key=lambda line: line.time)
@@ -96,7 +105,8 @@ class Lines:
             # Only now: the daemon may have told by now whose the addresses are.
             line.words, line.hosts = text(line.seen, self.names), concerned(line.seen, self.names)
             if line.expected:
-                line.came_of_it, line.expected = line.expected, ""
+                why = self.refusals.get(line.seen.source)
+                line.came_of_it, line.expected = f"ignored: {why}" if why else line.expected, ""
             elif line.seen.kind is Kind.QUESTION and not line.came_of_it:
                 line.came_of_it = "no answer"
         return done

@@ -137,6 +137,15 @@ def test_a_knock_that_is_no_demand_says_why(host: dict[str, Any], seen: Seen, co
     assert told(made)[0].endswith(f" -> {comes}")
 
 
+def test_a_knock_that_is_ignored_says_by_what_rule() -> None:
+    made = lines()
+    made.frame(knock())
+    assert made.unexplained
+    made.refusals[DESK_IP] = "wakes too many hosts"
+    assert told(made)[0].endswith("-> ignored: wakes too many hosts")
+    assert not made.unexplained
+
+
 def test_nothing_comes_of_a_knock_at_a_host_that_is_awake_or_that_was_recorded() -> None:
     for made in (lines(state="awake"), lines(live=False)):
         made.frame(knock())

@@ -73,6 +73,7 @@ class _Server:
         self._admin = admin
         self.names, self.interfaces = Names(), list[str]()
         self._events: Events | None = None
+        self._refused: dict[tuple[str, str], int] = {}
         try:
             self._events = Events(admin)
             status = admin.get("/v1/status")
@@ -81,6 +82,7 @@ class _Server:
             addresses = [address.partition("/")[0] for card in cards for address in card["addresses"]]
             self.names = Names([card["mac"] for card in cards], addresses)
             self._learn(host, status["hosts"])
+            self._refusals()
         except ServerDown as error:
             if host is not None:
                 raise
@@ -105,8 +107,17 @@ class _Server:
         for event in news:
             lines.event(event)
         with contextlib.suppress(ServerDown):  # that is told with the events
+            if lines.unexplained:
+                lines.refusals.update(self._refusals())
             for name in list(dict.fromkeys(event["host"] for event in news if event["host"]))[-_MOST_REFRESHED:]:
                 self._refresh(name)
+
+    def _refusals(self) -> dict[str, str]:
+        """Whose demand was ignored since the last call, and why."""
+        counts = {(each["source"], each["reason"]): each["count"] for each in self._admin.get("/v1/criers")["refused"]}
+        grown = [who for who, count in counts.items() if count != self._refused.get(who)]
+        self._refused = counts
+        return dict(grown)
 
     def _refresh(self, name: str) -> None:
         try:
