@@ -333,7 +333,7 @@ def test_a_full_disk_refuses_the_nap_and_says_so(bare_lan: Lan) -> None:
     config = server.configure()
     config.write_text(config.read_text().replace(f"{server.directory}/registry", f"{disk}/registry"))
     script = (
-        f"mount -t tmpfs -o size=160k tmpfs {disk} && exec {sys.executable} -m powernap powerwaked --config {config}"
+        f"mount -t tmpfs -o size=640k tmpfs {disk} && exec {sys.executable} -m powernap powerwaked --config {config}"
     )
     with server.log.open("ab") as log:
         command = ["ip", "netns", "exec", server.namespace, "unshare", "-m", "sh", "-c", script]
@@ -342,7 +342,7 @@ def test_a_full_disk_refuses_the_nap_and_says_so(bare_lan: Lan) -> None:
     web1 = bare_lan.sleeper()
     inside = f"/proc/{server.process.pid}/root{disk}/filler"
     assert web1.say("awake", {"cause": "boot"})[0] == 200
-    run("sh", "-c", f"dd if=/dev/zero of={inside} bs=4k count=100 2>/dev/null || true")
+    run("sh", "-c", f"dd if=/dev/zero of={inside} bs=4k count=200 2>/dev/null || true")
     statuses = []
     for _ in range(40):
         status, content = web1.say("asleep", web1.registration())

@@ -77,6 +77,7 @@ class Notes:
         if self._thread is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._close_writer)
             self._thread.shutdown()
+            self._thread = None
         self._close_reader()
 
     async def _write(self) -> None:

@@ -215,6 +215,8 @@ class Service:
             self.engine.put(self._host(now_known))
             self.engine.tell(name, ev.Asleep(sleep))
             demoted = self.criers.slept(name, registration.used)
+            if registration.used is not None:
+                self.engine.wakes.stories.verdict(name, "used" if registration.used else "for nothing")
             if demoted:
                 self.engine.note(name, "demoted", demoted)
 
@@ -349,6 +351,7 @@ class Service:
             "tcp_ports": format_ports(sleep.tcp) if sleep else "",
             "udp_ports": format_ports(sleep.udp) if sleep else "",
             "last_wake": record.last_wake,
+            "waits_for_turn": host.wake is not None and host.wake.waits,
             "registered_at": record.registered_at,
             # what was given at registration, as against what the host itself has said since
             "registered": {
@@ -357,6 +360,11 @@ class Service:
                 "wake_on": record.wake_on,
             },
         }
+
+    def wakes(self, name: str) -> list[dict[str, Any]]:
+        """The stories of the host's wakes, the newest first. Raises Unknown."""
+        self.record(name)
+        return self.engine.wakes.stories.of(name)
 
     def hosts(self) -> list[dict[str, Any]]:
         return [self.describe(record) for _name, record in sorted(self._records.items())]

@@ -126,7 +126,7 @@ class Stories:
         story = self.running(new, now, wall)
         if story is None:
             return
-        asked = _asked_by(event)
+        asked = _asked_by(event, new.wake_on)
         if asked is None and (is_new or not story.knocks) and new.wake is not None:
             asked = new.wake.wanted.asked_by, new.wake.wanted.reason
         if asked is not None:
@@ -166,7 +166,7 @@ class Stories:
     def verdict(self, host: str, text: str) -> None:
         """What became of the last wake: somebody used the host, or nobody did."""
         self._notes.write(
-            "UPDATE wakes SET verdict = ?2 WHERE host = ?1 AND "
+            "UPDATE wakes SET verdict = ?2 WHERE host = ?1 AND verdict IS NULL AND "
             "started = (SELECT max(started) FROM wakes WHERE host = ?1)",
             (host, text),
         )
@@ -191,11 +191,13 @@ class Stories:
         return [{**json.loads(story), "verdict": verdict} for story, verdict in rows]
 
 
-def _asked_by(event: Event) -> tuple[Visitor | str, str] | None:
+def _asked_by(event: Event, wake_on: str) -> tuple[Visitor | str, str] | None:
     if isinstance(event, ev.Knock):
         return event.held.visitor, "demand"
     if isinstance(event, ev.SelfAsked):
         return event.visitor, "demand"
+    if isinstance(event, ev.Asked):
+        return (event.visitor, "arp") if wake_on == "arp" and event.wakes and not event.probe else None
     if isinstance(event, ev.Order):
         return event.asked_by, "order"
     return None

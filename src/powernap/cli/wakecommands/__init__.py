@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Commands of `powerwake`: each one module with NAME, SUMMARY, arguments() and run(), and one line here."""
 
-from powernap.cli.wakecommands import criers, forget, list_hosts, pardon, register, status, trace, wake, watch
+from powernap.cli.wakecommands import criers, forget, list_hosts, pardon, register, status, trace, wake, wakes, watch
 from powernap.cli.wakecommands.base import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -12,6 +12,7 @@ COMMANDS: tuple[Command, ...] = (
     forget,
     criers,
     pardon,
+    wakes,
     watch,
     trace,
 )

@@ -52,6 +52,11 @@ def ago(time_then: float) -> str:
     return f"{passed} s"
 
 
+def state_of(host: Mapping[str, Any]) -> str:
+    """A machine's state, and what it waits for."""
+    return str(host["state"]) + (" (waits for its turn)" if host.get("waits_for_turn") else "")
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns side by side, the last one ragged."""
     lines = [list(heads), *(list(row) for row in rows)]

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from powernap.cli.wakecommands.base import ago, ask, say, table
+from powernap.cli.wakecommands.base import ago, ask, say, state_of, table
 
 NAME = "list"
 SUMMARY = "list the registered machines and their states"
@@ -29,5 +29,5 @@ def run(options: argparse.Namespace) -> int:
 def _row(host: Mapping[str, Any]) -> tuple[str, ...]:
     wake = host["last_wake"]
     woken = f"{wake['reason']}, {wake['seconds']:.1f} s" if wake else "-"
-    facts = host["name"], host.get("group") or "-", host["state"], ago(host["since"]), woken
+    facts = host["name"], host.get("group") or "-", state_of(host), ago(host["since"]), woken
     return (*facts, " ".join(host["addresses"]), " ".join(host["macs"]))

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from powernap.cli.wakecommands.base import ago, ask, others, say
+from powernap.cli.wakecommands.base import ago, ask, others, say, state_of
+from powernap.cli.wakecommands.story_text import story_text
 from powernap.shared.wakeapi import host_path
 
 NAME = "status"
@@ -17,7 +18,7 @@ _TOLD_OF_SERVER = ("version", "started_at", "states", "hosts", "interfaces", "wa
 _TOLD_OF_CARD = ("name", "mac", "up", "addresses", "packet_path", "frames", "dropped", "unsent")
 _TOLD_OF_HOST = (
     *("name", "state", "since", "group", "macs", "addresses", "wake_on", "tcp_ports", "udp_ports"),
-    *("last_wake", "registered_at", "registered"),
+    *("last_wake", "registered_at", "registered", "waits_for_turn"),
 )
 
 
@@ -32,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
         say(options, content, _server(content))
     else:
         content = admin.get(host_path(options.name))
-        say(options, content, _host(content))
+        wakes = admin.get(f"{host_path(options.name)}/wakes")["wakes"]
+        say(options, {**content, "wakes": wakes}, _host(content, wakes))
     return 0
 
 
@@ -54,16 +56,17 @@ def _frames(card: Mapping[str, Any]) -> list[str]:
     return [f"packet path: {card['packet_path']}", counts, *others(card, _TOLD_OF_CARD)]
 
 
-def _host(content: Mapping[str, Any]) -> str:
+def _host(content: Mapping[str, Any], wakes: Sequence[Mapping[str, Any]]) -> str:
     group = content.get("group")
     lines = [
-        f"{content['name']}: {content['state']} for {ago(content['since'])}" + (f", in group {group}" if group else ""),
+        f"{content['name']}: {state_of(content)} for {ago(content['since'])}"
+        + (f", in group {group}" if group else ""),
         f"cards: {' '.join(content['macs'])}",
         f"addresses: {' '.join(content['addresses']) or 'none known'}",
         f"wakes on: {content['wake_on']}; TCP {content['tcp_ports'] or 'none'}; UDP {content['udp_ports'] or 'none'}",
-        f"last wake: {_wake(content['last_wake'])}",
         f"registered: {ago(content['registered_at'])} ago",
         *others(content, _TOLD_OF_HOST),
+        *(story_text(wakes) or [f"last wake: {_wake(content['last_wake'])}"]),
     ]
     return "\n".join(lines)
 

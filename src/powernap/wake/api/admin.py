@@ -13,6 +13,7 @@ from powernap.wake.service import Service, Unknown
 
 _LONGEST_NAME = 253
 _LONGEST_WAIT = 3600
+_MOST_WAKES = 50
 
 
 def admin_api(service: Service) -> web.Application:
@@ -26,6 +27,8 @@ def admin_api(service: Service) -> web.Application:
     app.router.add_put("/v1/hosts/{name}", handlers.enrol)
     app.router.add_delete("/v1/hosts/{name}", handlers.forget)
     app.router.add_post("/v1/wake", handlers.wake)
+    app.router.add_get("/v1/hosts/{name}/wakes", handlers.host_wakes)
+    app.router.add_get("/v1/wakes", handlers.wakes)
     app.router.add_get("/v1/criers", handlers.criers)
     app.router.add_post("/v1/pardon", handlers.pardon)
     return app
@@ -49,6 +52,12 @@ class _Handlers:
 
     async def host(self, request: web.Request) -> web.Response:
         return answer(self._service.describe(self._record(request)))
+
+    async def host_wakes(self, request: web.Request) -> web.Response:
+        return answer({"wakes": self._service.wakes(request.match_info["name"])})
+
+    async def wakes(self, request: web.Request) -> web.Response:
+        return answer({"wakes": self._service.engine.wakes.stories.last(_MOST_WAKES)})
 
     async def key(self, request: web.Request) -> web.Response:
         return answer({"key": self._record(request).key})
