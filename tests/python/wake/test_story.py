@@ -119,7 +119,7 @@ def test_the_whole_story_of_a_wake(tmp_path: Path) -> None:
     assert wake["probes"] >= 20 and wake["replays"] == 8
     assert wake["at"]["hello"] == 2.7 and wake["at"]["restored"] > 2.5
     text = story(wake)
-    assert "demand: TCP SYN to port 80 from 198.18.0.9 port 50001 (02:4c:00:00:00:09), 2 times" in text
+    assert "demand: TCP SYN to port 80 from 198.18.0.9:50001 (02:4c:00:00:00:09), 2 times" in text
     assert "volley 1: ethernet 2 packets, udp_broadcast 1 packet" in text
     assert "woken after 2.5 s, proven by answer; it was used" in text
     assert "(demand) and 2 more" in wakes_text([wake])
