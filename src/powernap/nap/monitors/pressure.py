@@ -142,10 +142,16 @@ class PressureMonitor(Monitor):
         self._last = clocks.now()  # that the event loop asked has reset the trigger
         self._stop()
         if self.loop is not None:
-            self._pause = self.loop.call_later(PAUSE_SECONDS, self._listen)
+            self._pause = self.loop.call_later(PAUSE_SECONDS, self._pause_over)
         if self._armed:
             self._armed = False
             self.call()
+
+    def _pause_over(self) -> None:
+        if self._take():
+            self._fired()  # meanwhile: one wakeup does
+        else:
+            self._listen()
 
     def disarm(self) -> None:
         self._armed = False
