@@ -138,6 +138,8 @@ class Code(asm.Assembler, ABC):
         self.jump("jset", R1, 1, "malformed")
         self.zero(MAC, 8)
         self.copy_bytes(MAC, FRAME + 6, 6)
+        self.at(DOUBLE, R1, MAC)
+        self.jump("jeq", R1, 0, "malformed")
         self.find("cards", MAC)
         self.jump("jeq", R0, 0, unknown)
         self.load(WORD, R1, R0, layout.CARD_FLAGS)

@@ -8,7 +8,7 @@ it does not handle goes on untouched.
 from __future__ import annotations
 
 from powernap.machine import ebpf_assembler as asm
-from powernap.machine.ebpf_assembler import DOUBLE, HALF, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, WORD
+from powernap.machine.ebpf_assembler import BYTE, DOUBLE, HALF, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, WORD
 from powernap.wake.path import layout
 from powernap.wake.path.code import FRAME, INTERFACE, KEY, L4, NOW, SECOND, VALUE, VERDICT, wire
 from powernap.wake.path.reading import Reading
@@ -23,6 +23,7 @@ _PASSWORD = 6
 #: into what was TCP or UDP, one of the two stays whole.
 MAGIC_BYTES = _HEADER + 2 * (_PATTERN + _PASSWORD)
 _NS_BYTES = 86
+_TTL = 64
 
 
 class Ingress(Reading):
@@ -241,27 +242,34 @@ class Ingress(Reading):
     def _echoes(self) -> None:
         self.label("echo4")
         self._swap(26, 30, 4)
-        self._reply(34, 0x0000, 0x0800, 34)
+        self.store_value(BYTE, R10, FRAME + 22, _TTL)
+        self.store_value(HALF, R10, FRAME + 24, 0)
+        self._add_up(FRAME + 14, 20, None)
+        self._fold()
+        self.alu("xor", R0, 0xFFFF)
+        self.here(HALF, FRAME + 24, R0)
+        self._reply(34, 0x0000, 0x0800)
         self.label("echo6")
         self._swap(22, 38, 16)
-        self._reply(54, 0x8100, 0xFEFF, 54)
+        self.store_value(BYTE, R10, FRAME + 21, _TTL)
+        self._reply(54, 0x8100, 0xFEFF)
 
     def _swap(self, source: int, target: int, length: int) -> None:
         self.copy_bytes(KEY, FRAME + source, length)
         self.copy_bytes(FRAME + source, FRAME + target, length)
         self.copy_bytes(FRAME + target, KEY, length)
 
-    def _reply(self, at: int, kind: int, change: int, header: int) -> None:
-        """The checksum changes by as much as type and code do (RFC 1624), in one's complement."""
-        self.copy_bytes(L4 + 8, FRAME, 6)
+    def _reply(self, at: int, kind: int, change: int) -> None:
+        """ICMP is at byte `at`. Its checksum changes by as much as type and code do (RFC 1624), in one's complement."""
+        self._segment()
         self.copy_bytes(FRAME, FRAME + 6, 6)
-        self.copy_bytes(FRAME + 6, L4 + 8, 6)
+        self.copy_bytes(FRAME + 6, _SEGMENT, 6)
         self.at(HALF, R0, L4 + 2)
         self.alu("add", R0, wire(change))
         self._fold()
         self.here(HALF, L4 + 2, R0)
         self.store_value(HALF, R10, L4, wire(kind))
-        self._write(FRAME, 0, header)
+        self._write(FRAME, 0, at)
         self._write(L4, at, 4)
         self.count("pings answered")
         self._send()

@@ -127,6 +127,13 @@ class Reading(Code):
         self._must_hold(R1, R9)
         self.at(HALF, R1, FRAME + 20)
         self.jump("jset", R1, wire(0x3FFF), "nothing")  # a fragment
+        self.at(BYTE, R1, FRAME + 26)  # sources that no host has, as in powernap.net.ip
+        for first in (0, 127):
+            self.jump("jeq", R1, first, "malformed")
+        self.jump("jge", R1, 224, "malformed")
+        self.at(WORD, R1, FRAME + 26)
+        self.at(WORD, R2, FRAME + 30)
+        self.jump_register("jeq", R1, R2, "malformed")
         self.flow(FRAME + 26, FRAME + 30, 4, TCP)
         self.check_header4()
         self.alu("add", R9, 14)
@@ -187,6 +194,7 @@ class Reading(Code):
         self.label(data)
         self.find_entry(FRAME + 38, 16, "nothing")
         self._for_us()
+        self._source6()
         self.flow(FRAME + 22, FRAME + 38, 16, TCP)
         self.mov(R9, _IPV6_AT)
         self.at(BYTE, R1, FRAME + 20)
@@ -198,6 +206,23 @@ class Reading(Code):
         else:
             self.jump("ja", to="nothing")
         self._neighbour_discovery()
+
+    def _source6(self) -> None:
+        """Multicast, :: and ::1 are nobody's, and nobody writes to itself."""
+        unlike, real = self.fresh(), self.fresh()
+        self.at(BYTE, R1, FRAME + 22)
+        self.jump("jeq", R1, 0xFF, "malformed")
+        for offset in (0, 8):
+            self.at(DOUBLE, R1, FRAME + 22 + offset)
+            self.at(DOUBLE, R2, FRAME + 38 + offset)
+            self.jump_register("jne", R1, R2, unlike)
+        self.jump("ja", to="malformed")
+        self.label(unlike)
+        for size, offset in ((DOUBLE, 0), (WORD, 8), (HALF, 12), (BYTE, 14)):
+            self.at(size, R1, FRAME + 22 + offset)
+            self.jump("jne", R1, 0, real)
+        self.jump("ja", to="malformed")
+        self.label(real)
 
     def _neighbour_discovery(self) -> None:
         asked, unusual = self.fresh(), self.fresh()

@@ -27,7 +27,7 @@ class Tap(Reading):
     def __init__(self, tables: Mapping[str, int], acts: bool) -> None:
         super().__init__(tables)
         self._acts = acts
-        self.marks = not acts
+        self.marks = self.echoes = not acts
 
     def build(self) -> bytes:
         self.copy(R6, R1)
@@ -86,6 +86,10 @@ class Tap(Reading):
             self.copy(R1, R8)
             self.alu("and", R1, layout.ANSWERS)
             self.jump("jne", R1, 0, "nothing")
+        if self.echoes:
+            self.label("echo4")
+            self.label("echo6")
+            self.if_outgoing("leave")
         self.label("demand of the daemon")
         self.alu("and", R8, ~layout.FIRES)
         self.jump("ja", to="demand")
