@@ -42,7 +42,9 @@ def parse(frame: bytes) -> Arp | None:
     if len(frame) < _LENGTH or frame[14:20] != _FIXED:
         return None
     operation = frame[21]
-    if frame[20] or operation not in (REQUEST, REPLY) or ethernet.is_group(frame[22:28]):
+    if frame[20] or operation not in (REQUEST, REPLY):
+        return None
+    if ethernet.is_group(frame[22:28]) or frame[22:28] == ethernet.ZERO:
         return None
     return Arp(frame[6:12], frame[:6], operation, frame[22:28], frame[28:32], frame[32:38], frame[38:42])
 

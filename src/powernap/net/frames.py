@@ -8,7 +8,7 @@ from typing import NamedTuple
 from powernap.net import arp, ethernet, ip, ndp
 
 MAXIMUM = ethernet.HEADER + 0xFFFF + 40
-_NEIGHBOUR_DISCOVERY = frozenset((ndp.SOLICITATION, ndp.ADVERTISEMENT))
+_NEIGHBOUR_DISCOVERY = (bytes((ndp.SOLICITATION,)), bytes((ndp.ADVERTISEMENT,)))
 
 
 class Dropped(NamedTuple):
@@ -17,7 +17,7 @@ class Dropped(NamedTuple):
     reason: str
 
 
-Frame = arp.Arp | ndp.Solicitation | ndp.Advertisement | ip.Packet | Dropped
+Frame = arp.Arp | ndp.Solicitation | ndp.Advertisement | ip.Packet | ip.Echo | Dropped
 
 
 def parse(frame: bytes, vlan: int = 0) -> Frame:
@@ -29,18 +29,13 @@ def parse(frame: bytes, vlan: int = 0) -> Frame:
     ethertype = int.from_bytes(frame[12:14], "big")
     if vlan or ethertype in ethernet.VLAN_TAGS:
         return Dropped("vlan")
-    if ethernet.is_group(frame[6:12]):
-        return Dropped("forged")
-    parsed: arp.Arp | ndp.Solicitation | ndp.Advertisement | ip.Packet | None
+    if ethernet.is_group(frame[6:12]) or frame[6:12] == ethernet.ZERO:
+        return Dropped(ip.FORGED)
     if ethertype == ethernet.ARP:
-        parsed = arp.parse(frame)
-        return parsed if parsed is not None else Dropped("bad arp")
-    if ethertype == ethernet.IPV6 and frame[20:21] == b"\x3a":
-        if len(frame) > 54 and frame[54] not in _NEIGHBOUR_DISCOVERY:
-            return Dropped("other")
-        parsed = ndp.parse(frame)
-        return parsed if parsed is not None else Dropped("bad neighbour discovery")
+        return arp.parse(frame) or Dropped("bad arp")
+    if ethertype == ethernet.IPV6 and frame[20:21] == b"\x3a" and frame[54:55] in _NEIGHBOUR_DISCOVERY:
+        return ndp.parse(frame) or Dropped("bad neighbour discovery")
     if ethertype in (ethernet.IPV4, ethernet.IPV6):
         parsed = ip.parse(frame)
-        return parsed if parsed is not None else Dropped("bad ip")
-    return Dropped("other")
+        return Dropped(parsed) if isinstance(parsed, str) else parsed
+    return Dropped(ip.OTHER)

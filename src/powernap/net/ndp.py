@@ -76,12 +76,14 @@ def parse(frame: bytes) -> Solicitation | Advertisement | None:
 
 
 def _options(data: bytes) -> dict[int, bytes] | None:
-    """Option type -> link-layer address; None where an option has no length or runs past the end."""
+    """Option type -> link-layer address; None where one has no length, runs past the end or is no card's."""
     found: dict[int, bytes] = {}
     while data:
         if len(data) < 8 or data[1] == 0 or len(data) < data[1] * 8:
             return None
         if data[0] in (_SOURCE_OPTION, _TARGET_OPTION) and data[1] == 1:
+            if ethernet.is_group(data[2:8]):
+                return None
             found[data[0]] = data[2:8]
         data = data[data[1] * 8 :]
     return found

@@ -124,6 +124,6 @@ def test_tcp_and_udp_of_scapy(version: int) -> None:
 
 
 def test_an_ethernet_trailer_is_no_payload() -> None:
-    packet = scapy.Ether(src=mac(DESK), dst=mac(PROXY)) / scapy.IP() / scapy.UDP(dport=5) / b"x"
+    packet = scapy.Ether(src=mac(DESK), dst=mac(PROXY)) / scapy.IP(src="198.18.0.9") / scapy.UDP(dport=5) / b"x"
     read = frames.parse(bytes(packet) + bytes(18))
     assert isinstance(read, ip.Packet) and read.payload == b"x"

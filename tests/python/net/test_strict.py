@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import struct
 
 import pytest
@@ -14,6 +15,7 @@ from powernap.net.frames import Dropped
 
 MAC, OTHER = bytes.fromhex("024c00000001"), bytes.fromhex("024c00000009")
 FOUR, SIX = bytes([198, 18, 0, 3]), bytes.fromhex("fd4c" + "00" * 13 + "03")
+PEER4, PEER6 = bytes([198, 18, 0, 9]), bytes.fromhex("fd4c" + "00" * 13 + "09")
 GOOD = (
     arp.request(OTHER, FOUR, FOUR),
     arp.answer(MAC, FOUR, OTHER, FOUR),
@@ -26,9 +28,9 @@ GOOD = (
 def tcp(flags: int = ip.SYN, version: int = 4, header: int = 5, payload: bytes = b"") -> bytes:
     segment = struct.pack("!HHIIBBHHH", 50000, 80, 1, 0, header << 4, flags, 1000, 0, 0) + payload
     if version == 6:
-        head = struct.pack("!IHBB", 6 << 28, len(segment), 6, 64) + SIX + SIX
+        head = struct.pack("!IHBB", 6 << 28, len(segment), 6, 64) + PEER6 + SIX
         return ethernet.header(MAC, OTHER, ethernet.IPV6) + head + segment
-    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 0, 0, 64, 6, 0) + FOUR + FOUR
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 0, 0, 64, 6, 0) + PEER4 + FOUR
     head = head[:10] + struct.pack("!H", checksum.checksum(head)) + head[12:]
     return ethernet.header(MAC, OTHER, ethernet.IPV4) + head + segment
 
@@ -75,13 +77,98 @@ def test_an_oversized_frame_is_dropped() -> None:
     assert frames.parse(tcp() + bytes(frames.MAXIMUM)) == Dropped("oversized")
 
 
-def test_fragments_are_dropped() -> None:
-    for bits in (0x2000, 0x0001):
-        frame = bytearray(tcp())
-        frame[20:22] = struct.pack("!H", bits)
-        frame[24:26] = b"\0\0"
-        frame[24:26] = struct.pack("!H", checksum.checksum(bytes(frame[14:34])))
-        assert frames.parse(bytes(frame)) == Dropped("bad ip")
+def right(frame: bytes, **changes: int) -> bytes:
+    """An IPv4 frame with some bytes of its header changed (named by their place), and a right checksum again."""
+    made = bytearray(frame)
+    for at, value in changes.items():
+        made[int(at[1:])] = value
+    end = 14 + (made[14] & 15) * 4
+    made[24:26] = b"\0\0"
+    made[24:26] = struct.pack("!H", checksum.checksum(bytes(made[14:end])))
+    return bytes(made)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0x20, 0), (0, 1), (0x20, 1), (0x1F, 0xFF)])
+def test_fragments_are_dropped(first: int, second: int) -> None:
+    assert frames.parse(right(tcp(), _20=first, _21=second)) == Dropped("fragment")
+
+
+def test_a_frame_that_may_not_be_fragmented_is_none() -> None:
+    assert isinstance(frames.parse(right(tcp(), _20=0x40)), ip.Packet)
+
+
+def extended(header: int, following: int = 6, inner: bytes = b"") -> bytes:
+    """A SYN over IPv6 behind one extension header of eight bytes, or behind `inner` too."""
+    plain = tcp(version=6)
+    more = bytes((following, 0)) + bytes(6) + inner
+    length = struct.pack("!H", len(plain) - 54 + len(more))
+    return plain[:18] + length + bytes((header,)) + plain[21:54] + more + plain[54:]
+
+
+@pytest.mark.parametrize("header", [0, 43, 50, 51, 60, 135, 139, 140])
+def test_a_syn_behind_an_extension_header_is_dropped_for_that(header: int) -> None:
+    assert frames.parse(extended(header)) == Dropped("extension headers")
+    assert frames.parse(extended(header, 60, bytes((6, 0)) + bytes(6))) == Dropped("extension headers")
+
+
+def test_a_fragment_of_ipv6_is_dropped_for_that() -> None:
+    assert frames.parse(extended(44)) == Dropped("fragment")
+
+
+def test_options_of_ipv4_are_passed_over() -> None:
+    plain = tcp()
+    options = b"\x94\x04\x00\x00" + b"\x01" * 3 + b"\x00"  # router alert, padding
+    length = 20 + len(options) + 20
+    framed = plain[:34] + options + plain[34:]
+    read = frames.parse(right(framed, _14=0x47, _17=length))
+    assert isinstance(read, ip.Packet)
+    assert (read.source_port, read.port, read.opens, read.payload) == (50000, 80, True, b"")
+
+
+@pytest.mark.parametrize("source", ["127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "198.18.0.3"])
+def test_a_source_that_nobody_can_have_is_forged(source: str) -> None:
+    changes = {f"_{26 + number}": value for number, value in enumerate(ipaddress.ip_address(source).packed)}
+    assert frames.parse(right(tcp(), **changes)) == Dropped("forged")
+
+
+@pytest.mark.parametrize("source", ["::1", "::", "ff02::1", "fd4c::3"])
+def test_a_source_that_nobody_can_have_is_forged_in_ipv6(source: str) -> None:
+    plain = tcp(version=6)
+    assert frames.parse(plain[:22] + ipaddress.ip_address(source).packed + plain[38:]) == Dropped("forged")
+
+
+def test_a_card_without_an_address_sends_nothing() -> None:
+    assert frames.parse(tcp()[:6] + bytes(6) + tcp()[12:]) == Dropped("forged")
+    nobody = arp.Arp(OTHER, ethernet.BROADCAST, arp.REQUEST, bytes(6), FOUR, ethernet.ZERO, FOUR)
+    assert frames.parse(nobody.to_bytes()) == Dropped("bad arp")
+
+
+def echo_request(version: int = 4, kind: int | None = None, data: bytes = b"ping") -> bytes:
+    body = bytes((kind if kind is not None else (8 if version == 4 else 128), 0, 0, 0, 1, 2, 0, 1)) + data
+    if version == 6:
+        head = struct.pack("!IHBB", 6 << 28, len(body), 58, 64) + PEER6 + SIX
+        return ethernet.header(MAC, OTHER, ethernet.IPV6) + head + body
+    plain = tcp()
+    return right(plain[:34] + body, _17=20 + len(body), _23=1)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_an_echo_request_is_read_and_other_icmp_is_not(version: int) -> None:
+    addresses = (PEER4, FOUR) if version == 4 else (PEER6, SIX)
+    assert frames.parse(echo_request(version)) == ip.Echo(OTHER, MAC, *addresses)
+    assert frames.parse(echo_request(version, kind=0)) == Dropped("other")
+    assert frames.parse(echo_request(version, kind=3)) == Dropped("other")
+    whole = echo_request(version, data=b"")
+    assert isinstance(frames.parse(whole[:-1]), Dropped)
+
+
+def test_a_neighbour_whose_card_is_a_group_is_not_believed() -> None:
+    good = bytearray(ndp.solicitation(OTHER, SIX, SIX))
+    good[80] |= 1
+    good[56:58] = b"\0\0"
+    pseudo = checksum.pseudo_header(bytes(good[22:38]), bytes(good[38:54]), 58, len(good) - 54)
+    good[56:58] = struct.pack("!H", checksum.checksum(pseudo + bytes(good[54:])))
+    assert frames.parse(bytes(good)) == Dropped("bad neighbour discovery")
 
 
 @pytest.mark.parametrize(

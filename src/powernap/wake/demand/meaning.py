@@ -8,6 +8,7 @@ from powernap.net.frames import Dropped, Frame
 from powernap.wake.demand import MONITORS
 from powernap.wake.demand.base import DemandMonitor, Meaning, Received
 from powernap.wake.demand.book import Book
+from powernap.wake.demand.echo import pings
 from powernap.wake.demand.sightings import sightings
 
 _BY_FRAME: dict[type, tuple[DemandMonitor, ...]] = {
@@ -28,6 +29,8 @@ def meaning(received: Received, book: Book) -> Meaning:
         if _is_ours(frame, book):
             return []
         found = sightings(received.segment, frame, book)
+        if isinstance(frame, ip.Echo):
+            found += pings(received, frame, book)
     for monitor in _BY_FRAME.get(type(frame), ()):
         found += monitor.asks(received, frame, book)
     return found
@@ -39,7 +42,7 @@ def _is_ours(frame: Frame, book: Book) -> bool:
         return True
     if isinstance(frame, arp.Arp):
         return frame.eth_source in book.own_macs or frame.sha in book.own_macs
-    if isinstance(frame, ip.Packet):
+    if isinstance(frame, (ip.Packet, ip.Echo)):
         return frame.eth_source in book.own_macs or ethernet.is_group(frame.eth_destination)
     assert isinstance(frame, (ndp.Solicitation, ndp.Advertisement))
     return frame.eth_source in book.own_macs or frame.link_address in book.own_macs
