@@ -37,10 +37,11 @@ class Watch:
     async def look(
         self, clock: Callable[[], float], alone: frozenset[str] = frozenset(), before: tuple[Reading, ...] = ()
     ) -> tuple[float, tuple[Reading, ...]]:
-        """Ask all, or those ``alone``; return the time of the look (CLOCK_BOOTTIME) and the readings.
+        """Ask all, or those ``alone`` and who seeks; return the time of the look (CLOCK_BOOTTIME) and the readings.
 
         ``before``: the readings of the last look, which serve for those that are not asked.
         """
+        alone |= frozenset(monitor.name for monitor in self._monitors if monitor.seeks) if alone else alone
         known = {reading.name: reading for reading in before if reading.name not in alone} if alone else {}
         asked = [monitor for monitor in self._monitors if monitor.name not in known]
         unanswered = await self._ask(asked, clock())

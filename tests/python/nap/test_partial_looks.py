@@ -17,6 +17,7 @@ from powernap.nap.engine import step
 from powernap.nap.events import Act, Look, NapNow, Record, Warn
 from powernap.nap.evidence import Reading, restless
 from powernap.nap.monitors.load import LoadMonitor
+from powernap.nap.monitors.wol import WolMonitor
 from powernap.nap.planning import alone
 from powernap.nap.policy import Policy, Step
 from powernap.nap.state import Ask, Phase, begin
@@ -126,6 +127,20 @@ def test_a_watch_asks_only_those_and_hands_on_what_the_others_said():
         _now, readings = await watched.look(lambda: 30.0)
         assert watched._sources.active == frozenset()
         assert [reading.last_active for reading in readings] == [15.0, 15.0]
+
+    asyncio.run(play())
+
+
+def test_who_seeks_what_was_plugged_in_is_asked_at_each_look():
+    monitors = [FakeMonitor(name, {}) for name in ("one", "two", "wol")]
+    monitors[2].seeks = WolMonitor.seeks
+    watched = Watch(monitors)
+
+    async def play():
+        _now, before = await watched.look(lambda: 10.0)
+        _now, readings = await watched.look(lambda: 20.0, frozenset(("two",)), before)
+        assert [monitor.looks[-1] for monitor in monitors] == [10.0, 20.0, 20.0]
+        assert [reading.name for reading in readings] == ["one", "two", "wol"]
 
     asyncio.run(play())
 

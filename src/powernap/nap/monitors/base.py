@@ -22,6 +22,8 @@ class Monitor:
     kind: ClassVar[str]
     summary: ClassVar[str]
     options: ClassVar[tuple[Option, ...]] = ()
+    #: True where a look finds what is new to listen to, such as a NIC that was plugged in: it is asked at each look.
+    seeks: ClassVar[bool] = False
 
     def __init__(self, name: str, values: Mapping[str, Any]) -> None:
         self.name = name

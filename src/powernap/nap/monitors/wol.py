@@ -29,6 +29,7 @@ class WolMonitor(Monitor):
 
     kind = "wol"
     summary = "somebody sends a magic packet for one of this machine's NICs; no port is bound"
+    seeks = True
     options = (
         Option(
             "ports",
