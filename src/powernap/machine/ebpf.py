@@ -157,7 +157,8 @@ class Map(Held):
 
     def delete_many(self, keys: list[bytes]) -> int:
         """Delete in one call up to the first key that is not there. Returns how many. Raises OSError."""
-        call = self._batch(None, None, buffer(b"".join(keys)), None, len(keys))
+        held = buffer(b"".join(keys))
+        call = self._batch(None, None, held, None, len(keys))
         try:
             bpf(MAP_DELETE_BATCH, call)
         except FileNotFoundError:

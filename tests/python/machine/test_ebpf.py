@@ -59,6 +59,15 @@ def test_many_go_in_by_one_call_and_come_out_in_batches():
     table.close()
 
 
+def test_many_are_looked_up_and_deleted_up_to_the_first_that_is_missing(table):
+    table.update_many((number(value), long(value)) for value in range(10))
+    assert not table.is_empty()
+    assert table.lookup_many([number(3), number(77), number(4)]) == [long(3), None, long(4)]
+    assert table.delete_many([number(3), number(77), number(4)]) == 1
+    assert table.delete_many([number(value) for value in (0, 1, 2, 4, 5, 6, 7, 8, 9)]) == 9
+    assert table.is_empty()
+
+
 def test_an_empty_table_has_no_items(table):
     assert table.items() == []
     assert list(table._one_by_one()) == []
