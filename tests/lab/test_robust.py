@@ -92,7 +92,6 @@ def full_disk(napper):
     napper.run(f"dd if=/dev/zero of={state}/filling bs=1k 2>/dev/null", check=False)
     yield lambda: napper.run(f"rm {state}/filling")
     wake_up(napper)
-    napper.kill()  # in order it would try for a while to tell the wake server
     napper.stop()
     napper.run(f"umount {state}", check=False)
 
