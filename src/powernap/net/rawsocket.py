@@ -16,7 +16,7 @@ _ETH_P_ALL = 3
 _SO_ATTACH_FILTER = 26
 _SOL_PACKET = 263
 _ADD_MEMBERSHIP, _STATISTICS, _AUXDATA = 1, 6, 8
-_MULTICAST = 0
+_MULTICAST, _ALL_MULTICAST = 0, 2
 _CHECKSUM_NOT_READY, _VLAN_VALID = 1 << 3, 1 << 4
 _AUXDATA_FORMAT = struct.Struct("=IIIHHHH")
 _RECEIVE_BUFFER = 4 << 20
@@ -88,6 +88,10 @@ class RawSocket:
         """Let the card of interface `index` pass this multicast address."""
         request = struct.pack("iHH8s", index, _MULTICAST, len(mac), mac)
         self._socket.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, request)
+
+    def hear_all_groups(self, index: int) -> None:
+        """Let the card of interface `index` pass every multicast address."""
+        self._socket.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, struct.pack("iHH8s", index, _ALL_MULTICAST, 0, b""))
 
     def lost(self) -> int:
         """Frames lost for want of buffer since the last call."""

@@ -20,6 +20,7 @@ from powernap.machine import sdnotify
 from powernap.shared.errors import PowernapError
 from powernap.wake.api.admin import admin_api
 from powernap.wake.api.hosts import host_api
+from powernap.wake.path.simple import SimplePath
 from powernap.wake.registry import Registry
 from powernap.wake.service import Service
 
@@ -35,24 +36,23 @@ async def serve(path: str, config: WakeConfig) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     registry = Registry(config.registry.path)
-    service = Service(config, registry)
+    service = Service(config, registry, SimplePath())
     runners: list[web.AppRunner] = []
     try:
-        records = registry.load()
         runners.append(await _listen_tcp(service, config))
-        service.start(records)
+        service.start()
         runners.append(await _listen_admin(service, config.listen.admin_socket))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         loop.add_signal_handler(signal.SIGHUP, _reload, service, path)
         watchdog = asyncio.ensure_future(_feed_watchdog())
         sdnotify.notify("READY=1", "STATUS=stands in for machines that nap; powerwake list shows them")
-        _log.info("powerwaked %s is ready; it knows %d hosts", __version__, len(records))
+        _log.info("powerwaked %s is ready; it knows %d hosts", __version__, registry.count())
         await stopping.wait()
         sdnotify.notify("STOPPING=1")
         watchdog.cancel()
     finally:
-        service.end_waiting()
+        service.orders.give_up()
         for runner in runners:
             await runner.cleanup()
         await service.stop()

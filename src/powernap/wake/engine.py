@@ -11,32 +11,35 @@ from typing import Any
 
 from powernap.config.wake import WakeConfig
 from powernap.wake import events as ev
-from powernap.wake.demand.book import Book
+from powernap.wake.clock import clock
 from powernap.wake.demand.doorkeeper import Doorkeeper
 from powernap.wake.demand.meaning import meaning
 from powernap.wake.eventlog import EventLog
 from powernap.wake.events import Effect, Event
-from powernap.wake.host import Host
+from powernap.wake.host import NEVER, STANDING_BY, Host
 from powernap.wake.hosts import step
-from powernap.wake.model import HELD_IN_ALL, Policy, State
+from powernap.wake.model import HELD_IN_ALL, Address, Policy, State
 from powernap.wake.notes import Notes
+from powernap.wake.path.base import PacketPath
+from powernap.wake.path.queue import PathQueue
 from powernap.wake.portcheck import PortCheck
+from powernap.wake.posture import cards, posture
+from powernap.wake.registry import RegistryError
+from powernap.wake.roster import Roster
 from powernap.wake.segment import Segment
 from powernap.wake.segments import Segments
 from powernap.wake.timers import Timers
 from powernap.wake.wakes import Wakes
 
 _log = logging.getLogger(__name__)
-
-
-def clock() -> float:
-    """Seconds that also count while this machine itself sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+_FIRED_LATELY_SECONDS = 2.0
+_TOLD_BY = (ev.OwnerSeen, ev.Hello, ev.PortOpen)
 
 
 class Engine:
-    """Owns the hosts. `woken(host, result)` and `forgotten(host)` are told of what others wait for or must store.
+    """Changes the hosts of the roster, and tells the packet path.
 
+    `woken(host, result)` is told of what others wait for. `interfaces_changed(new)`: these segments are new.
     `doorkeeper`: which demand the hosts hear of.
     """
 
@@ -45,28 +48,27 @@ class Engine:
         policy: Policy,
         config: WakeConfig,
         notes: Notes,
+        path: PacketPath,
         woken: Callable[[str, ev.WakeEnded], None],
-        forgotten: Callable[[Host], None],
-        relocate: Callable[[], None],
+        interfaces_changed: Callable[[set[str]], None],
         doorkeeper: Doorkeeper,
     ) -> None:
         self.policy = policy
-        self._doorkeeper = doorkeeper
-        self.hosts: dict[str, Host] = {}
+        self.path = path
         self.log = EventLog()
-        self.segments = Segments(config.wake.interfaces, self._read, self._interfaces_changed)
-        self.wakes = Wakes(self.segments, config, notes, clock, self.hosts.get, self.tell, self.note)
+        self.segments = Segments(config.wake.interfaces, path, self._read, self._interfaces_changed)
+        self.queue = PathQueue(path, self.segments)
+        self.roster: Roster
+        self.wakes = Wakes(self.segments, config, notes, clock, self._in_memory, self.tell, self.note)
+        self._doorkeeper = doorkeeper
         self._timers = Timers(clock, lambda name: self.tell(name, ev.Tick()))
-        self.book = Book()
         self._ports = PortCheck(lambda name, address, port: self.tell(name, ev.PortOpen(address, port)))
-        self._held = 0
         self.released = 0
         self._woken = woken
-        self._forgotten = forgotten
-        self._relocate = relocate
+        self._others_to_tell = interfaces_changed
         self._do: dict[type, Callable[[Host, Any], None]] = {
-            ev.Volley: lambda host, effect: self.wakes.volley(host, effect, self.policy),
-            ev.Probe: self._probe,
+            ev.Volley: lambda host, effect: self.wakes.volley(host, effect, self.policy, self._fired(host, effect)),
+            ev.Probe: lambda host, effect: self.probe(effect.address, effect.broadcast),
             ev.Announce: self._announce,
             ev.Answer: self._answer,
             ev.GiveBack: self._give_back,
@@ -76,111 +78,169 @@ class Engine:
             ev.Released: self._released,
             ev.Hurry: lambda host, effect: self.wakes.hurry(host),
             ev.Log: lambda host, effect: self.note(host.name, effect.event, str(effect.detail)),
-            ev.Forgotten: lambda host, effect: self._forgotten(host),
+            ev.Forgotten: lambda host, effect: None,  # the roster saves what became of the host
             ev.WakeEnded: lambda host, effect: self._woken(host.name, effect),
         }
 
-    def open(self) -> None:
+    def open(self, roster: Roster) -> None:
         """Raises SegmentError."""
+        self.roster = roster
         self.segments.open()
         self._know_own_cards()
 
     def close(self) -> None:
+        """What the kernel does by itself goes on where it is pinned."""
         self._timers.close()
         self._ports.close()
         self.wakes.close()
+        self.queue.flush()
         self.segments.close()
+        self.path.close(keep=True)
 
     def note(self, name: str, event: str, detail: str = "") -> None:
         self.log.add(time.time(), name, event, detail)
         self.wakes.alert(name, event, detail)
 
+    def may_fire(self, host: Host) -> bool:
+        """True where nothing could forbid a wake that the daemon would have to judge."""
+        return self.wakes.gate.may_fire(host.group) and not self._doorkeeper.may_refuse(host)
+
+    def _in_memory(self, name: str) -> Host | None:
+        return self.roster.hosts.get(name)
+
     # Hosts
 
-    def put(self, host: Host) -> None:
-        """A new host, or new facts about one; what it is doing stays."""
-        old = self.hosts.get(host.name)
-        if old is not None:
-            host = replace(old, macs=host.macs, addresses=host.addresses, wake_on=host.wake_on)
-        self._keep(old, host)
+    def renew(self, before: Host | None, name: str) -> None:
+        """What is registered for a host has changed on disk; what it is doing stays."""
+        row = self.roster.row(name)
+        if row is None:
+            if before is not None:
+                self._forget(before)
+            return
+        now = self.roster.host_of(row)
+        old = self.roster.hosts.get(name, before)
+        if old is None:
+            self.roster.states[now.state.value] += 1
+            self.roster.no_longer_remember(now)
+            return
+        new = replace(old, macs=now.macs, addresses=now.addresses, wake_on=now.wake_on, group=now.group)
+        if name in self.roster.hosts:
+            self._keep(old, new)
+        else:
+            self.roster.no_longer_remember(old)
+            self.roster.no_longer_remember(new)
+        self._follow(old, new)
 
-    def forget(self, name: str) -> None:
-        host = self.hosts.pop(name, None)
-        if host is not None:
-            self._follow_groups(host, None)
-            self._held -= len(host.held)
-            self.book.remove(name)
-            self._timers.set(name, float("inf"))
-            self.wakes.forget(name)
+    def _forget(self, host: Host) -> None:
+        self.roster.forget(host)
+        self.queue.follow(posture(host), {})
+        self.queue.follow_cards(cards(host), (), host.number)
+        self._timers.set(host.name, NEVER)
+        self.wakes.forget(host.name)
 
     def tell(self, name: str, event: Event) -> None:
-        host = self.hosts.get(name)
+        try:
+            host = self.roster.find(name)
+        except RegistryError as error:
+            _log.error("%s", error)
+            return
         if host is None:
             return
-        new, effects = step(host, event, clock(), self.policy)
+        if name in self.roster.doubted:
+            self.roster.doubted.discard(name)
+            if host.sleep is not None:
+                self._step(host, ev.Recalled(host.sleep))
+                host = self.roster.hosts[name]
+        self._step(host, event)
+
+    def recall(self, name: str) -> None:
+        """Ask a sleeper whether it still sleeps, before anything else concerns it."""
+        host = self.roster.find(name)
+        if host is not None and host.sleep is not None:
+            self.roster.doubted.discard(name)
+            self._step(host, ev.Recalled(host.sleep))
+
+    def _step(self, host: Host, event: Event) -> None:
+        told = self._told(host) if isinstance(event, _TOLD_BY) else host
+        new, effects = step(told, event, clock(), self.policy)
+        if self.path.acts and new is not host:
+            # Before its neighbours hear where it is: the kernel must not answer for it after that.
+            self._follow(host, new)
         self._apply(new, effects)
         self.wakes.follow(new, event, effects)
         if new is not host:
             self._keep(host, new)
+            if not self.path.acts:
+                self._follow(host, new)
+
+    def _told(self, host: Host) -> Host:
+        """With the neighbours whom the kernel told by itself that its addresses are here."""
+        if not self.path.acts or not host.captured or host.restore is not None:
+            return host
+        if host.state not in (*STANDING_BY, State.WAKING):
+            return host
+        for address in host.known_addresses():
+            key = self.queue.key(address)
+            for mac in self.path.done(key).told if key is not None else ():
+                host = host.met(address, mac, self.policy)
+        return host
 
     def _apply(self, host: Host, effects: list[Effect]) -> None:
         for effect in effects:
             self._do[type(effect)](host, effect)
 
-    def _keep(self, old: Host | None, new: Host) -> None:
-        self.hosts[new.name] = new
-        if old is None or old.sleep is not new.sleep or old.macs != new.macs or old.addresses != new.addresses:
-            self.book.enter(new.name, new.all_macs(), new.known_addresses(), new.sleep)
-        self._held += len(new.held) - (len(old.held) if old is not None else 0)
-        self._follow_groups(old, new)
-        self._timers.set(new.name, new.deadline(self.policy))
+    def _keep(self, old: Host, new: Host) -> None:
+        self.roster.keep(old, new)
+        self._timers.set(new.name, self.roster.deadline(new))
 
-    def _follow_groups(self, old: Host | None, new: Host | None) -> None:
-        """Hear the solicitations for the addresses that are stood in for, from their probing on."""
-        before = old.known_addresses() if old is not None and old.sleep is not None else ()
-        after = new.known_addresses() if new is not None and new.sleep is not None else ()
-        if before is after:
-            return
-        for address in after:
-            if address.segment in self.segments:
-                self.segments[address.segment].join(address)
-        for address in before:
-            if address.segment in self.segments:
-                self.segments[address.segment].leave(address)
+    def _follow(self, old: Host, new: Host) -> None:
+        may_fire = self.may_fire(new)
+        self.queue.follow(posture(old, may_fire), posture(new, may_fire))
+        self.queue.follow_cards(cards(old), cards(new), new.number)
 
     # In
 
     def _read(self, segment: Segment) -> None:
         for received in segment.receive():
-            for name, heard in meaning(received, self.book):
-                event = self._doorkeeper.admit(self.hosts[name], heard, clock()) if name in self.hosts else None
-                if isinstance(event, ev.Knock) and self._held >= HELD_IN_ALL:
-                    event = event._replace(may_hold=False)
-                if event is not None:
-                    self.tell(name, event)
+            try:
+                for name, event in meaning(received, self.roster):
+                    self._hear(name, event)
+            except RegistryError as error:
+                _log.error("%s", error)
 
-    def _interfaces_changed(self) -> None:
+    def _hear(self, name: str, heard: Event) -> None:
+        host = self.roster.find(name)
+        event = None if host is None else self._doorkeeper.admit(host, heard, clock())
+        if isinstance(event, ev.Knock) and self.roster.held >= HELD_IN_ALL:
+            event = event._replace(may_hold=False)
+        if event is not None:
+            self.tell(name, event)
+
+    def _interfaces_changed(self, new: set[str]) -> None:
         self._know_own_cards()
-        self._join_again()
-        self._relocate()
-
-    def _join_again(self) -> None:
-        """An interface that was gone is a new segment, which has to be told who sleeps there."""
-        new = {name for name, segment in self.segments.items() if segment.knows_nobody}
-        for host in self.hosts.values() if new else ():
-            for address in host.known_addresses() if host.sleep is not None else ():
-                if address.segment in new:
-                    self.segments[address.segment].join(address)
+        self._others_to_tell(new)
 
     def _know_own_cards(self) -> None:
-        self.book.own_macs = frozenset(segment.interface.mac for segment in self.segments.values())
+        self.roster.own_macs = frozenset(segment.interface.mac for segment in self.segments.values())
 
     # Out
 
-    def _probe(self, host: Host, effect: ev.Probe) -> None:
-        segment = self.segments.get(effect.address.segment)
+    def _fired(self, host: Host, effect: ev.Volley) -> float:
+        """When the kernel has just sent a magic packet to the host by itself (CLOCK_BOOTTIME); 0 where it has not."""
+        if effect.number or not self.path.acts:
+            return 0.0
+        keys = filter(None, map(self.queue.key, host.known_addresses()))
+        latest = max((self.path.done(key).fired_at for key in keys), default=0.0)
+        now = clock()
+        if now - latest > _FIRED_LATELY_SECONDS:
+            return 0.0
+        self.note(host.name, "magic packet", f"from the kernel, {(now - latest) * 1000:.1f} ms before")
+        return latest
+
+    def probe(self, address: Address, broadcast: bool = False) -> None:
+        segment = self.segments.get(address.segment)
         if segment is not None:
-            segment.probe(effect.address, effect.broadcast)
+            segment.probe(address, broadcast)
 
     def _announce(self, host: Host, effect: ev.Announce) -> None:
         segment = self.segments.get(effect.address.segment)
@@ -213,29 +273,12 @@ class Engine:
     # For people
 
     def counts(self) -> dict[str, Any]:
-        states = dict.fromkeys((state.value for state in State), 0)
-        for host in self.hosts.values():
-            states[host.state.value] += 1
+        states = {state.value: self.roster.states[state.value] for state in State}
         return {
-            "hosts": len(self.hosts),
+            "hosts": sum(states.values()),
             "states": states,
-            "held_frames": self._held,
+            "held_frames": self.roster.held,
             "released_frames": self.released,
             **self.wakes.counts(),
-            "interfaces": [_describe(segment) for segment in self.segments.values()],
+            "interfaces": [segment.describe() for segment in self.segments.values()],
         }
-
-
-def _describe(segment: Segment) -> dict[str, Any]:
-    interface = segment.interface
-    segment.lost()
-    return {
-        "name": interface.name,
-        "mac": interface.mac.hex(":"),
-        "up": interface.up,
-        "addresses": [str(network) for network in interface.networks],
-        "packet_path": "classic BPF",
-        "frames": segment.frames,
-        "dropped": {reason: count for reason, count in segment.dropped.items() if count},
-        "unsent": segment.unsent,
-    }

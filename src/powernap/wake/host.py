@@ -21,7 +21,7 @@ class Host:
     `neighbours` are the cards that sent to an address while it was here: they believe that it still is.
     `addresses` is what the administrator gave, for asking a host that never registered a sleep. `arm` is present
     while it is not known whether the host is down (also beside AWAKE, until it has said hello), `wake` while WAKING,
-    `restore` while RESTORING.
+    `restore` while RESTORING. `number`: the registry's.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Host:
     announced_at: float = 0.0
     held: tuple[Held, ...] = ()
     neighbours: tuple[tuple[Address, bytes], ...] = ()
+    number: int = 0
 
     def known_addresses(self) -> tuple[Address, ...]:
         return self.sleep.addresses if self.sleep else self.addresses

@@ -7,7 +7,8 @@ import contextlib
 import errno
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from powernap.net import arp, bpf, echo, ndp
 from powernap.net.checksum import complete
@@ -17,22 +18,32 @@ from powernap.net.multicast import SolicitedNodes
 from powernap.net.rawsocket import RawSocket
 from powernap.wake.demand.base import Received
 from powernap.wake.model import Address, Held, Visitor
+from powernap.wake.path.base import PacketPath
 
 _log = logging.getLogger(__name__)
 _BATCH = 64
+_MOST_GROUPS = 2048
+_NOTHING = [bpf.Instruction(0x06, 0, 0, 0)]  # drops every frame until the packet path has its filter in
 
 
 class Segment:
     """Raises OSError on creation: PermissionError without CAP_NET_RAW."""
 
-    def __init__(self, interface: Interface) -> None:
+    def __init__(self, interface: Interface, path: PacketPath) -> None:
         self.interface = interface
+        self._path = path
         self.dropped: Counter[str] = Counter()
         self.frames = 0
         self.unsent = 0
-        self._raw = RawSocket(interface.name, _program(interface, ()))
+        self._raw = RawSocket(interface.name, _NOTHING)
+        try:
+            path.attach(self._raw, interface)
+        except OSError:
+            self._raw.close()
+            raise
         self._groups = SolicitedNodes(interface.index)
-        self._sleepers: Counter[bytes] = Counter()
+        self._members: set[bytes] = set()
+        self._hears_all_groups = False
 
     def fileno(self) -> int:
         return self._raw.fileno()
@@ -40,9 +51,10 @@ class Segment:
     def update(self, interface: Interface) -> None:
         """Its addresses or its link have changed."""
         self.interface = interface
-        self._raw.filter(_program(interface, self._sleepers))
+        self._path.attach(self._raw, interface)
 
     def close(self) -> None:
+        self._path.detach(self.interface.index)
         self._raw.close()
         self._groups.close()
 
@@ -124,32 +136,47 @@ class Segment:
         """To the owner, as if a switch had passed it on; its checksum is complete already."""
         return self.send(held.address.mac + self.interface.mac + held.frame[12:])
 
-    # Whose questions and packets are to be heard
+    # Whose questions are to be heard
 
-    @property
-    def knows_nobody(self) -> bool:
-        """True for a segment that is new, or whose hosts are all awake."""
-        return not self._sleepers
+    def follow_group(self, ip: bytes, wanted: bool) -> None:
+        """Be a member of the solicited-node group of an IPv6 address, or no longer.
 
-    def join(self, address: Address) -> None:
-        self._sleepers[address.ip] += 1
-        if self._sleepers[address.ip] == 1:
-            self._raw.filter(_program(self.interface, self._sleepers))
-        # A snooping switch delivers a solicitation only to members of its group.
-        if address.is_ipv6 and not self._groups.join(address.ip):
-            # IPv6 is off on this interface: at least the card shall pass the frames.
+        A snooping switch delivers a solicitation only to members of its group. Of more than so many addresses the card
+        passes all groups instead, which no such switch hears of.
+        """
+        if wanted == (ip in self._members) or (self._hears_all_groups and ip not in self._members):
+            return
+        if not wanted:
+            self._members.discard(ip)
+            self._groups.leave(ip)
+        elif len(self._members) >= _MOST_GROUPS:
+            self._hears_all_groups = True
+            _log.warning(
+                "more than %d IPv6 addresses sleep on %s: its card passes all multicast; a switch with MLD snooping "
+                "may keep questions for the others back",
+                _MOST_GROUPS,
+                self.interface.name,
+            )
             with contextlib.suppress(OSError):
-                group = ndp.solicited_node(address.ip)
-                self._raw.join(self.interface.index, ndp.multicast_mac(group))
+                self._raw.hear_all_groups(self.interface.index)
+        else:
+            self._members.add(ip)
+            if not self._groups.join(ip):
+                # IPv6 is off on this interface: at least the card shall pass the frames.
+                with contextlib.suppress(OSError):
+                    self._raw.join(self.interface.index, ndp.multicast_mac(ndp.solicited_node(ip)))
 
-    def leave(self, address: Address) -> None:
-        self._sleepers[address.ip] -= 1
-        if self._sleepers[address.ip] <= 0:
-            del self._sleepers[address.ip]
-            self._raw.filter(_program(self.interface, self._sleepers))
-        if address.is_ipv6:
-            self._groups.leave(address.ip)
+    # For people
 
-
-def _program(interface: Interface, sleepers: Iterable[bytes]) -> list[bpf.Instruction]:
-    return bpf.program(interface.own(4), interface.own(16), tuple(sleepers))
+    def describe(self) -> dict[str, Any]:
+        self.lost()
+        return {
+            "name": self.interface.name,
+            "mac": self.interface.mac.hex(":"),
+            "up": self.interface.up,
+            "addresses": [str(network) for network in self.interface.networks],
+            "packet_path": self._path.name,
+            "frames": self.frames,
+            "dropped": {reason: count for reason, count in self.dropped.items() if count},
+            "unsent": self.unsent,
+        }

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from powernap.net import interfaces
 from powernap.net.interfaces import Interface
 from powernap.shared.errors import PowernapError
+from powernap.wake.path.base import PacketPath
 from powernap.wake.segment import Segment
 
 _log = logging.getLogger(__name__)
@@ -23,11 +24,18 @@ class SegmentError(PowernapError):
 
 
 class Segments(dict[str, Segment]):
-    """Segment by interface name. `changed` is called after interfaces or addresses have changed."""
+    """Segment by interface name. `changed(new)`: interfaces or addresses have changed, and these segments are new."""
 
-    def __init__(self, wanted: Iterable[str], reader: Callable[[Segment], None], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        wanted: Iterable[str],
+        path: PacketPath,
+        reader: Callable[[Segment], None],
+        changed: Callable[[set[str]], None],
+    ) -> None:
         super().__init__()
         self._wanted = tuple(wanted)
+        self._path = path
         self._reader = reader
         self._changed = changed
         self._kernel: socket.socket | None = None
@@ -64,6 +72,10 @@ class Segments(dict[str, Segment]):
         for name in list(self):
             self._remove(name)
 
+    def named(self, index: int) -> str | None:
+        """The name of the segment with this interface index."""
+        return next((name for name, segment in self.items() if segment.interface.index == index), None)
+
     def interfaces(self) -> tuple[Interface, ...]:
         return tuple(segment.interface for segment in self.values())
 
@@ -78,12 +90,13 @@ class Segments(dict[str, Segment]):
     def _refresh(self) -> None:
         self._timer = None
         before = {name: segment.interface for name, segment in self.items()}
+        segments = dict(self)
         try:
             self._follow(_present())
         except (SegmentError, OSError) as error:
             _log.warning("%s", error)
         if before != {name: segment.interface for name, segment in self.items()}:
-            self._changed()
+            self._changed({name for name, segment in self.items() if segments.get(name) is not segment})
 
     def _follow(self, present: dict[str, Interface]) -> None:
         for name in list(self):
@@ -106,7 +119,7 @@ class Segments(dict[str, Segment]):
 
     def _add(self, interface: Interface) -> None:
         try:
-            segment = Segment(interface)
+            segment = Segment(interface, self._path)
         except PermissionError as error:
             raise SegmentError(
                 f"not permitted to open a raw socket on {interface.name}: run powerwaked as its systemd unit does, "

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import json
+
 from aiohttp import web
 
 from powernap import __version__
 from powernap.wake.api.answers import answer, application, read_body
+from powernap.wake.refusals import Unknown
 from powernap.wake.registration import BadBody, is_number, parse_object
 from powernap.wake.registry import Record
-from powernap.wake.service import Service, Unknown
+from powernap.wake.service import Service
 
 _LONGEST_NAME = 253
 _LONGEST_WAIT = 3600
@@ -47,8 +50,17 @@ class _Handlers:
             raise BadBody(f"since: {text!r} is no number: give the 'next' of the last answer")
         return answer(self._service.engine.log.since(int(text)))
 
-    async def hosts(self, request: web.Request) -> web.Response:
-        return answer({"hosts": self._service.hosts()})
+    async def hosts(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
+        await response.prepare(request)
+        begun = False
+        await response.write(b'{"hosts": [')
+        for page in self._service.hosts():
+            text = json.dumps(page)[1:-1].encode()
+            await response.write(b", " + text if begun else text)
+            begun = True
+        await response.write(b"]}\n")
+        return response
 
     async def host(self, request: web.Request) -> web.Response:
         return answer(self._service.describe(self._record(request)))
@@ -66,11 +78,11 @@ class _Handlers:
         name = request.match_info["name"]
         if len(name) > _LONGEST_NAME or not name.isprintable() or "/" in name or " " in name:
             raise BadBody(f"{name[:40]!r} is no host name: give one without spaces and slashes")
-        changed, record = await self._service.enrol(name, parse_object(await read_body(request)))
+        changed, record = await self._service.enrolment.enrol(name, parse_object(await read_body(request)))
         return answer({"changed": changed, "host": self._service.describe(record), "key": record.key})
 
     async def forget(self, request: web.Request) -> web.Response:
-        return answer({"changed": await self._service.forget(request.match_info["name"])})
+        return answer({"changed": await self._service.enrolment.forget(request.match_info["name"])})
 
     async def wake(self, request: web.Request) -> web.Response:
         data = parse_object(await read_body(request))
@@ -80,7 +92,7 @@ class _Handlers:
         timeout = data.get("timeout_seconds", self._service.config.wake.resume_timeout_seconds)
         if not is_number(timeout) or not 0 < timeout <= _LONGEST_WAIT:
             raise BadBody(f"timeout_seconds: {timeout!r} is no time to wait: give up to {_LONGEST_WAIT} seconds")
-        return answer(await self._service.wake(target, asked_by, float(timeout)))
+        return answer(await self._service.orders.wake(target, asked_by, float(timeout)))
 
     async def criers(self, request: web.Request) -> web.Response:
         return answer(self._service.criers.report())

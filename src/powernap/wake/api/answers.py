@@ -12,9 +12,9 @@ from typing import Any
 from aiohttp import web
 
 from powernap.shared.errors import PowernapError
+from powernap.wake.refusals import Conflict, NotWoken, Unknown
 from powernap.wake.registration import BadBody, NoSegment
 from powernap.wake.registry import RegistryError
-from powernap.wake.service import Conflict, NotWoken, Unknown
 
 MOST_BYTES = 64 * 1024
 _BODY_SECONDS = 10

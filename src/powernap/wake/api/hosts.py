@@ -10,24 +10,25 @@ from aiohttp import web
 from powernap.shared import signing
 from powernap.shared.errors import PowernapError
 from powernap.wake.api.answers import answer, application, encode, read_body, status_of
+from powernap.wake.refusals import Unknown
 from powernap.wake.registration import BadBody, parse_object
-from powernap.wake.service import Service, Unknown
+from powernap.wake.service import Service
 
 _NO_KEY = "0" * 64
 _LONGEST_CAUSE = 100
-_Act = Callable[[str, bytes], Awaitable[None]]
+_Act = Callable[[str, int, bytes], Awaitable[None]]
 
 
 def host_api(service: Service) -> web.Application:
     async def asleep(request: web.Request) -> web.Response:
-        return await _signed(service, request, service.asleep)
+        return await _signed(service, request, service.enrolment.asleep)
 
     async def awake(request: web.Request) -> web.Response:
-        async def hello(name: str, body: bytes) -> None:
+        async def hello(name: str, sequence: int, body: bytes) -> None:
             cause = parse_object(body).get("cause", "")
             if not isinstance(cause, str):
                 raise BadBody("cause: say as text why the host is awake, such as boot or resume")
-            await service.awake(name, cause[:_LONGEST_CAUSE])
+            await service.enrolment.awake(name, sequence, cause[:_LONGEST_CAUSE])
 
         return await _signed(service, request, hello)
 
@@ -56,8 +57,8 @@ async def _signed(service: Service, request: web.Request, act: _Act) -> web.Resp
     content: dict[str, object] = {"acknowledged": True}
     status = 200
     try:
-        service.accept(name, sequence)
-        await act(name, body)
+        service.enrolment.accept(name, sequence)
+        await act(name, sequence, body)
     except PowernapError as error:
         content, status = {"error": str(error)}, status_of(error)
     signature = signing.sign_answer(key, sequence, status, encode(content))

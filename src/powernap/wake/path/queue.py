@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes for the packet path, gathered over one turn of the event loop and made at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+
+from powernap.wake.model import Address
+from powernap.wake.path.base import Entry, Key, PacketPath
+from powernap.wake.posture import Posture
+from powernap.wake.segment import Segment
+
+_log = logging.getLogger(__name__)
+
+
+class PathQueue:
+    """`segments`: those that are heard, by the names of their interfaces."""
+
+    def __init__(self, path: PacketPath, segments: Mapping[str, Segment]) -> None:
+        self.path = path
+        self._segments = segments
+        self._entries: dict[Key, Entry | None] = {}
+        self._cards: dict[bytes, int | None] = {}
+        self._scheduled: asyncio.Handle | None = None
+        self._failed = False
+
+    def follow(self, old: Posture, new: Posture) -> None:
+        """A host's posture has changed. Where the kernel must no longer act for an address, it is told at once."""
+        if old == new:
+            return
+        urgent = False
+        for address in old.keys() - new.keys():
+            self._set(address, None)
+            urgent = True
+        for address, entry in new.items():
+            before = old.get(address)
+            if entry != before:
+                self._set(address, entry)
+                urgent |= before is not None and (before.answers > entry.answers or before.fires > entry.fires)
+        if urgent and self.path.acts:
+            self.flush()
+
+    def put(self, entries: Posture) -> None:
+        for address, entry in entries.items():
+            self._set(address, entry)
+
+    def follow_cards(self, old: tuple[bytes, ...], new: tuple[bytes, ...], number: int) -> None:
+        if old == new:
+            return
+        for mac in old:
+            self._cards[mac] = None
+        self.watch(new, number)
+        self._schedule()
+
+    def watch(self, cards: Iterable[bytes], number: int) -> None:
+        for mac in cards:
+            self._cards[mac] = number
+        self._schedule()
+
+    def key(self, address: Address) -> Key | None:
+        segment = self._segments.get(address.segment)
+        return None if segment is None else Key(segment.interface.index, 0, address.ip)
+
+    def flush(self) -> None:
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
+        entries, self._entries = self._entries, {}
+        cards, self._cards = self._cards, {}
+        put = {key: entry for key, entry in entries.items() if entry is not None}
+        watch = {mac: number for mac, number in cards.items() if number is not None}
+        try:
+            if len(put) < len(entries):
+                self.path.remove([key for key, entry in entries.items() if entry is None])
+            if put:
+                self.path.put(put)
+            if len(watch) < len(cards):
+                self.path.forget_cards([mac for mac, number in cards.items() if number is None])
+            if watch:
+                self.path.watch_cards(watch)
+        except OSError as error:
+            if not self._failed:
+                self._failed = True
+                _log.warning("the packet path does not take all addresses (%s)", error.strerror or error)
+
+    def _set(self, address: Address, entry: Entry | None) -> None:
+        segment = self._segments.get(address.segment)
+        if segment is None:
+            return
+        self._entries[Key(segment.interface.index, 0, address.ip)] = entry
+        self._schedule()
+        if address.is_ipv6:
+            segment.follow_group(address.ip, entry is not None)
+
+    def _schedule(self) -> None:
+        if self._scheduled is None:
+            self._scheduled = asyncio.get_running_loop().call_soon(self.flush)

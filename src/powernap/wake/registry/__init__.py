@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must survive a restart: hosts, their keys, and who sleeps. SQLite; memory holds only hosts that are busy."""
+
+from powernap.wake.registry.errors import Conflict, RegistryError, Unknown
+from powernap.wake.registry.file import Registry, Rest, Row
+from powernap.wake.registry.journal import Journal
+from powernap.wake.registry.record import Record
+
+__all__ = ["Conflict", "Journal", "Record", "Registry", "RegistryError", "Rest", "Row", "Unknown"]

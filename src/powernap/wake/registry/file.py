@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The registry's file: one connection that writes, and one that reads without waiting for it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from powernap.shared.errors import PowernapError
+from powernap.wake.model import Address, Sleep, State
+from powernap.wake.registry.changes import Change, Fact, split_macs
+from powernap.wake.registry.errors import RegistryError, reason
+from powernap.wake.registry.record import COLUMNS, Record, record_of
+from powernap.wake.registry.schema import VERSION, WATCHED, prepare
+from powernap.wake.registry.sleeps import from_text
+
+_CACHE_KIB = 2000
+_STATE = 'number, name, wake_on, "group", state, captured, run, sleep'
+
+
+class Row(NamedTuple):
+    """All that is on disk of one host that matters for what it does. `addresses`: where it is asked or sleeps."""
+
+    record: Record
+    captured: bool
+    run: int
+    sleep: Sleep | None
+    addresses: tuple[Address, ...]
+
+
+class Rest(NamedTuple):
+    """A host at rest, as far as the packet path needs to know it. `sleep` is without addresses, cards and lease."""
+
+    number: int
+    name: str
+    wake_on: str | None
+    group: str
+    state: State
+    captured: bool
+    run: int
+    sleep: Sleep | None
+    addresses: tuple[Address, ...]
+    cards: tuple[bytes, ...]
+
+
+class Boot(NamedTuple):
+    """Which boot of the machine this is, and the Unix time at its CLOCK_BOOTTIME 0."""
+
+    id: str
+    began: float
+
+    @classmethod
+    def now(cls) -> Boot:
+        return cls(_boot_id(), time.time() - time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+class Registry:
+    """`run` counts the daemon's starts. Writing blocks on the disk: Journal keeps it off the event loop."""
+
+    def __init__(self, path: str, boot_now: Callable[[], Boot] | None = None) -> None:
+        """Open or create. Raises RegistryError."""
+        self.path = path
+        self._boot_now = boot_now or Boot.now
+        boot = self._boot_now()
+        self._began = boot.began
+        try:
+            # Keys are inside: nobody else may read it, from the first moment. SQLite's side files inherit the mode.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            Path(path).chmod(0o600)
+            self._writer = self._connect()
+            self._writer.execute("PRAGMA journal_mode=WAL")
+            self._writer.execute("PRAGMA synchronous=FULL")
+            if self._writer.execute("PRAGMA user_version").fetchone()[0] > VERSION:
+                raise RegistryError(f"{path}: a newer powerwaked wrote this registry: install that version again")
+            prepare(self._writer, time.time(), time.time() - boot.began)
+            self._reader = self._connect()
+            self._reader.execute("PRAGMA query_only=1")
+            self.run = self._begin(boot)
+        except (OSError, sqlite3.Error, ValueError) as error:
+            raise RegistryError(
+                f"{path}: cannot open the registry ({reason(error)}): see that its directory exists, is writable for "
+                "powerwaked and has space, or set registry.path"
+            ) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self.path, timeout=5, isolation_level=None, check_same_thread=False)
+        database.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        return database
+
+    def _begin(self, boot: Boot) -> int:
+        """Deadlines are of the boot in which they were written: after another, the clock counts from elsewhere."""
+        run = int(self.fact("run", 0)) + 1
+        changes: list[Change] = [Fact("run", run)]
+        if self.fact("boot", boot.id) != boot.id or not boot.id:
+            changes.append(_Shift(float(self.fact("began", boot.began)) - boot.began))
+        changes += (Fact("boot", boot.id), Fact("began", boot.began))
+        self._transact(changes)
+        return run
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+    # Writing
+
+    def apply(self, changes: Iterable[Change]) -> list[Any]:
+        """All or nothing, on disk when it returns; what each returns, or the error by which it refuses.
+
+        Raises RegistryError.
+        """
+        try:
+            return self._transact([*changes, *self._clock_was_set()])
+        except sqlite3.Error as error:
+            raise RegistryError(
+                f"{self.path}: cannot write the registry ({reason(error)}): free space on its file system and see "
+                "that powerwaked may write there; until then no host can register"
+            ) from error
+
+    def _clock_was_set(self) -> list[Change]:
+        began = self._boot_now().began
+        if abs(began - self._began) < 1:
+            return []
+        self._began = began
+        return [Fact("began", began)]
+
+    def _transact(self, changes: Iterable[Change]) -> list[Any]:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            results = [_result(change, self._writer) for change in changes]
+            self._writer.execute("COMMIT")
+        except sqlite3.Error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+        return results
+
+    def begin_run(self) -> Change:
+        """What was known to sleep in a former run is in doubt from now on."""
+        self.run += 1
+        return Fact("run", self.run)
+
+    # Reading what is on disk
+
+    def fact(self, name: str, default: Any) -> Any:
+        found = self._ask("SELECT value FROM facts WHERE name = ?", name)
+        return found[0][0] if found else default
+
+    def record(self, name: str) -> Record | None:
+        rows = self._ask(f"SELECT {COLUMNS} FROM hosts WHERE name = ?", name)
+        return record_of(rows[0]) if rows else None
+
+    def records(self, after: str, most: int) -> list[Record]:
+        """In the order of their names."""
+        return [
+            record_of(row)
+            for row in self._ask(f"SELECT {COLUMNS} FROM hosts WHERE name > ? ORDER BY name LIMIT ?", after, most)
+        ]
+
+    def row(self, name: str) -> Row | None:
+        rows = self._ask(
+            f"SELECT captured, run, sleep, sleep_macs, lease_ends, wake_by, {COLUMNS} FROM hosts WHERE name = ?",
+            name,
+        )
+        if not rows:
+            return None
+        captured, run, text, macs, lease_ends, wake_by, *columns = rows[0]
+        record = record_of(tuple(columns))
+        addresses = self.addresses(record.number)
+        sleep = None
+        if text is not None:
+            sleep = replace(
+                from_text(text), addresses=addresses, macs=split_macs(macs), lease_ends=lease_ends, wake_by=wake_by
+            )
+        return Row(record, bool(captured), run, sleep, addresses)
+
+    def addresses(self, number: int) -> tuple[Address, ...]:
+        rows = self._ask("SELECT segment, ip, mac FROM places WHERE host = ? ORDER BY nth", number)
+        return tuple(Address(*row) for row in rows)
+
+    def owner_of(self, segment: str, ip: bytes) -> tuple[str, Address] | None:
+        rows = self._ask(
+            "SELECT name, mac FROM places JOIN hosts ON number = host WHERE ip = ? AND segment = ?", ip, segment
+        )
+        return (rows[0][0], Address(segment, ip, rows[0][1])) if rows else None
+
+    def holder(self, segment: str, ip: bytes) -> int | None:
+        """The number of the host that is not just awake and has the address."""
+        rows = self._ask(
+            f"SELECT host FROM places JOIN hosts ON number = host WHERE ip = ? AND segment = ? AND {WATCHED}",
+            ip,
+            segment,
+        )
+        return rows[0][0] if rows else None
+
+    def hosts_of_ip(self, ip: bytes) -> tuple[str, ...]:
+        return tuple(
+            name for (name,) in self._ask("SELECT name FROM places JOIN hosts ON number = host WHERE ip = ?", ip)
+        )
+
+    def host_of_card(self, mac: bytes) -> str | None:
+        rows = self._ask("SELECT name FROM cards JOIN hosts ON number = host WHERE mac = ?", mac)
+        return rows[0][0] if rows else None
+
+    def states(self) -> dict[str, int]:
+        """How many hosts are in each state."""
+        states = dict(self._ask(f"SELECT state, count(*) FROM hosts WHERE {WATCHED} GROUP BY state"))
+        awake = self.count() - sum(states.values())
+        states["awake"] = states.get("awake", 0) + awake
+        return states
+
+    def count(self) -> int:
+        return int(self._ask("SELECT count(*) FROM hosts")[0][0])
+
+    def due(self, after: float, number: int, before: float, most: int) -> list[tuple[float, int, str]]:
+        """(due, number, name) of the next deadlines after that of the host `number`."""
+        return self._ask(
+            "SELECT due, number, name FROM hosts WHERE due IS NOT NULL AND (due, number) > (?, ?) AND due <= ?"
+            " ORDER BY due, number LIMIT ?",
+            after,
+            number,
+            before,
+            most,
+        )
+
+    def body(self, number: int) -> tuple[str, float] | None:
+        """What a sleeping host has sent, and when."""
+        rows = self._ask("SELECT body, slept_at FROM registrations JOIN hosts ON number = host WHERE host = ?", number)
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def numbers(self, after: int, most: int) -> list[tuple[int, str, bool]]:
+        """(number, name, whether it sleeps)."""
+        return self._ask(
+            "SELECT number, name, sleep IS NOT NULL FROM hosts WHERE number > ? ORDER BY number LIMIT ?", after, most
+        )
+
+    def watched(self, after: int, most: int, with_cards: bool = False) -> list[Rest]:
+        """The next hosts that are not just awake, in the order of their numbers."""
+        rows = self._ask(
+            f"SELECT {_STATE} FROM hosts WHERE number > ? AND {WATCHED} ORDER BY number LIMIT ?", after, most
+        )
+        if not rows:
+            return []
+        span = (rows[0][0], rows[-1][0])
+        join = f"JOIN hosts ON number = host WHERE host BETWEEN ? AND ? AND {WATCHED} ORDER BY host"
+        places = _grouped(self._ask(f"SELECT host, segment, ip, mac FROM places {join}, nth", *span))
+        cards = _grouped(self._ask(f"SELECT host, mac FROM cards {join}", *span)) if with_cards else {}
+        return [
+            Rest(
+                number,
+                name,
+                wake_on,
+                group,
+                State(state),
+                bool(captured),
+                run,
+                from_text(text) if text else None,
+                tuple(Address(*place) for place in places.get(number, ())),
+                tuple(card for (card,) in cards.get(number, ())),
+            )
+            for number, name, wake_on, group, state, captured, run, text in rows
+        ]
+
+    def _ask(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        try:
+            return self._reader.execute(sql, parameters).fetchall()
+        except (sqlite3.Error, ValueError) as error:
+            raise RegistryError(
+                f"{self.path}: cannot read the registry ({reason(error)}): restore it from a backup, or move it away "
+                "and run the site playbook"
+            ) from error
+
+
+class _Shift(NamedTuple):
+    """Deadlines of an earlier boot, by this boot's clock."""
+
+    seconds: float
+
+    def apply(self, database: sqlite3.Connection) -> None:
+        database.execute(
+            f"UPDATE hosts SET due = due + ?1, wake_by = wake_by + ?1, lease_ends = lease_ends + ?1 WHERE {WATCHED}",
+            (self.seconds,),
+        )
+
+
+@lru_cache(maxsize=1)
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _result(change: Change, database: sqlite3.Connection) -> Any:
+    try:
+        return change.apply(database)
+    except PowernapError as error:
+        return error
+
+
+def _grouped(rows: Iterable[tuple[Any, ...]]) -> dict[int, list[tuple[Any, ...]]]:
+    found: dict[int, list[tuple[Any, ...]]] = {}
+    for host, *others in rows:
+        found.setdefault(host, []).append(tuple(others))
+    return found

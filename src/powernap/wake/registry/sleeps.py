@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host registered for its sleep, as text in one column; what is searched for has columns of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any
+
+from powernap.wake.model import Sleep
+
+_ELSEWHERE = ("addresses", "macs", "lease_ends", "wake_by")
+_FIELDS = tuple(field.name for field in fields(Sleep) if field.name not in _ELSEWHERE)
+
+
+def to_text(sleep: Sleep) -> str:
+    return json.dumps({name: getattr(sleep, name) for name in _FIELDS})
+
+
+@lru_cache(maxsize=512)
+def from_text(text: str) -> Sleep:
+    """Without addresses, cards and lease; hosts that registered the same share it."""
+    values = {name: _frozen(value) for name, value in json.loads(text).items() if name in _FIELDS}
+    return Sleep(addresses=(), macs=(), **values)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
