@@ -216,11 +216,17 @@ class Guest:
             if b"\xff" * 6 + bytes.fromhex(MAC.replace(":", "")) * 16 in frame:
                 self.qmp("system_wakeup")
             return
-        self._lan.sendto(frame, str(self._folder / "card"))
+        self.pass_on(frame)
 
-    def heard(self) -> list[bytes]:
-        """Return the frames that the guest has sent since the last call."""
+    def pass_on(self, frame: bytes) -> None:
+        """Send a frame to the guest's card as it is; lost where that does not take it."""
+        with contextlib.suppress(BlockingIOError):
+            self._lan.sendto(frame, str(self._folder / "card"))
+
+    def heard(self, seconds: float = 0) -> list[bytes]:
+        """Return the frames that the guest has sent since the last call, waiting for a first one."""
         frames = []
+        select.select([self._lan], [], [], seconds)
         with contextlib.suppress(BlockingIOError):
             while True:
                 frames.append(self._lan.recv(65536))
