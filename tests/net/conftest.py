@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.net.lan import Lan, missing
+from tests.net.wire import no_ebpf
 
 
 @pytest.fixture(scope="session")
@@ -15,9 +16,18 @@ def _able() -> None:
         pytest.skip(why)
 
 
-def _lan(directory: Path) -> Iterator[Lan]:
+@pytest.fixture
+def path(request: pytest.FixtureRequest) -> str:
+    """The packet path of the wake server; `@on_each_path` runs a test with each that can be had here."""
+    return str(getattr(request, "param", "classic"))
+
+
+def _lan(directory: Path, path: str) -> Iterator[Lan]:
+    if path == "ebpf" and no_ebpf():
+        pytest.skip(no_ebpf())
     lan = Lan(directory)
     try:
+        lan.server.use(path)
         yield lan
         assert not lan.borrowed(), "the server's own interface had a client's address"
     finally:
@@ -25,15 +35,15 @@ def _lan(directory: Path) -> Iterator[Lan]:
 
 
 @pytest.fixture
-def bare_lan(_able: None, tmp_path: Path) -> Iterator[Lan]:
+def bare_lan(_able: None, tmp_path: Path, path: str) -> Iterator[Lan]:
     """A segment whose wake server is not yet started."""
-    yield from _lan(tmp_path)
+    yield from _lan(tmp_path, path)
 
 
 @pytest.fixture(scope="module")
 def module_lan(_able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
     """The same, for all tests of a file."""
-    yield from _lan(tmp_path_factory.mktemp("lan"))
+    yield from _lan(tmp_path_factory.mktemp("lan"), "classic")
 
 
 @pytest.fixture

@@ -11,15 +11,17 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.net.node import Node, addresses, run, wait_for
 from tests.net.server import Server
 from tests.net.sleeper import Sleeper
 
 from powernap.shared.wakeapi import host_path
 
-__all__ = ["Lan", "Node", "Server", "Sleeper", "addresses", "missing", "run", "wait_for"]
+__all__ = ["Lan", "Node", "Server", "Sleeper", "addresses", "missing", "on_each_path", "run", "wait_for"]
 
 _numbers = itertools.count(1)
+on_each_path = pytest.mark.parametrize("path", ["classic", "ebpf"], indirect=True)
 
 
 class Lan:
@@ -115,6 +117,7 @@ class Lan:
             if isinstance(node, Sleeper):
                 node.end()
         self.server.stop(signal.SIGKILL)
+        self.server.unpin()
         for node in self.nodes:
             run("ip", "netns", "del", node.namespace, check=False)
         run("ip", "netns", "del", self.switch, check=False)

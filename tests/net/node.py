@@ -139,7 +139,7 @@ class Node:
         """Have a neighbour entry for it."""
         self.run("ping", "-c1", "-W1", "-n", address)
 
-    def owners(self, address: str, seconds: float = 0.4) -> set[str]:
+    def owners(self, address: str, seconds: float = 0.25) -> set[str]:
         """The MACs of all that answer when everybody is asked for the address."""
         ip, mine = ipaddress.ip_address(address).packed, mac_bytes(self.mac)
         if len(ip) == 16:

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.net.node import Node, wait_for
+import pytest
+from tests.net.node import Node, run, wait_for
 
 from powernap.shared.wakeapi import Admin
 
@@ -17,12 +18,18 @@ if TYPE_CHECKING:
     from tests.net.lan import Lan
 
 
+#: The capabilities that each packet path needs.
+RIGHTS = {"classic": "+net_raw", "ebpf": "+net_raw,+net_admin,+bpf"}
+
+
 class Server(Node):
-    """The wake server: powerwaked as a process with CAP_NET_RAW and no other capability."""
+    """The wake server: powerwaked as a process with the capabilities of its packet path, and no other."""
 
     def __init__(self, lan: Lan, name: str, number: int, directory: Path) -> None:
         super().__init__(lan, name, number)
         self.directory = directory
+        self.path = "classic"
+        self.pin: Path | None = None
         self.settings: dict[str, str] = {"probe_seconds": "0.08"}
         self.process: subprocess.Popen[bytes] | None = None
         self.log = directory / "log"
@@ -34,11 +41,13 @@ class Server(Node):
         path.write_text(
             f'[listen]\nadmin_socket = "{self.directory}/admin.sock"\n'
             f'[registry]\npath = "{self.directory}/registry.sqlite"\n[wake]\n{wake}\n'
+            f'[path]\nuse = "{self.path}"\npin = "{self.pin or ""}"\n'
         )
         return path
 
     def command(self, config: Path) -> list[str]:
-        setpriv = ["setpriv", "--inh-caps=-all,+net_raw", "--bounding-set=-all,+net_raw"]
+        rights = RIGHTS[self.path]
+        setpriv = ["setpriv", f"--inh-caps=-all,{rights}", f"--bounding-set=-all,{rights}"]
         return [*setpriv, sys.executable, "-m", "powernap", "powerwaked", "--config", str(config)]
 
     def start(self) -> None:
@@ -46,6 +55,25 @@ class Server(Node):
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(["ip", "netns", "exec", self.namespace, *command], stderr=log, stdout=log)
         wait_for(self._is_up, 30)
+        if self.path == "ebpf" and "eBPF" not in self.path_used():
+            pytest.skip(f"powerwaked uses {self.path_used()}")
+
+    def use(self, path: str) -> None:
+        """Before it is started: the packet path; eBPF is pinned, in a bpf file system of the test's own."""
+        self.path = path
+        if path == "ebpf":
+            self.pin = self.directory / "bpf"
+            self.pin.mkdir()
+            run("mount", "-t", "bpf", "none", str(self.pin))
+
+    def path_used(self) -> str:
+        """What status says of it."""
+        return str(self.admin.get("/v1/status")["interfaces"][0]["packet_path"])
+
+    def unpin(self) -> None:
+        """What is pinned goes with its file system."""
+        if self.pin is not None:
+            run("umount", "--lazy", str(self.pin))
 
     def _is_up(self) -> bool:
         assert self.process is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.net.crowd import Crowd
-from tests.net.lan import Lan, wait_for
+from tests.net.lan import Lan, on_each_path, wait_for
 
 from powernap.net import arp, ethernet
 from powernap.shared.mac import mac_bytes
@@ -51,6 +51,7 @@ def test_scans_and_chatter_wake_nobody(lan: Lan) -> None:
     wait_for(lambda: web1.magic_at, 2)
 
 
+@on_each_path
 def test_a_trace_of_chatter_wakes_nobody_and_little_of_it_reaches_the_daemon(lan: Lan) -> None:
     trace = lan.server.directory / "chatter.pcap"
     chatter.write(trace, chatter.trace())
@@ -84,7 +85,11 @@ def test_a_trace_of_chatter_wakes_nobody_and_little_of_it_reaches_the_daemon(lan
     assert reached < 0.8 * sent
 
 
-def test_a_scan_of_open_ports_does_not_wake_them_all(lan: Lan) -> None:
+@on_each_path
+def test_a_scan_of_open_ports_does_not_wake_them_all(bare_lan: Lan) -> None:
+    lan = bare_lan
+    lan.server.settings["wakes_per_minute"] = "0"  # it is the source that is limited
+    lan.server.start()
     desk, crowd = lan.client(), Crowd(lan, 200)
     with desk.raw() as wire:
         for member in crowd.members:
@@ -133,6 +138,7 @@ def test_strange_frames_are_counted_and_harm_nothing(lan: Lan) -> None:
     assert lan.state("web1") == "proxied"
 
 
+@on_each_path
 def test_a_sleepers_ipv4_address_is_defended(lan: Lan) -> None:
     desk, web1 = lan.client(), lan.sleeper()
     web1.nap()
@@ -148,6 +154,7 @@ def test_a_sleepers_ipv4_address_is_defended(lan: Lan) -> None:
     assert lan.state("web1") == "proxied"
 
 
+@on_each_path
 def test_a_sleepers_ipv6_address_is_defended_on_a_real_kernel(lan: Lan) -> None:
     desk, web1 = lan.client(), lan.sleeper()
     web1.nap()
@@ -181,6 +188,7 @@ def test_the_owners_own_duplicate_address_detection_succeeds(lan: Lan) -> None:
     assert desk.neighbour(web1.ipv6) == web1.mac
 
 
+@on_each_path
 def test_another_machine_that_takes_the_address_wakes_its_owner(lan: Lan) -> None:
     desk, web1 = lan.client(), lan.sleeper()
     web1.nap()
@@ -190,6 +198,7 @@ def test_another_machine_that_takes_the_address_wakes_its_owner(lan: Lan) -> Non
     assert lan.events("web1", "conflict")
 
 
+@on_each_path
 def test_arp_mode_wakes_on_a_question_and_stands_in_for_nothing(lan: Lan) -> None:
     desk, web1 = lan.client(), lan.sleeper(wake_on="arp")
     listener = web1.listen(80)

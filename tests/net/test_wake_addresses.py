@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.net.lan import Lan, Node, Sleeper, run, wait_for
+from tests.net.lan import Lan, Node, Sleeper, on_each_path, run, wait_for
 
 ANNOUNCED_FOR = 7.5  # seconds; the last announcement of a capture leaves after 7
 
@@ -84,6 +84,7 @@ def test_a_gateway_that_missed_every_announcement_finds_the_server_in_the_end(la
             started.result()
 
 
+@on_each_path
 def test_a_gateways_own_check_of_its_entry_is_answered_and_wakes_nobody(lan: Lan) -> None:
     desk, web1 = lan.client(), lan.sleeper()
     verify_soon(desk)
@@ -104,6 +105,7 @@ def test_while_a_host_sleeps_its_address_counts_as_taken(lan: Lan) -> None:
     assert lan.state("web1") == "proxied" and not web1.magic_at
 
 
+@on_each_path
 def test_a_waking_host_finds_no_duplicate_of_itself(lan: Lan) -> None:
     """Its detection runs, as after a boot, before it has said anything, while the server still stands in."""
     desk, web1 = lan.client(), lan.sleeper()
@@ -127,6 +129,7 @@ def test_a_waking_host_finds_no_duplicate_of_itself(lan: Lan) -> None:
     assert desk.owners(web1.ipv4) == desk.owners(web1.ipv6) == {web1.mac}
 
 
+@on_each_path
 def test_hosts_that_swapped_their_addresses_sleep_and_wake_with_the_new_ones(lan: Lan) -> None:
     desk = lan.client()
     web1, web2 = lan.sleeper("web1", 3), lan.sleeper("web2", 4)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.net.crowd import Crowd, syn
-from tests.net.lan import Lan, Node, wait_for
+from tests.net.lan import Lan, Node, on_each_path, wait_for
 
 from powernap.net import ip
 from powernap.net.checksum import is_valid, pseudo_header
@@ -83,6 +83,7 @@ def test_what_is_replayed_has_a_whole_checksum(lan: Lan, family: str, offload: s
     assert all(checksum_is_right(frame) for frame in frames)
 
 
+@on_each_path
 def test_ports_may_be_given_as_ranges(lan: Lan) -> None:
     desk, web1 = lan.client(), lan.sleeper()
     web1.serve(8042)
@@ -103,6 +104,7 @@ def test_ports_may_be_given_as_ranges(lan: Lan) -> None:
     assert receiver.recv(100) == b"in the range"
 
 
+@on_each_path
 def test_of_each_connection_the_newest_syn_is_held_and_64_connections_of_a_host(lan: Lan) -> None:
     desk, web1 = lan.client(), lan.sleeper()
     web1.nap()
@@ -120,7 +122,7 @@ def test_of_each_connection_the_newest_syn_is_held_and_64_connections_of_a_host(
 
 def test_at_most_4096_frames_are_held_in_all(bare_lan: Lan) -> None:
     lan = bare_lan
-    lan.server.settings["wakes_per_source"] = "0"
+    lan.server.settings |= {"wakes_per_source": "0", "wakes_per_minute": "0"}
     lan.server.start()
     desk, crowd = lan.client(), Crowd(lan, 70)
     with desk.raw() as wire:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.net.lan import Lan, Sleeper, wait_for
+from tests.net.lan import Lan, Sleeper, on_each_path, wait_for
 
 HOSTS, ROUNDS = 12, 3
 FRAMES_LOST, MAGIC_LOST = 5, 0.2  # percent; share
 
 
+@on_each_path
 def test_with_a_twentieth_of_frames_and_a_fifth_of_magic_packets_lost_every_connection_opens(lan: Lan) -> None:
     desk = lan.client()
     sleepers = [lan.sleeper(f"host{number}", 20 + number) for number in range(HOSTS)]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 
 import pytest
-from tests.net.lan import Lan, wait_for
+from tests.net.lan import Lan, on_each_path, wait_for
 
 
 def test_neighbours_are_sent_to_the_wake_server_while_a_host_sleeps(lan: Lan) -> None:
@@ -19,6 +19,7 @@ def test_neighbours_are_sent_to_the_wake_server_while_a_host_sleeps(lan: Lan) ->
         wait_for(lambda address=address: desk.neighbour(address) == lan.server.mac, 3)
 
 
+@on_each_path
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_a_connection_wakes_the_host_and_is_answered_by_it(lan: Lan, family: str) -> None:
     desk, web1 = lan.client(), lan.sleeper()
@@ -34,6 +35,7 @@ def test_a_connection_wakes_the_host_and_is_answered_by_it(lan: Lan, family: str
     assert lan.events("web1", "demand")
 
 
+@on_each_path
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_the_held_connection_opens_as_soon_as_the_host_is_ready(lan: Lan, family: str) -> None:
     desk, web1 = lan.client(), lan.sleeper()
@@ -56,6 +58,7 @@ def test_a_host_that_says_no_hello_is_found_ready_by_probing(lan: Lan) -> None:
     listener.close()
 
 
+@on_each_path
 def test_the_first_datagram_reaches_the_woken_host(lan: Lan) -> None:
     desk, web1 = lan.client(), lan.sleeper()
 
@@ -83,6 +86,7 @@ def test_lost_magic_packets_are_sent_again(lan: Lan) -> None:
     listener.close()
 
 
+@on_each_path
 def test_an_ssh_session_that_types_wakes_its_host(lan: Lan) -> None:
     desk, web1 = lan.client(), lan.sleeper()
     listener = web1.listen(22)
@@ -94,6 +98,7 @@ def test_an_ssh_session_that_types_wakes_its_host(lan: Lan) -> None:
     assert peer.recv(10) == b"ls\n"
 
 
+@on_each_path
 def test_an_owner_that_wakes_by_itself_gets_its_addresses_back_within_a_second(lan: Lan) -> None:
     desk, web1 = lan.client(), lan.sleeper()
     desk.knows(web1.ipv4)

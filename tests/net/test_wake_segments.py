@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from tests.net.crowd import syn
-from tests.net.lan import Lan, Node, addresses, run, wait_for
+from tests.net.lan import Lan, Node, addresses, on_each_path, run, wait_for
 
 FAMILIES = ("ipv4", "ipv6")
 
@@ -36,6 +36,7 @@ def two(lan: Lan) -> Two:
     return Two(lan)
 
 
+@on_each_path
 def test_each_host_is_stood_in_for_on_its_own_segment(two: Two) -> None:
     for sleeper in two.sleepers:
         sleeper.nap()
@@ -65,6 +66,7 @@ def test_hosts_on_two_segments_may_have_the_same_link_local_address(two: Two) ->
     assert first.magic_at
 
 
+@on_each_path
 def test_a_segment_that_goes_away_and_comes_back_has_its_sleepers_again(two: Two) -> None:
     first, second = two.sleepers
     for sleeper in two.sleepers:
@@ -84,6 +86,7 @@ def test_a_segment_that_goes_away_and_comes_back_has_its_sleepers_again(two: Two
     assert second.magic_at
 
 
+@on_each_path
 def test_tagged_frames_concern_no_sleeper_of_the_untagged_segment(lan: Lan) -> None:
     desk, web1 = lan.client(), lan.sleeper()
     web1.nap()
