@@ -26,7 +26,7 @@ class Gate:
         self._postponed = postponed
         self._turn = turn
         self._budget = Budget(per_minute, groups, clock())
-        self._groups: dict[str, str] = {}
+        self._groups: dict[str, str] = {}  # of all who wait, until their turn is given
         self._timer: asyncio.TimerHandle | None = None
 
     def configure(self, per_minute: int, groups: Mapping[str, Limit]) -> None:
@@ -57,7 +57,7 @@ class Gate:
         if granted:
             del self._groups[name]
         else:
-            loop.call_soon(self._postponed, name)
+            loop.call_soon(self._postpone, name)
         self._arm()
         return granted
 
@@ -76,12 +76,12 @@ class Gate:
         return not self._budget.is_short(group, self._clock())
 
     def waits(self, name: str) -> bool:
-        return name in self._budget
+        return name in self._groups
 
     @property
     def waiting(self) -> int:
         """How many hosts wait for their turn."""
-        return len(self._budget)
+        return len(self._groups)
 
     def close(self) -> None:
         if self._timer is not None:
@@ -95,6 +95,10 @@ class Gate:
         due = self._budget.due(now)
         if due < _NEVER:
             self._timer = asyncio.get_running_loop().call_later(max(0.0, due - now), self._next)
+
+    def _postpone(self, name: str) -> None:
+        if name in self._groups:  # else it has left meanwhile
+            self._postponed(name)
 
     def _next(self) -> None:
         self._timer = None

@@ -38,6 +38,7 @@ class Waker:
             method.close()
         self._methods = {name: method(means) for name, method in METHODS.items() if method.is_usable(means)}
         self._schedules = _schedules(config, self._methods)
+        self._known_due: dict[tuple[Schedule, tuple[float, ...], int], tuple[str, ...]] = {}
         self._subnets = {"": _networks(wake.subnets)}
         self._subnets |= {name: _networks(_both(wake.subnets, group)) for name, group in config.groups.items()}
 
@@ -46,7 +47,7 @@ class Waker:
         target = self._target(host, volley)
         schedule = self._schedules.get(host.group, self._schedules[""])
         outcomes = {}
-        for name in due(schedule, METHODS, times, volley):
+        for name in self._due(schedule, times, volley):
             outcome = self._methods[name].wake(target)
             if isinstance(outcome, Outcome):
                 outcomes[name] = outcome
@@ -54,6 +55,13 @@ class Waker:
                 outcomes[name] = Outcome(0, "began")
                 self._begin(host.name, name, outcome)
         return outcomes
+
+    def _due(self, schedule: Schedule, times: tuple[float, ...], volley: int) -> tuple[str, ...]:
+        key = schedule, times, min(volley, len(times))
+        found = self._known_due.get(key)
+        if found is None:
+            found = self._known_due[key] = due(schedule, METHODS, times, volley)
+        return found
 
     def close(self) -> None:
         for task in self._tasks:

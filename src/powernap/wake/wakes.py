@@ -58,18 +58,18 @@ class Wakes:
 
     def volley(self, host: Host, effect: ev.Volley, policy: Policy, fired_at: float = 0.0) -> None:
         """Carry the effect out, unless the budget has it wait. `fired_at`: when the kernel sent the first packet."""
-        now = self._clock()
-        story = self.stories.running(host, now, time.time())
-        if story is not None and fired_at:
-            story.mark("kernel", fired_at)
         if effect.number == 0 and not effect.granted:
             self._packets.pop(host.name, None)
             order = host.wake is not None and host.wake.wanted.reason == "order"
             if not self.gate.admit(host.name, host.group, order, bool(fired_at)):
                 return
+        now = self._clock()
         outcomes = self._waker.fire(host, effect.number, policy.volley_times())
+        story = self.stories.running(host, now, time.time())  # after the packets, which are in a hurry
         if story is not None:
             story.sent(now, effect.number, outcomes)
+            if fired_at:
+                story.mark("kernel", fired_at)
         packets = sum(outcome.packets for outcome in outcomes.values())
         self._count(host.name, packets)
         ways = ", ".join(f"{way}: {outcome.text}" for way, outcome in outcomes.items() if outcome.text)
@@ -120,8 +120,7 @@ class Wakes:
             story.outcome(self._clock(), way, outcome.text)
 
     def _postponed(self, name: str) -> None:
-        if self.gate.waits(name):
-            self._tell(name, ev.Postponed())
+        self._tell(name, ev.Postponed())
 
     def _turn(self, name: str) -> bool:
         host = self._host(name)

@@ -236,5 +236,27 @@ def test_the_gate_postpones_and_gives_each_its_turn() -> None:
         return low, gate.waits("late")
 
     assert asyncio.run(play()) == (False, False)
-    assert postponed == ["late", "gone", "awake by itself", "ordered"]
+    assert postponed == ["late", "awake by itself", "ordered"]
     assert turns == ["ordered", "late", "awake by itself"]
+
+
+def test_who_is_taken_by_anothers_coming_is_postponed_first_and_then_has_its_turn() -> None:
+    told: list[tuple[str, str]] = []
+    now = [0.0]
+
+    async def play() -> None:
+        def turn(name: str) -> bool:
+            told.append(("turn", name))
+            return True
+
+        gate = Gate(lambda: now[0], lambda name: told.append(("postponed", name)), turn, 10, {})
+        assert gate.admit("first", "", False)
+        assert not gate.admit("second", "", False)
+        now[0] = 7.0
+        assert not gate.admit("third", "", False)
+        await asyncio.sleep(0.01)
+        assert not gate.waits("second") and gate.waits("third")
+        gate.close()
+
+    asyncio.run(play())
+    assert told == [("postponed", "second"), ("turn", "second"), ("postponed", "third")]

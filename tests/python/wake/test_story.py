@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.python.wake.play import SLEEP, WEB4, asked, knock
 from tests.python.wake.test_methods import Wire
 
@@ -64,11 +67,13 @@ class Loop:
                     self.tell(name, ev.Tick())
         self.now = end
 
-    def asleep(self, name: str = "web1", **host: object) -> None:
-        self.hosts[name] = replace(Host(name, macs=(WEB4.mac,), addresses=(WEB4,)), **host)
-        self.tell(name, ev.Asleep(SLEEP))
+    def asleep(self, *names: str, **host: object) -> None:
+        names = names or ("web1",)
+        for name in names:
+            self.hosts[name] = replace(Host(name, macs=(WEB4.mac,), addresses=(WEB4,)), **host)
+            self.tell(name, ev.Asleep(SLEEP))
         self.advance(15)
-        assert self.hosts[name].state is State.PROXIED
+        assert all(self.hosts[name].state is State.PROXIED for name in names)
 
     def wake(self, name: str = "web1") -> None:
         self.tell(name, knock())
@@ -263,3 +268,76 @@ def test_more_knocks_than_are_told_one_by_one_are_counted(tmp_path: Path) -> Non
     (wake,) = played(tmp_path, act)
     assert len(wake["knocks"]) == 16 and wake["more_knocks"] == 84
     assert "and 84 more" in story(wake) and "and 99 more" in wakes_text([wake])
+
+
+def test_a_storm_of_a_thousand_hosts_takes_its_time_and_all_of_them_are_woken(tmp_path: Path) -> None:
+    names = [f"web{number}" for number in range(1000)]
+
+    async def act(loop: Loop) -> None:
+        loop.asleep(*names)
+        begun = asyncio.get_running_loop().time()
+        real = loop.now
+        loop.wakes.gate._clock = lambda: real + asyncio.get_running_loop().time() - begun
+        for name in names:
+            loop.tell(name, knock())
+        await asyncio.sleep(0.01)
+        waits = [name for name in names if loop.hosts[name].wake.waits]
+        assert 300 < len(waits) <= 400 and len(waits) == loop.wakes.gate.waiting, "a tenth of 6000 go at once"
+        loop.tell("web999", ev.Order("root", 60))
+        order: list[str] = []
+        await eventually(lambda: _have_gone(loop, waits, order))
+        assert "web999" in order[:40] and asyncio.get_running_loop().time() - begun >= 3
+        volleys = [name for name, event, _detail in loop.noted if event == "magic packet"]
+        assert sorted(volleys) == sorted(names), "each exactly once"
+
+    played(tmp_path, act, "[wake]\nwakes_per_minute = 6000\n")
+
+
+def _have_gone(loop: Loop, waits: list[str], order: list[str]) -> bool:
+    order += [name for name in waits if name not in order and not loop.hosts[name].wake.waits]
+    return len(order) == len(waits)
+
+
+_ACTIONS = st.sampled_from(("knock", "order", "hello", "asleep", "seen", "again", "time", "little time", "loop"))
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(_ACTIONS, st.integers(0, 5)), max_size=60))
+def test_whatever_happens_meanwhile_nobody_waits_for_a_turn_that_never_comes(steps: list[tuple[str, int]]) -> None:
+    async def act(loop: Loop) -> None:
+        gate = loop.wakes.gate
+        gate._arm = lambda: None  # type: ignore[method-assign]
+        for number in range(6):
+            loop.asleep(f"web{number}")
+        for action, number in steps:
+            name = f"web{number}"
+            if action in ("time", "little time"):
+                loop.advance(7 if action == "time" else 0.5)
+                gate._next()
+            elif action == "loop":
+                await asyncio.sleep(0)
+            elif action == "again":
+                loop.tell(name, ev.Recalled(SLEEP))
+            else:
+                event = {
+                    "knock": knock(number + 1),
+                    "order": ev.Order("root", 60),
+                    "hello": ev.Hello("resume"),
+                    "asleep": ev.Asleep(SLEEP),
+                    "seen": ev.OwnerSeen(WEB4.ip),
+                }[action]
+                loop.tell(name, event)
+        await asyncio.sleep(0)
+        for name, host in loop.hosts.items():
+            if host.wake is not None and host.wake.waits:
+                assert gate.waits(name), "it waits, and nobody knows"
+        for _ in range(30):
+            loop.advance(7)
+            gate._next()
+            await asyncio.sleep(0)
+        assert gate.waiting == 0
+        assert not any(host.wake is not None and host.wake.waits for host in loop.hosts.values())
+        assert not loop.wakes.stories._running
+
+    with tempfile.TemporaryDirectory() as directory:
+        played(Path(directory), act, "[wake]\nwakes_per_minute = 10\n")
