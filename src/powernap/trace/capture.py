@@ -138,13 +138,19 @@ def read(path: str) -> Iterator[Frame]:
         raise TraceError(f"{path} cannot be read ({error.strerror}): give --read a file you may read") from None
     except Exception:  # noqa: BLE001  what scapy raises here differs from version to version
         raise TraceError(f"{path} is no pcap file: give --read one that tcpdump or --pcap has written") from None
+    others = found = 0
     with reader:
         while True:
             try:
                 packet = reader.read_packet()
             except EOFError:
+                if others and not found:
+                    raise TraceError(f"{path} holds no Ethernet frames: record on an Ethernet interface") from None
                 return
             except Exception:  # noqa: BLE001  as above: a file that ends within a frame
                 raise TraceError(f"{path} is damaged: what was read until here is right") from None
-            if isinstance(packet, (Ether, Dot3)) and len(packet.original) >= ethernet.HEADER:
+            if not isinstance(packet, (Ether, Dot3)) or len(packet.original) < ethernet.HEADER:
+                others += 1
+            else:
+                found += 1
                 yield Frame(float(packet.time), "", bytes(packet.original))

@@ -146,7 +146,7 @@ class _Printer:
 
     def end(self) -> None:
         if not self._options.json:
-            remark(f"{self._frames} frames shown")
+            remark(f"{self._frames} frame{'' if self._frames == 1 else 's'} shown")
 
 
 def _read(options: argparse.Namespace, server: _Server, printer: _Printer) -> None:
