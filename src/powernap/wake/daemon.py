@@ -20,7 +20,7 @@ from powernap.machine import sdnotify
 from powernap.shared.errors import PowernapError
 from powernap.wake.api.admin import admin_api
 from powernap.wake.api.hosts import host_api
-from powernap.wake.path.simple import SimplePath
+from powernap.wake.path.choose import choose
 from powernap.wake.registry import Registry
 from powernap.wake.service import Service
 
@@ -36,7 +36,9 @@ async def serve(path: str, config: WakeConfig) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     registry = Registry(config.registry.path)
-    service = Service(config, registry, SimplePath())
+    path_used = choose(config.path)
+    _log.info("the packet path is %s", path_used.name)
+    service = Service(config, registry, path_used)
     runners: list[web.AppRunner] = []
     try:
         runners.append(await _listen_tcp(service, config))

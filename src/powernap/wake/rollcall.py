@@ -53,7 +53,7 @@ class RollCall:
         self._segments: frozenset[str] | None = frozenset()
         self._since_run = 0
         self._concluded = 0
-        self._adopted: Mapping[Key, Entry] = {}
+        self._adopted: Mapping[Key, Entry] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.over = False
 
@@ -64,9 +64,13 @@ class RollCall:
             wanted = None if wanted is None or self._segments is None else wanted | self._segments
         self.close()
         self._segments, self._since_run, self._concluded = wanted, self._registry.run, 0
-        self._adopted = self._queue.path.adopted() if wanted is None else {}
+        self._adopted = self._left_by_former_daemon() if wanted is None else None
         self.over = False
         self._start(self._call())
+
+    def _left_by_former_daemon(self) -> Mapping[Key, Entry] | None:
+        adopted = self._queue.path.adopted()
+        return None if next(iter(adopted), None) is None else adopted
 
     def repeat(self) -> None:
         """Settings have changed: tell the packet path again of all that are at rest."""
@@ -93,7 +97,7 @@ class RollCall:
         return not self._is_trusted(number, addresses)
 
     def _is_trusted(self, number: int, addresses: tuple[Address, ...]) -> bool:
-        if not self._adopted:
+        if self._adopted is None:
             return False
         for key in filter(None, map(self._queue.key, addresses)):
             entry = self._adopted.get(key)
@@ -122,9 +126,20 @@ class RollCall:
             for rest in page:
                 if rest.name not in self._roster.hosts:
                     self._queue.watch(rest.cards, rest.number)
-                    self._queue.put(self._posture(rest))
+                    self._queue.put(self._new(self._posture(rest)))
             self._queue.flush()
             await asyncio.sleep(0)
+
+    def _new(self, posture: Posture) -> Posture:
+        """Without what is in force already: to say it again would make the kernel forget whom it has seen."""
+        if self._adopted is None:
+            return posture
+        new = {}
+        for address, entry in posture.items():
+            key = self._queue.key(address)
+            if key is None or self._adopted.get(key) != entry:
+                new[address] = entry
+        return new
 
     def _posture(self, rest: Rest) -> Posture:
         if rest.state not in STANDING_BY:
@@ -151,7 +166,7 @@ class RollCall:
                 await asyncio.sleep(_PAGE_SECONDS)
         await asyncio.gather(*asking)
         await self._forget_strangers()
-        self._adopted = {}
+        self._adopted = None
         self.over = True
 
     async def _ask(self, page: list[Rest], last: int) -> None:
@@ -173,7 +188,7 @@ class RollCall:
     async def _forget_strangers(self) -> None:
         """What the kernel was left with, but is no sleeper's any more."""
         strange = []
-        for count, (key, entry) in enumerate(self._adopted.items()):
+        for count, (key, entry) in enumerate(self._adopted.items() if self._adopted is not None else ()):
             segment = self._segment_of(key.interface)
             holder = None if segment is None else self._registry.holder(segment, key.ip)
             if holder != entry.host:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from powernap.net import arp, bpf, echo, ndp
+from powernap.net import arp, echo, ndp
 from powernap.net.checksum import complete
 from powernap.net.frames import Dropped, parse
 from powernap.net.interfaces import Interface
@@ -23,7 +23,6 @@ from powernap.wake.path.base import PacketPath
 _log = logging.getLogger(__name__)
 _BATCH = 64
 _MOST_GROUPS = 2048
-_NOTHING = [bpf.Instruction(0x06, 0, 0, 0)]  # drops every frame until the packet path has its filter in
 
 
 class Segment:
@@ -35,7 +34,7 @@ class Segment:
         self.dropped: Counter[str] = Counter()
         self.frames = 0
         self.unsent = 0
-        self._raw = RawSocket(interface.name, _NOTHING)
+        self._raw = RawSocket(interface.name)
         try:
             path.attach(self._raw, interface)
         except OSError:
@@ -53,8 +52,10 @@ class Segment:
         self.interface = interface
         self._path.attach(self._raw, interface)
 
-    def close(self) -> None:
-        self._path.detach(self.interface.index)
+    def close(self, gone: bool) -> None:
+        """`gone`: the interface is; else what the kernel does there by itself may go on."""
+        if gone:
+            self._path.detach(self.interface.index)
         self._raw.close()
         self._groups.close()
 

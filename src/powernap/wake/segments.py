@@ -70,7 +70,7 @@ class Segments(dict[str, Segment]):
             loop.remove_reader(self._kernel.fileno())
             self._kernel.close()
         for name in list(self):
-            self._remove(name)
+            self._remove(name, gone=False)
 
     def named(self, index: int) -> str | None:
         """The name of the segment with this interface index."""
@@ -131,10 +131,10 @@ class Segments(dict[str, Segment]):
         asyncio.get_running_loop().add_reader(segment.fileno(), self._reader, segment)
         _log.info("listening on %s", interface.name)
 
-    def _remove(self, name: str) -> None:
+    def _remove(self, name: str, gone: bool = True) -> None:
         segment = self.pop(name)
         asyncio.get_running_loop().remove_reader(segment.fileno())
-        segment.close()
+        segment.close(gone)
         _log.info("no longer listening on %s", name)
 
 
