@@ -136,6 +136,7 @@ def test_a_monitor_that_is_off_wakes_nobody(
         assert (made.admit(host, event, 0.0) is None) is (each == what)
         assert made.is_on(each) is (each != what)
     assert wolves.reasons == ["its monitor is off"]
+    assert made.may_refuse(host)
 
 
 def test_who_cried_wolf_is_not_heard(doorkeeper: Doorkeepers, wolves: FakeWolves) -> None:

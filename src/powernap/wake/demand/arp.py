@@ -28,5 +28,5 @@ class ArpMonitor(DemandMonitor):
         if received.outgoing:
             # A frame of another card's is bridged, from somebody behind this machine.
             return [] if probe or frame.sha not in book.own_macs else [(host, SelfAsked(address, visitor))]
-        owner = book.host_of_card(frame.sha)
-        return [] if owner == host else [(host, Asked(address, visitor, probe))]
+        by_itself = host in (book.host_of_card(frame.sha), book.host_of_card(frame.eth_source))
+        return [] if by_itself else [(host, Asked(address, visitor, probe))]

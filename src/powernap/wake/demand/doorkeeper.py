@@ -52,8 +52,8 @@ class Doorkeeper:
         return what not in self._off
 
     def may_refuse(self, host: Host) -> bool:
-        """True where demand for the host may be refused by who asks: then nobody may wake it unseen."""
-        return bool(self._rules(host)) or self._wolves.any_demoted()
+        """True where demand for the host may be refused by who asks and how: then nobody may wake it unseen."""
+        return bool(self._off) or bool(self._rules(host)) or self._wolves.any_demoted()
 
     def admit(self, host: Host, event: Event, now: float) -> Event | None:
         """The event as the host is to hear it; None where it is to hear nothing of it."""

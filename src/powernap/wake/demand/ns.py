@@ -25,6 +25,7 @@ class SolicitationMonitor(DemandMonitor):
             if probe or frame.eth_source not in book.own_macs:
                 return []
             return [(host, SelfAsked(address, Visitor(self.what, frame.eth_source, frame.source, own=True)))]
-        if book.host_of_card(frame.eth_source) == host:
+        card = frame.link_address or frame.eth_source
+        if host in (book.host_of_card(card), book.host_of_card(frame.eth_source)):
             return []
-        return [(host, Asked(address, Visitor(self.what, frame.link_address or frame.eth_source, frame.source), probe))]
+        return [(host, Asked(address, Visitor(self.what, card, frame.source), probe))]
