@@ -79,6 +79,18 @@ def test_status_and_list_show_what_the_server_knows(lan: Lan) -> None:
     server = shown(lan, "status")
     assert "machines: 1 awake" in server and f"eth0: up, {lan.server.mac}, {lan.server.ipv4}/16" in server
     assert "packet path: " in server and "frames heard" in server
+    assert "answers and wakes " in server
     assert json.loads(shown(lan, "status", "--json"))["hosts"] == 1
     assert json.loads(shown(lan, "list", "--json"))["hosts"][0]["name"] == "web1"
     listener.close()
+
+
+def test_a_machine_is_put_into_a_group_and_out_of_it(lan: Lan) -> None:
+    register = ("register", "web1", "--mac", "02:4c:00:00:00:03")
+    shown(lan, *register, "--group", "rack1")
+    (row,) = (line for line in shown(lan, "list").splitlines() if line.startswith("web1"))
+    assert row.split()[:3] == ["web1", "rack1", "awake"]
+    assert "in group rack1" in shown(lan, "status", "web1")
+    assert "was registered so already" in shown(lan, *register, "--group", "rack1")
+    assert "is registered" in shown(lan, *register)
+    assert "in group" not in shown(lan, "status", "web1")

@@ -14,7 +14,7 @@ from powernap.shared.wakeapi import host_path
 NAME = "status"
 SUMMARY = "show the wake server, or one machine, in full"
 # What has a place of its own in the text; whatever else the API says gets a line each.
-_TOLD_OF_SERVER = ("version", "started_at", "states", "hosts", "interfaces", "warnings")
+_TOLD_OF_SERVER = ("version", "started_at", "states", "hosts", "interfaces", "packet_path", "warnings")
 _TOLD_OF_CARD = ("name", "mac", "up", "addresses", "packet_path", "frames", "dropped", "unsent")
 _TOLD_OF_HOST = (
     *("name", "state", "since", "group", "macs", "addresses", "wake_on", "tcp_ports", "udp_ports"),
@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
 def _server(content: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in content["states"].items() if count) or "none"
     lines = [f"powerwaked {content['version']}, up {ago(content['started_at'])}", f"machines: {counts}"]
+    lines += _path(content["packet_path"])
     for card in content["interfaces"]:
         addresses = " ".join(card["addresses"]) or "no address"
         lines.append(f"{card['name']}: {'up' if card['up'] else 'down'}, {card['mac']}, {addresses}")
@@ -53,7 +54,17 @@ def _server(content: Mapping[str, Any]) -> str:
 def _frames(card: Mapping[str, Any]) -> list[str]:
     dropped = ", ".join(f"{count} {reason}" for reason, count in card["dropped"].items() if count) or "none"
     counts = f"{card['frames']} frames heard, dropped: {dropped}; {card['unsent']} not sent"
-    return [f"packet path: {card['packet_path']}", counts, *others(card, _TOLD_OF_CARD)]
+    return [counts, *others(card, _TOLD_OF_CARD)]
+
+
+def _path(path: Mapping[str, Any]) -> list[str]:
+    acts = "answers and wakes in the kernel" if path["acts"] else "answers and wakes from the daemon"
+    lines = [f"packet path: {path['name']}; {acts}"]
+    if path["counters"]:
+        lines.append(f"  {', '.join(f'{count} {what}' for what, count in path['counters'].items())}")
+    if not path["sleepers_taken_up"]:
+        lines.append("  not all that slept when powerwaked started have been taken up again")
+    return lines + [f"  {line}" for line in others(path, ("name", "acts", "counters", "sleepers_taken_up"))]
 
 
 def _host(content: Mapping[str, Any], wakes: Sequence[Mapping[str, Any]]) -> str:
