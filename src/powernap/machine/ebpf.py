@@ -136,15 +136,16 @@ class Map(Held):
         """The values of many keys; None for each that is not there."""
         held, value = buffer(self.key_bytes), buffer(self.value_bytes)
         call = buffer(self._element(held, value))
+        number, size = ctypes.c_long(syscall_number()), len(call)
         found: list[bytes | None] = []
         for key in keys:
             held.raw = key
-            try:
-                bpf(MAP_LOOKUP, call)
-            except FileNotFoundError:
+            if _libc.syscall(number, MAP_LOOKUP, call, size) == 0:
+                found.append(value.raw)
+            elif ctypes.get_errno() == errno.ENOENT:  # an exception for each would cost more than the look
                 found.append(None)
             else:
-                found.append(value.raw)
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         return found
 
     def is_empty(self) -> bool:
@@ -189,6 +190,20 @@ class Map(Held):
 
     def walk(self) -> Iterator[tuple[bytes, bytes]]:
         """The same a batch at a time (Linux 5.6). Raises OSError."""
+        key, value = self.key_bytes, self.value_bytes
+        for found, keys, values in self._batches():
+            all_keys, all_values = keys.raw, values.raw
+            for place in range(found):
+                yield all_keys[place * key : (place + 1) * key], all_values[place * value : (place + 1) * value]
+
+    def copy_to(self, other: Map) -> None:
+        """Put all pairs into another map of the same form (Linux 5.6). Raises OSError."""
+        for found, keys, values in self._batches():
+            if found:
+                bpf(MAP_UPDATE_BATCH, other._batch(None, None, keys, values, found))
+
+    def _batches(self) -> Iterator[tuple[int, ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_char]]]:
+        """How many there are, and the buffers with their keys and values."""
         size = min(BATCH, self.entries)
         keys, values = buffer(size * self.key_bytes), buffer(size * self.value_bytes)
         before, after = None, buffer(TOKEN_BYTES)
@@ -199,10 +214,7 @@ class Map(Held):
                 bpf(MAP_LOOKUP_BATCH, call)
             except FileNotFoundError:  # the end
                 last = True
-            found = self._count(call)
-            key, value, all_keys, all_values = self.key_bytes, self.value_bytes, keys.raw, values.raw
-            for place in range(found):
-                yield all_keys[place * key : (place + 1) * key], all_values[place * value : (place + 1) * value]
+            yield self._count(call), keys, values
             if last:
                 return
             before, after = after, buffer(TOKEN_BYTES)

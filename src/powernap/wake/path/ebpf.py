@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 _LOOPBACK = 1
 _ONLY = bytes(4)
 _CHUNK = 4096
+_TURNS = 10
 
 
 class EbpfPath:
@@ -138,13 +139,18 @@ class EbpfPath:
         self._update("entries", pairs)
 
     def _update(self, name: str, pairs: list[tuple[bytes, bytes]]) -> None:
-        try:
-            self._tables[name].update_many(pairs)
-        except OSError as error:
-            if error.errno != errno.E2BIG:
-                raise
-            self._grow(name)
-            self._update(name, pairs)
+        for _turn in range(_TURNS):
+            try:
+                self._tables[name].update_many(pairs)
+                return
+            except OSError as error:
+                if error.errno == errno.E2BIG:
+                    self._grow(name)
+                elif error.errno != errno.ENOMEM:
+                    raise
+                else:  # the kernel fills its stock of entries in the background
+                    time.sleep(0.005)
+        raise OSError(errno.ENOMEM, f"the kernel has no memory for more {name}")
 
     def remove(self, keys: Iterable[Key]) -> None:
         self._delete(self._tables["entries"], [layout.pack_key(key) for key in keys])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import struct
 
@@ -25,6 +26,8 @@ _NO_RANGE = (0xFFFF, 0)
 _RANGES = struct.Struct(f"={2 * RANGES}H")
 _DID = struct.Struct(f"=QQQQQQII{8 * TOLD}s")  # host, since, answered, fired, asked, window, count, told
 _MAC, _PASSWORD = struct.Struct("=6sH"), struct.Struct("=6sH")
+# The same but for what is done: what differs from host to host, and what follows it.
+_OWN, _FLAGS = struct.Struct(f"=QQ{_DID.size - 16}x6s"), struct.Struct("=H")
 ENTRY_BYTES = _DID.size + _MAC.size + _PASSWORD.size + 2 * _RANGES.size
 
 # Places in an entry
@@ -86,23 +89,19 @@ def unpack_key(data: bytes) -> Key:
 
 def pack_entry(entry: Entry, now: int) -> bytes:
     """`now`: CLOCK_BOOTTIME, ns: an owner that was seen before does not count."""
-    flags = (
-        entry.answers * ANSWERS
-        | entry.fires * FIRES
-        | entry.on_question * ON_QUESTION
-        | entry.pings * PINGS
-        | (len(entry.tcp) > RANGES) * MORE_TCP
-        | (len(entry.udp) > RANGES) * MORE_UDP
-    )
-    return b"".join(
-        (
-            _DID.pack(entry.host, now, 0, 0, 0, 0, 0, 0, b""),
-            _MAC.pack(entry.mac, flags),
-            _PASSWORD.pack(entry.password, len(entry.password)),
-            _pack_ranges(entry.tcp),
-            _pack_ranges(entry.udp),
-        )
-    )
+    common = _common(entry.answers, entry.fires, entry.on_question, entry.pings, entry.tcp, entry.udp, entry.password)
+    return _OWN.pack(entry.host, now, entry.mac) + common
+
+
+@functools.lru_cache(maxsize=1024)
+def _common(
+    answers: bool, fires: bool, on_question: bool, pings: bool, tcp: Ranges, udp: Ranges, password: bytes
+) -> bytes:
+    """What is the same for many hosts: flags, password, ports."""
+    flags = answers * ANSWERS | fires * FIRES | on_question * ON_QUESTION | pings * PINGS
+    flags |= (len(tcp) > RANGES) * MORE_TCP | (len(udp) > RANGES) * MORE_UDP
+    packed_password = _PASSWORD.pack(password, len(password))
+    return _FLAGS.pack(flags) + packed_password + _pack_ranges(tcp) + _pack_ranges(udp)
 
 
 def keep(value: bytes, before: bytes | None) -> bytes:

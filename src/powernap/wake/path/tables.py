@@ -28,7 +28,7 @@ class _Kind(NamedTuple):
 
 
 #: Those that the daemon fills begin with so many entries, and grow.
-FIRST = 1 << 16
+FIRST = 1 << 17
 _NEIGHBOURS = 1 << 17
 _GROWING = ("entries", "cards")
 _KINDS = {
@@ -73,17 +73,11 @@ class Tables:
         return {name: table.fd for name, table in self.maps.items()}
 
     def grow(self, name: str) -> None:
-        """Twice the room. Programs have to be loaded anew. Raises OSError; then all stays as it was."""
+        """Four times the room. Programs have to be loaded anew. Raises OSError; then all stays as it was."""
         old = self.maps[name]
         kind = _KINDS[name]
-        new = Map(kind.kind, kind.key, kind.value, 2 * old.entries, f"pn_{name}", kind.flags)
-        pairs: list[tuple[bytes, bytes]] = []
-        for pair in old.walk():
-            pairs.append(pair)
-            if len(pairs) == ebpf.BATCH:
-                new.update_many(pairs)
-                pairs.clear()
-        new.update_many(pairs)
+        new = Map(kind.kind, kind.key, kind.value, 4 * old.entries, f"pn_{name}", kind.flags)
+        old.copy_to(new)
         self.maps[name] = new
         if self._directory is not None:
             self._pin(new, name)
