@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from powernap.nap.setup import load
 from powernap.machine.nics import Interface
 from powernap.nap.preparation import registration
+from powernap.nap.setup import load
 from powernap.wake.registration import ACTIONS, parse
 
 CARD = Interface("bond0", "02:4c:00:00:00:03", ("198.18.0.3/16", "fe80::3/64"), (("eth0", "02:4c:00:00:00:13"),))
