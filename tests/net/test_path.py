@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Iterator
 
 import pytest
-from tests.net.lan import missing
+from tests.net.lan import missing, run
 from tests.net.wire import (
     ASKER,
     ASKER4,
@@ -25,7 +27,8 @@ from tests.net.wire import (
     wire,
 )
 
-from powernap.net import arp, ethernet, ndp
+from powernap.net import arp, checksum, ethernet, interfaces, ndp
+from powernap.net.rawsocket import RawSocket
 from powernap.wake.path.base import Entry, Key
 from powernap.wake.path.ebpf import EbpfPath
 
@@ -139,3 +142,129 @@ def test_the_owners_own_frame_stops_the_kernel(path: Path, cable: Wire):
     path.put()
     cable.send(question())
     assert len(cable.answers()) == 1
+
+
+def test_an_echo_request_is_answered_where_the_host_wants_it(path: Path, cable: Wire):
+    scapy = pytest.importorskip("scapy.all")
+    request = scapy.Ether(src=ASKER.hex(":"), dst=OURS.hex(":")) / scapy.IP(src="198.18.0.9", dst="198.18.0.3")
+    request = bytes(request / scapy.ICMP(id=3, seq=4) / b"payload")
+    cable.send(request)
+    (frame,) = cable.answers()
+    reply = scapy.Ether(frame)
+    assert (reply.dst, reply[scapy.IP].dst, reply[scapy.ICMP].type) == (ASKER.hex(":"), "198.18.0.9", 0)
+    assert nothing_more(path.raw)
+    path.put(pings=False)
+    cable.send(request)
+    assert not cable.answers(1, 0.2)
+    assert nothing_more(path.raw)
+
+
+def test_a_tagged_frame_is_not_for_the_untagged_address(path: Path, cable: Wire):
+    tagged = question()[:12] + b"\x81\x00\x00\x05" + question()[12:]
+    cable.send(tagged)
+    assert not cable.answers(1, 0.2)
+    assert nothing_more(path.raw)
+    path.path.put({path.key(vlan=5): ENTRY})
+    cable.send(tagged)
+    (frame,) = cable.answers()
+    answer = arp.answer(OURS, SLEEPER4, ASKER, ASKER4)
+    # the tag is sent with the frame, or beside it where the receiver's card is said to strip it
+    assert frame[:42] in (answer, (answer[:12] + b"\x81\x00\x00\x05" + answer[12:])[:42])
+
+
+def test_a_tag_that_only_has_a_priority_is_none(path: Path, cable: Wire):
+    cable.send(question()[:12] + b"\x81\x00\x60\x00" + question()[12:])
+    assert len(cable.answers()) == 1
+
+
+def test_what_is_more_than_a_question_reaches_the_daemon(path: Path, cable: Wire):
+    for frame in (
+        arp.request(OTHER, arp.NO_ADDRESS, SLEEPER4),
+        arp.announcement(OTHER, OTHER, SLEEPER4),
+        arp.answer(OTHER, SLEEPER4, OURS, bytes((198, 18, 0, 1))),
+        ndp.solicitation(OTHER, ndp.UNSPECIFIED, SLEEPER6),
+        ndp.announcement(OTHER, SLEEPER6, OTHER, SLEEPER6),
+    ):
+        cable.send(frame)
+        assert received(path.raw) == [frame.ljust(60, b"\0")]
+    assert not cable.answers(1, 0.2)
+
+
+def test_an_address_that_is_only_watched_is_the_daemons(path: Path, cable: Wire):
+    path.put(answers=False, fires=False)
+    for frame in (question(), solicitation(), _syn(22), _syn(9999)):
+        cable.send(frame)
+        assert received(path.raw) == [frame.ljust(60, b"\0")]
+    assert not cable.answers(1, 0.2)
+
+
+def test_a_removed_address_concerns_nobody(path: Path, cable: Wire):
+    path.path.remove([path.key(), path.key(SLEEPER6), path.key(ASKER6)])
+    path.path.forget_cards([OWNER])
+    for frame in (question(), solicitation(), _syn(22), arp.request(OWNER, SLEEPER4, ASKER4)):
+        cable.send(frame)
+    assert not cable.answers(1, 0.2)
+    assert nothing_more(path.raw)
+
+
+def test_a_source_over_its_limit_wakes_nobody_more(path: Path, cable: Wire):
+    path.path.limit(2, [])
+    others = [Key(path.index, 0, bytes((198, 18, 2, number))) for number in range(5)]
+    path.path.put(dict.fromkeys(others, ENTRY))
+    for key in others:
+        frame = bytearray(_syn(22))
+        frame[30:34] = key.ip
+        frame[24:26] = b"\0\0"
+        frame[24:26] = checksum.checksum(bytes(frame[14:34])).to_bytes(2, "big")
+        cable.send(bytes(frame))
+    assert len(cable.answers(5, 0.5)) == 2
+    assert len(received(path.raw, 5, 0.2)) == 2
+    counters = path.path.counters()
+    assert (counters["fired"], counters["passed"]) == (2, 2)
+    assert counters["over the limit"] == 6  # the filter's three, and the same three at the ingress
+
+
+def test_this_machines_own_questions_to_all_reach_the_daemon(path: Path, cable: Wire):
+    def ask(address: str) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"", (address, 9))
+
+    cable.inside(cable.here, lambda: ask("198.18.0.3"))
+    (frame,) = received(path.raw)
+    assert frame[:42] == arp.request(OURS, bytes((198, 18, 0, 1)), SLEEPER4)
+    cable.inside(cable.here, lambda: ask("198.18.0.77"))
+    assert nothing_more(path.raw)
+    # with a neighbour entry, what it sends to a registered port is demand as anybody's
+    run("ip", "-n", cable.here, "neigh", "replace", "198.18.0.3", "lladdr", OWNER.hex(":"), "dev", "pn0")
+
+    def knock() -> None:
+        with socket.socket() as sock:
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                sock.connect(("198.18.0.3", 22))
+
+    cable.inside(cable.here, knock)
+    assert received(path.raw)[0][:14] == ethernet.header(OWNER, OURS, ethernet.IPV4)
+    assert path.path.done(path.key()).fired_at == 0.0
+    run("ip", "-n", cable.here, "neigh", "del", "198.18.0.3", "dev", "pn0")
+
+
+def test_an_interface_that_is_made_anew_is_answered_on_again(cable: Wire):
+    path = cable.inside(cable.here, EbpfPath)
+    add = f"link add pn7 address {OURS.hex(':')} type veth peer name pn8\nlink set pn7 up\nlink set pn8 up\n"
+    for _turn in range(2):
+        run("ip", "-n", cable.here, "-batch", "-", input=add)
+        interface = cable.inside(cable.here, lambda: interfaces.read()["pn7"])
+        raw = cable.inside(cable.here, lambda: RawSocket("pn7"))
+        cable.inside(cable.here, lambda raw=raw, interface=interface: path.attach(raw, interface))
+        path.put({Key(interface.index, 0, SLEEPER4): ENTRY})
+        far = cable.inside(cable.here, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+        cable.inside(cable.here, lambda far=far: far.bind(("pn8", 0x0806)))
+        far.settimeout(3)
+        far.send(question().ljust(60, b"\0"))
+        assert far.recv(2048)[:42] == arp.answer(OURS, SLEEPER4, ASKER, ASKER4)
+        run("ip", "-n", cable.here, "link", "del", "pn7")
+        path.detach(interface.index)
+        raw.close()
+        far.close()
+    path.close(keep=False)
