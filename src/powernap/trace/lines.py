@@ -107,7 +107,7 @@ class Lines:
             if line.expected:
                 why = self.refusals.get(line.seen.source)
                 line.came_of_it, line.expected = f"ignored: {why}" if why else line.expected, ""
-            elif line.seen.kind is Kind.QUESTION and not line.came_of_it:
+            elif line.seen.kind is Kind.QUESTION and not line.came_of_it and self._hears_answers(line.seen):
                 line.came_of_it = "no answer"
         return done
 
@@ -141,6 +141,13 @@ class Lines:
                 line.came_of_it = self._who_answers(seen)
                 return True
         return False
+
+    def _hears_answers(self, asked: Seen) -> bool:
+        """A switch brings others' answers only to who asked."""
+        if asked.eth_source in self.names.own_macs:
+            return True
+        name = self.names.of_ip(asked.target)
+        return self._live and name is not None and self.names.sleeps(name)
 
     def _who_answers(self, seen: Seen) -> str:
         at, owner = seen.mac or seen.eth_source, self.names.of_ip(seen.target)

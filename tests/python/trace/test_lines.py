@@ -62,6 +62,15 @@ def test_a_question_without_answer_says_so() -> None:
     assert told(made)[0].endswith("-> no answer")
 
 
+def test_answers_that_a_switch_does_not_bring_here_are_not_missed() -> None:
+    made = lines()
+    made.frame(question(target="198.18.0.4"))
+    assert told(made) == [f"{DESK_IP} ({DESK}) asks for 198.18.0.4"]
+    for made in (lines(state="awake"), lines(live=False)):
+        made.frame(question())
+        assert "->" not in told(made)[0]
+
+
 def test_a_second_card_that_answers_is_told() -> None:
     made = lines()
     made.frame(question())

@@ -25,7 +25,9 @@ def story_text(wakes: Sequence[Mapping[str, Any]]) -> list[str]:
         return []
     newest, *earlier = wakes
     lines = [f"last wake: {_summary(newest)}"]
-    lines += [f"  {at:8.3f} s  {words}" for at, words in sorted(_moments(newest), key=lambda moment: moment[0])]
+    lines += [
+        f"  {max(0.0, at):8.3f} s  {words}" for at, words in sorted(_moments(newest), key=lambda moment: moment[0])
+    ]
     counts = f"{newest['magic_packets']} magic packets, {newest['probes']} probes, {newest['replays']} frames passed on"
     lines.append(f"  in all: {counts}" + (f", {newest['released']} given up" if newest["released"] else ""))
     return lines + [f"earlier: {_summary(wake)}" for wake in earlier]
