@@ -69,7 +69,7 @@ class Budget:
         self._queues: dict[str, list[_Place]] = {}
         self._places: dict[str, tuple[str, _Place]] = {}
         self._number = 0
-        self._short: dict[str, bool] = {}
+        self._short: set[str] = set()
         self.configure(per_minute, groups, now)
 
     def configure(self, per_minute: int, groups: Mapping[str, Limit], now: float) -> None:
@@ -142,15 +142,17 @@ class Budget:
         return first if self._all is None else max(first, self._all.due(now))
 
     def is_short(self, group: str, now: float) -> bool:
-        """True from when a group's tokens run low until there are plenty again: nothing may wake unasked meanwhile."""
-        self._refill(group, now)
-        buckets = [bucket for bucket in (self._all, self._buckets.get(group)) if bucket is not None]
-        level = min((bucket.tokens / bucket.size for bucket in buckets), default=1.0)
-        short = level < (_PLENTY if self._short.get(group) else _LOW)
+        """True from when a group's own tokens (those of all: "") run low until there are plenty again."""
+        bucket = self._buckets.get(group) if group else self._all
+        if bucket is None:
+            self._short.discard(group)
+            return False
+        bucket.refill(now)
+        short = bucket.tokens / bucket.size < (_PLENTY if group in self._short else _LOW)
         if short:
-            self._short[group] = True
+            self._short.add(group)
         else:
-            self._short.pop(group, None)
+            self._short.discard(group)
         return short
 
     def _head(self, group: str) -> _Place | None:

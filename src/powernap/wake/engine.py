@@ -40,6 +40,7 @@ class Engine:
     """Changes the hosts of the roster, and tells the packet path.
 
     `woken(host, result)` is told of what others wait for. `interfaces_changed(new)`: these segments are new.
+    `may_fire_changed()`: some group may be woken by the kernel unasked, or may no longer.
     `doorkeeper`: which demand the hosts hear of.
     """
 
@@ -51,6 +52,7 @@ class Engine:
         path: PacketPath,
         woken: Callable[[str, ev.WakeEnded], None],
         interfaces_changed: Callable[[set[str]], None],
+        may_fire_changed: Callable[[], None],
         doorkeeper: Doorkeeper,
     ) -> None:
         self.policy = policy
@@ -59,7 +61,7 @@ class Engine:
         self.segments = Segments(config.wake.interfaces, path, self._read, self._interfaces_changed)
         self.queue = PathQueue(path, self.segments)
         self.roster: Roster
-        self.wakes = Wakes(self.segments, config, notes, clock, self._in_memory, self.tell, self.note)
+        self.wakes = Wakes(self.segments, config, notes, clock, self._in_memory, self.tell, self.note, may_fire_changed)
         self._doorkeeper = doorkeeper
         self._timers = Timers(clock, lambda name: self.tell(name, ev.Tick()))
         self._ports = PortCheck(lambda name, address, port: self.tell(name, ev.PortOpen(address, port)))

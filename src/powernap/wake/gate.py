@@ -9,10 +9,15 @@ from collections.abc import Callable, Mapping
 from powernap.wake.budget import Budget, Limit
 
 _NEVER = float("inf")
+#: How often tokens that are short are looked at, and only then.
+_RECHECK_SECONDS = 1.0
 
 
 class Gate:
-    """`postponed(name)`: the volley just asked for must wait. `turn(name)`: it may leave now; False: it need not."""
+    """`postponed(name)`: the volley just asked for must wait. `turn(name)`: it may leave now; False: it need not.
+
+    `changed()`: what `may_fire` says of some group has changed.
+    """
 
     def __init__(
         self,
@@ -21,6 +26,7 @@ class Gate:
         turn: Callable[[str], bool],
         per_minute: int,
         groups: Mapping[str, Limit],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._postponed = postponed
@@ -28,9 +34,13 @@ class Gate:
         self._budget = Budget(per_minute, groups, clock())
         self._groups: dict[str, str] = {}  # of all who wait, until their turn is given
         self._timer: asyncio.TimerHandle | None = None
+        self._changed = changed
+        self._short: set[str] = set()
+        self._recheck: asyncio.TimerHandle | None = None
 
     def configure(self, per_minute: int, groups: Mapping[str, Limit]) -> None:
         self._budget.configure(per_minute, groups, self._clock())
+        self._check(*self._short)
         self._arm()
 
     def admit(self, name: str, group: str, order: bool, fired: bool = False) -> bool:
@@ -42,6 +52,7 @@ class Gate:
         if fired:
             self._budget.leave(name)
             self._budget.charge(group, now)
+            self._check(group)
             return True
         self._budget.enter(name, group, order)
         self._groups[name] = group
@@ -58,6 +69,7 @@ class Gate:
             del self._groups[name]
         else:
             loop.call_soon(self._postpone, name)
+        self._check(group)
         self._arm()
         return granted
 
@@ -73,7 +85,7 @@ class Gate:
 
     def may_fire(self, group: str) -> bool:
         """True while hosts of the group may be woken without asking here first."""
-        return not self._budget.is_short(group, self._clock())
+        return "" not in self._short and group not in self._short
 
     def waits(self, name: str) -> bool:
         return name in self._groups
@@ -84,8 +96,27 @@ class Gate:
         return len(self._groups)
 
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._recheck):
+            if timer is not None:
+                timer.cancel()
+
+    def _check(self, *groups: str) -> None:
+        """Are tokens short, in these groups and in all?"""
+        now = self._clock()
+        before = set(self._short)
+        for group in ("", *groups):
+            if self._budget.is_short(group, now):
+                self._short.add(group)
+            else:
+                self._short.discard(group)
+        if self._short and self._recheck is None:
+            self._recheck = asyncio.get_running_loop().call_later(_RECHECK_SECONDS, self._check_again)
+        if self._short != before:
+            asyncio.get_running_loop().call_soon(self._changed)
+
+    def _check_again(self) -> None:
+        self._recheck = None
+        self._check(*self._short)
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -67,6 +67,12 @@ class Orders:
             self._no_longer_waits(name, future)
         seconds = time.monotonic() - started
         packets = self._engine.wakes.packets(name)
+        gate = self._engine.wakes.gate
+        if end is None and gate.waits(name):
+            raise NotWoken(
+                f"{name} still waits for its turn after {seconds:.0f} s, as {gate.waiting - 1} others do: it will "
+                "be woken; raise wake.wakes_per_minute, or that of its group, if its power feed allows"
+            )
         if end is None or not end.woken:
             raise NotWoken(
                 f"{name} did not wake within {seconds:.0f} s ({packets} magic packets sent): see that it has power, a "

@@ -60,7 +60,14 @@ class Service:
         self._doorkeeper = Doorkeeper(config, self.criers)
         policy = policy_of(config)
         self.engine = Engine(
-            policy, config, self.notes, path, self._wake_ended, self._interfaces_changed, self._doorkeeper
+            policy,
+            config,
+            self.notes,
+            path,
+            self._wake_ended,
+            self._interfaces_changed,
+            self._may_fire_changed,
+            self._doorkeeper,
         )
         self.leases = Leases(registry, lambda name: self.engine.tell(name, ev.Tick()))
         self.roster = Roster(
@@ -134,6 +141,11 @@ class Service:
         self.orders.ended(name, end)
         if end.woken and not end.was_awake and isinstance(end.asked_by, Visitor) and end.reason in ("demand", "arp"):
             self.criers.woke(name, end.asked_by)
+
+    def _may_fire_changed(self) -> None:
+        """The budget of wakes runs short, or no longer does: the kernel asks nobody before it wakes."""
+        if self.engine.path.acts:
+            self._rollcall.repeat()
 
     def _limit_sources(self) -> None:
         wake = self.config.wake

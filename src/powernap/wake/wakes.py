@@ -36,13 +36,15 @@ class Wakes:
         host: Callable[[str], Host | None],
         tell: Callable[[str, Event], None],
         note: Callable[[str, str, str], None],
+        may_fire_changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock, self._host, self._tell, self._note = clock, host, tell, note
         self._waker = Waker(segments, config, self._told)
         self._alerts = Alerts(config.wake.alert, config.wake.program_seconds)
         self._packets: dict[str, int] = {}
         self.stories = Stories(notes)
-        self.gate = Gate(clock, self._postponed, self._turn, config.wake.wakes_per_minute, _limits(config))
+        per_minute, limits = config.wake.wakes_per_minute, _limits(config)
+        self.gate = Gate(clock, self._postponed, self._turn, per_minute, limits, may_fire_changed)
 
     def configure(self, config: WakeConfig) -> None:
         self._waker.configure(config)

@@ -209,14 +209,15 @@ TestComings = Comings.TestCase
 
 
 def test_the_gate_postpones_and_gives_each_its_turn() -> None:
-    postponed, turns = [], []
+    postponed, turns, changes = [], [], []
 
     def turn(name: str) -> bool:
         turns.append(name)
         return name != "awake by itself"
 
     async def play() -> tuple[bool, bool]:
-        gate = Gate(time.monotonic, postponed.append, turn, 600, {})
+        gate = Gate(time.monotonic, postponed.append, turn, 600, {}, lambda: changes.append(gate.may_fire("")))
+        assert gate.may_fire("")
         admitted = [gate.admit(f"web{number}", "", False) for number in range(60)]
         assert admitted == [True] * 60 and gate.waiting == 0
         assert not gate.admit("late", "", False)
@@ -227,6 +228,7 @@ def test_the_gate_postpones_and_gives_each_its_turn() -> None:
         gate.leave("gone")
         assert postponed == [], "never from within"
         low = gate.may_fire("")
+        assert not gate.may_fire("rack1"), "it is short for all"
         assert gate.admit("fired", "", False, fired=True)
         for _ in range(100):
             await asyncio.sleep(0.05)
@@ -238,6 +240,7 @@ def test_the_gate_postpones_and_gives_each_its_turn() -> None:
     assert asyncio.run(play()) == (False, False)
     assert postponed == ["late", "awake by itself", "ordered"]
     assert turns == ["ordered", "late", "awake by itself"]
+    assert changes == [False]
 
 
 def test_who_is_taken_by_anothers_coming_is_postponed_first_and_then_has_its_turn() -> None:
@@ -260,3 +263,31 @@ def test_who_is_taken_by_anothers_coming_is_postponed_first_and_then_has_its_tur
 
     asyncio.run(play())
     assert told == [("postponed", "second"), ("turn", "second"), ("postponed", "third")]
+
+
+def test_whether_hosts_of_a_group_may_be_woken_unasked_is_told_when_it_changes() -> None:
+    now = [0.0]
+
+    async def play() -> list[tuple[bool, bool]]:
+        told: list[tuple[bool, bool]] = []
+        groups = {"rack1": Limit(60), "rack2": Limit(0)}
+        gate = Gate(
+            lambda: now[0],
+            lambda name: None,
+            lambda name: True,
+            0,
+            groups,
+            lambda: told.append((gate.may_fire("rack1"), gate.may_fire("rack2"))),
+        )
+        for number in range(5):
+            gate.admit(f"web{number}", "rack1", False, fired=True)
+            gate.admit(f"db{number}", "rack2", False, fired=True)
+        now[0] = 30.0
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            if len(told) == 2:
+                break
+        gate.close()
+        return told
+
+    assert asyncio.run(play()) == [(False, True), (True, True)]
