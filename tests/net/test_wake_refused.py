@@ -96,3 +96,24 @@ def test_who_wakes_for_nothing_is_no_longer_believed_until_pardoned(lan: Lan) ->
     assert nobody.returncode == 1 and "has woken nobody" in nobody.stderr
     wait_for(lambda: not lan.server.admin.get("/v1/criers")["criers"][0]["reason"])
     listener.close()
+
+
+def test_an_address_that_another_machine_uses_is_not_stood_in_for(lan: Lan) -> None:
+    other, desk, web1 = lan.client(), lan.client("desk2", 10), lan.sleeper()
+    desk.knows(other.ipv4)
+    desk.knows(other.ipv6)
+    card = {
+        "name": "eth0",
+        "mac": web1.mac,
+        "addresses": [f"{web1.ipv4}/16", f"{other.ipv4}/16", f"{other.ipv6}/64"],
+    }
+    listener = web1.listen(80)
+    web1.nap(interfaces=[card])
+    time.sleep(_QUIET_SECONDS)
+    for address in (other.ipv4, other.ipv6):
+        assert desk.neighbour(address) == other.mac
+    details = [event["detail"] for event in lan.events("web1", "conflict")]
+    assert any(other.ipv4 in detail and other.mac in detail for detail in details)
+    desk.connect(web1.ipv4, 80)
+    assert desk.neighbour(other.ipv4) == other.mac
+    listener.close()

@@ -18,7 +18,7 @@ from powernap.wake.arming import Arm, Verdict
 from powernap.wake.coming_back import SAID_SO, Sign, enter
 from powernap.wake.events import Effect, Event
 from powernap.wake.host import STANDING_BY, Host
-from powernap.wake.model import Address, Evidence, Held, Policy, State, Visitor, Wanted
+from powernap.wake.model import Address, Evidence, Held, Policy, Sleep, State, Visitor, Wanted
 from powernap.wake.waking import Wake
 
 _GOING_DOWN = (State.REGISTERED, State.ARMING)
@@ -140,11 +140,23 @@ def _pinged(host: Host, event: ev.Pinged, now: float, policy: Policy, effects: l
 
 
 def _claimed(host: Host, event: ev.Claimed, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    if event.address not in host.known_addresses():
+        return host
     if host.stands_in() and host.state in STANDING_BY:
         visitor = Visitor("claim", event.mac, event.address.ip)
         effects.append(ev.Log("conflict", visitor))
         return _demand(host, Wanted("conflict", visitor), now, policy, effects)
+    if host.state in _GOING_DOWN and host.sleep is not None:
+        return _not_its_own(host, host.sleep, event, effects)
     return host
+
+
+def _not_its_own(host: Host, sleep: Sleep, event: ev.Claimed, effects: list[Effect]) -> Host:
+    """Another machine uses an address that the host registered: whoever stood in for it would cut that one off."""
+    visitor = Visitor("claim", event.mac, event.address.ip)
+    effects += (ev.Log("conflict", visitor), ev.Log("alert", f"{visitor}: not stood in for at that address"))
+    sleep = replace(sleep, addresses=tuple(each for each in sleep.addresses if each != event.address))
+    return replace(host, sleep=sleep, held=_still_of(host, sleep.addresses, effects))
 
 
 def _knock(host: Host, event: ev.Knock, now: float, policy: Policy, effects: list[Effect]) -> Host:

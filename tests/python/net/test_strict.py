@@ -59,6 +59,13 @@ def test_every_truncation_is_dropped(frame: bytes) -> None:
         assert isinstance(frames.parse(frame[:length]), Dropped), length
 
 
+def test_a_datagram_that_claims_to_be_longer_than_its_packet_is_dropped() -> None:
+    frame = bytearray(magic.udp_frame(b"x" * 102, MAC, FOUR)) + bytes(18)
+    assert isinstance(frames.parse(bytes(frame)), ip.Packet)
+    frame[38:40] = struct.pack("!H", 8 + 103)
+    assert frames.parse(bytes(frame)) == Dropped("bad ip")
+
+
 def test_vlan_tagged_frames_belong_to_another_interface() -> None:
     frame = arp.request(OTHER, FOUR, FOUR)
     tagged = frame[:12] + b"\x81\x00\x00\x07" + frame[12:]
