@@ -50,8 +50,8 @@ class RollCall:
         self._stance = stance
         self._probe = probe
         self._recall = recall
-        self._segments: frozenset[str] | None = frozenset()
-        self._since_run = 0
+        self._segments: frozenset[str] | None = None
+        self._since_run = registry.run
         self._concluded = 0
         self._adopted: Mapping[Key, Entry] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,7 +60,7 @@ class RollCall:
     def begin(self, segments: Iterable[str] | None = None) -> None:
         """Call the roll of these segments, None for all; what an unfinished call had left is called again."""
         wanted = None if segments is None else frozenset(segments)
-        if self._tasks:
+        if not self.over:
             wanted = None if wanted is None or self._segments is None else wanted | self._segments
         self.close()
         self._segments, self._since_run, self._concluded = wanted, self._registry.run, 0
@@ -74,6 +74,7 @@ class RollCall:
 
     def repeat(self) -> None:
         """Settings have changed: tell the packet path again of all that are at rest."""
+        self._roster.let_go()
         self._start(self._tell_all())
 
     def close(self) -> None:
