@@ -98,7 +98,6 @@ class Wakes:
         host = self._host(name)
         told = {"time": time.time(), "host": name, "event": event, "detail": detail}
         told["group"] = host.group if host is not None else ""
-        told["state"] = host.state.value if host is not None else ""
         self._alerts.tell(told)
 
     # For people
