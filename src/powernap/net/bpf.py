@@ -29,6 +29,8 @@ class Instruction(NamedTuple):
     k: int
 
 
+#: Protocol and type of an echo request.
+ECHO4, ECHO6 = (1, 8), (ICMPV6, 128)
 #: The program that lets nothing pass.
 NOTHING = (Instruction(RET, 0, 0, 0),)
 
@@ -69,11 +71,15 @@ class Assembler:
 
 
 def program(
-    own_ipv4: tuple[bytes, ...] = (), own_ipv6: tuple[bytes, ...] = (), sleepers: tuple[bytes, ...] = ()
+    own_ipv4: tuple[bytes, ...] = (),
+    own_ipv6: tuple[bytes, ...] = (),
+    sleepers: tuple[bytes, ...] = (),
+    echoes: bool = False,
 ) -> list[Instruction]:
     """Passes ARP, NS and NA, and of what is sent to this card but not to the server's own addresses: TCP SYN without
     ACK, TCP to port 22, and UDP; of what this machine itself sends: the same to sleepers, and its questions to all.
-    At most 8 own addresses and 100 sleepers of each kind are told apart: more only cost time.
+    `echoes`: others' echo requests, too. At most 8 own addresses and 100 sleepers of each kind are told apart: more
+    only cost time.
     """
     a = Assembler()
     a.put(LD_W, PACKET_TYPE)
@@ -100,16 +106,27 @@ def program(
     a.put(JSET, 0x1FFF, true="drop")
     a.put(LD_B, 23)
     a.put(JEQ, UDP, true="pass")
-    a.put(JEQ, TCP, false="drop")
     a.put(LDX_IP, 14)
+    a.put(JEQ, TCP, false="ipv4 echo")
     _tcp(a, LD_B_X, LD_H_X, 14)
+    a.label("ipv4 echo")
+    if echoes:
+        a.put(JEQ, ECHO4[0], false="drop")
+        a.put(LD_B_X, 14)
+        a.put(JEQ, ECHO4[1], false="drop")
+        a.put(LD_W, PACKET_TYPE)
+        a.put(JEQ, PACKET_HOST, true="pass", false="drop")
+    else:
+        a.put(RET, 0)
 
     a.label("ipv6")
     a.put(LD_B, 20)
     a.put(JEQ, ICMPV6, false="ipv6 packet")
     a.put(LD_B, 54)
     a.put(JEQ, ndp.SOLICITATION, true="pass")
-    a.put(JEQ, ndp.ADVERTISEMENT, true="pass", false="drop")
+    a.put(JEQ, ndp.ADVERTISEMENT, true="pass", false="" if echoes else "drop")
+    if echoes:
+        a.put(JEQ, ECHO6[1], false="drop")
     a.label("ipv6 packet")
     a.put(LD_W, PACKET_TYPE)
     a.put(JEQ, PACKET_HOST, false="drop")
@@ -122,6 +139,8 @@ def program(
     a.label("ipv6 knock")
     a.put(LD_B, 20)
     a.put(JEQ, UDP, true="pass")
+    if echoes:  # the only ICMPv6 that gets here
+        a.put(JEQ, ICMPV6, true="pass")
     a.put(JEQ, TCP, false="drop")
     _tcp(a, LD_B, LD_H, 54)
 

@@ -20,7 +20,11 @@ _BLOCK = 60
 
 
 def program(
-    own_ipv4: tuple[bytes, ...], own_ipv6: tuple[bytes, ...], sleepers: Iterable[bytes], cards: Iterable[bytes]
+    own_ipv4: tuple[bytes, ...],
+    own_ipv6: tuple[bytes, ...],
+    sleepers: Iterable[bytes],
+    cards: Iterable[bytes],
+    echoes: bool = False,
 ) -> list[Instruction] | None:
     """As bpf.program, but what concerns no sleeper stays in the kernel, unless one of the cards asks it.
 
@@ -37,8 +41,8 @@ def program(
     a.put(bpf.LD_W, bpf.PACKET_TYPE)
     a.put(bpf.JEQ, bpf.PACKET_OUTGOING, false="incoming")
     _outgoing(a)
-    _incoming(a, own_ipv4, own_ipv6)
-    _knocks(a)
+    _incoming(a, own_ipv4, own_ipv6, echoes)
+    _knocks(a, echoes)
     # A claim may be made in a question for another address.
     a.label("arp")
     a.put(bpf.LD_W, 28)
@@ -87,7 +91,7 @@ def _outgoing(a: Assembler) -> None:
     a.put(bpf.RET, 0)
 
 
-def _incoming(a: Assembler, own_ipv4: tuple[bytes, ...], own_ipv6: tuple[bytes, ...]) -> None:
+def _incoming(a: Assembler, own_ipv4: tuple[bytes, ...], own_ipv6: tuple[bytes, ...], echoes: bool) -> None:
     a.label("incoming")
     a.put(bpf.LD_H, 12)
     a.put(bpf.JEQ, ethernet.ARP, false="not arp")
@@ -107,7 +111,7 @@ def _incoming(a: Assembler, own_ipv4: tuple[bytes, ...], own_ipv6: tuple[bytes, 
     a.put(bpf.JEQ, ICMPV6, false="ipv6 packet")
     a.put(bpf.LD_B, 54)
     a.put(bpf.JEQ, ndp.SOLICITATION, true="question6")
-    a.put(bpf.JEQ, ndp.ADVERTISEMENT, true="question6", false="no knock")
+    a.put(bpf.JEQ, ndp.ADVERTISEMENT, true="question6", false="ipv6 packet" if echoes else "no knock")
     a.label("question6")
     a.put(bpf.LD_W, 74)
     a.put(bpf.JA, true="find6")
@@ -118,23 +122,38 @@ def _incoming(a: Assembler, own_ipv4: tuple[bytes, ...], own_ipv6: tuple[bytes, 
     a.put(bpf.RET, 0)
 
 
-def _knocks(a: Assembler) -> None:
+def _knocks(a: Assembler, echoes: bool) -> None:
     a.label("knock6")
-    _knock(a, bpf.LD_B, bpf.LD_H, 20, 54, "6")
+    _knock(a, bpf.LD_B, bpf.LD_H, 20, 54, "6", bpf.ECHO6 if echoes else None)
     a.put(bpf.LD_W, 50)
     a.put(bpf.JA, true="find6")
     a.label("knock4")
     a.put(bpf.LD_H, 20)
     a.put(bpf.JSET, 0x1FFF, true="no knock4")
     a.put(bpf.LDX_IP, 14)
-    _knock(a, bpf.LD_B_X, bpf.LD_H_X, 23, 14, "4")
+    _knock(a, bpf.LD_B_X, bpf.LD_H_X, 23, 14, "4", bpf.ECHO4 if echoes else None)
     a.put(bpf.LD_W, 30)
     a.put(bpf.JA, true="find4")
 
 
-def _knock(a: Assembler, load_byte: int, load_half: int, protocol_at: int, start: int, version: str) -> None:
-    """TCP SYN without ACK, TCP to ssh, UDP; other packets end here."""
+def _knock(
+    a: Assembler,
+    load_byte: int,
+    load_half: int,
+    protocol_at: int,
+    start: int,
+    version: str,
+    echo: tuple[int, int] | None,
+) -> None:
+    """TCP SYN without ACK, TCP to ssh, UDP, others' echo requests (protocol and type) if wanted; the rest ends here."""
     a.put(bpf.LD_B, protocol_at)
+    if echo is not None:
+        a.put(bpf.JEQ, echo[0], false=f"no echo{version}")
+        a.put(load_byte, start)
+        a.put(bpf.JEQ, echo[1], false=f"no knock{version}")
+        a.put(bpf.LD_W, bpf.PACKET_TYPE)
+        a.put(bpf.JEQ, bpf.PACKET_HOST, true=f"knocks{version}", false=f"no knock{version}")
+        a.label(f"no echo{version}")
     a.put(bpf.JEQ, UDP, true=f"knocks{version}")
     a.put(bpf.JEQ, TCP, false=f"no knock{version}")
     a.put(load_byte, start + 13)

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 
 from powernap.net import ndp
-
-_PER_SOCKET = 32  # each membership takes option memory (net.core.optmem_max) of its socket
 
 
 class SolicitedNodes:
@@ -27,14 +26,28 @@ class SolicitedNodes:
             member, count = self._members[group]
             self._members[group] = (member, count + 1)
             return True
-        member = next((each for each, load in self._load.items() if load < _PER_SOCKET), None) or self._open()
         try:
-            member.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, self._request(group))
+            member = self._enter(group)
         except OSError:
             return False
         self._members[group] = (member, 1)
         self._load[member] += 1
         return True
+
+    def _enter(self, group: bytes) -> socket.socket:
+        """By the socket with the most room. Each membership takes option memory (net.core.optmem_max) of its socket."""
+        request = self._request(group)
+        if self._load:
+            member = min(self._load, key=lambda each: self._load[each])
+            try:
+                member.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
+                return member
+            except OSError as error:
+                if error.errno not in (errno.ENOMEM, errno.ENOBUFS):
+                    raise
+        member = self._open()
+        member.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
+        return member
 
     def leave(self, address: bytes) -> None:
         group = ndp.solicited_node(address)

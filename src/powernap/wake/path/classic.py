@@ -31,6 +31,8 @@ class ClassicPath:
         self._raws: dict[int, tuple[RawSocket, Interface]] = {}
         self._sleepers: defaultdict[int, set[bytes]] = defaultdict(set)
         self._cards: set[bytes] = set()
+        #: Once a host has wanted its echo requests answered they pass, whomever they are for.
+        self._echoes = False
         self._too_many = False
         self._plain: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -48,7 +50,11 @@ class ClassicPath:
         self._plain.discard(index)
 
     def put(self, entries: Mapping[Key, Entry]) -> None:
-        changed = set()
+        changed: set[int] = set()
+        if not self._echoes and any(entry.pings for entry in entries.values()):
+            self._echoes = True
+            for index in self._raws:
+                self._filter(index)
         for key in entries:
             if not key.vlan and key.ip not in self._sleepers[key.interface]:
                 self._sleepers[key.interface].add(key.ip)
@@ -114,7 +120,7 @@ class ClassicPath:
         if index not in self._plain and index in self._raws:
             self._plain.add(index)
             raw, interface = self._raws[index]
-            raw.filter(bpf.program(interface.own(4), interface.own(16), _MANY))
+            raw.filter(bpf.program(interface.own(4), interface.own(16), _MANY, self._echoes))
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -136,14 +142,14 @@ class ClassicPath:
         own = interface.own(4), interface.own(16)
         program = None
         if not self._too_many:
-            program = bpfset.program(*own, self._sleepers[index], self._cards)
+            program = bpfset.program(*own, self._sleepers[index], self._cards, self._echoes)
         if program is not None:
             with contextlib.suppress(OSError):  # net.core.optmem_max is low
                 raw.filter(program)
                 self._plain.discard(index)
                 return
         self._plain.add(index)
-        raw.filter(bpf.program(*own, _MANY))
+        raw.filter(bpf.program(*own, _MANY, self._echoes))
 
 
 #: Sleepers that stand for more than a plain filter can tell apart.
