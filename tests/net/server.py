@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from tests.net.node import Node, run, wait_for
 
 from powernap.shared.wakeapi import Admin
@@ -55,16 +54,16 @@ class Server(Node):
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(["ip", "netns", "exec", self.namespace, *command], stderr=log, stdout=log)
         wait_for(self._is_up, 30)
-        if self.path == "ebpf" and "eBPF" not in self.path_used():
-            pytest.skip(f"powerwaked uses {self.path_used()}")
+        assert {"classic": "classic BPF", "ebpf": "eBPF at tcx, pinned"}[self.path] in self.path_used()
 
     def use(self, path: str) -> None:
         """Before it is started: the packet path; eBPF is pinned, in a bpf file system of the test's own."""
         self.path = path
         if path == "ebpf":
-            self.pin = self.directory / "bpf"
-            self.pin.mkdir()
-            run("mount", "-t", "bpf", "none", str(self.pin))
+            self._pins = self.directory / "bpf"
+            self._pins.mkdir()
+            run("mount", "-t", "bpf", "none", str(self._pins))
+            self.pin = self._pins / "powerwaked"
 
     def path_used(self) -> str:
         """What status says of it."""
@@ -73,7 +72,7 @@ class Server(Node):
     def unpin(self) -> None:
         """What is pinned goes with its file system."""
         if self.pin is not None:
-            run("umount", "--lazy", str(self.pin))
+            run("umount", "--lazy", str(self._pins))
 
     def _is_up(self) -> bool:
         assert self.process is not None

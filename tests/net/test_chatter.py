@@ -125,10 +125,11 @@ def test_strange_frames_are_counted_and_harm_nothing(lan: Lan) -> None:
     desk, web1 = lan.client(), lan.sleeper()
     web1.nap()
     raw = desk.raw()
-    question = arp.request(mac_bytes(desk.mac), socket.inet_aton(desk.ipv4), socket.inet_aton(web1.ipv4))
+    here, there = socket.inet_aton(desk.ipv4), socket.inet_aton(web1.ipv4)
+    question = arp.request(mac_bytes(desk.mac), here, there)
     raw.send(question[:30])
     raw.send(question[:12] + b"\x81\x00\x00\x07" + question[12:])
-    forged = arp.Arp(mac_bytes(desk.mac), ethernet.BROADCAST, 1, b"\xff" * 6, bytes(4), bytes(6), bytes(4))
+    forged = arp.Arp(mac_bytes(desk.mac), ethernet.BROADCAST, 1, b"\xff" * 6, here, bytes(6), there)
     raw.send(forged.to_bytes())
 
     def dropped() -> dict[str, int]:

@@ -104,7 +104,6 @@ def test_ports_may_be_given_as_ranges(lan: Lan) -> None:
     assert receiver.recv(100) == b"in the range"
 
 
-@on_each_path
 def test_of_each_connection_the_newest_syn_is_held_and_64_connections_of_a_host(lan: Lan) -> None:
     desk, web1 = lan.client(), lan.sleeper()
     web1.nap()

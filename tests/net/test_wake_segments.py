@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from tests.net.crowd import syn
 from tests.net.lan import Lan, Node, addresses, on_each_path, run, wait_for
@@ -94,8 +96,10 @@ def test_tagged_frames_concern_no_sleeper_of_the_untagged_segment(lan: Lan) -> N
     with desk.raw() as wire:
         for tag in (b"\x81\x00\x00\x07", b"\x88\xa8\x00\x07", b"\x81\x00\x00\x07\x81\x00\x00\x08"):
             wire.send(knock[:12] + tag + knock[12:])
-        dropped = wait_for(lambda: lan.server.admin.get("/v1/status")["interfaces"][0]["dropped"])
-        assert set(dropped) == {"vlan"}
+        if lan.server.path == "classic":  # eBPF knows them by their VLAN, and drops them in the kernel
+            dropped = wait_for(lambda: lan.server.admin.get("/v1/status")["interfaces"][0]["dropped"])
+            assert set(dropped) == {"vlan"}
+        time.sleep(0.2)
         assert lan.state("web1") == "proxied" and not web1.magic_at
         wire.send(knock[:12] + b"\x81\x00\xe0\x00" + knock[12:])  # VLAN id 0: a priority, and no VLAN
         wait_for(lambda: web1.magic_at)
