@@ -17,7 +17,7 @@ from powernap.wake import events as ev
 from powernap.wake.events import Effect, Event
 from powernap.wake.host import Host
 from powernap.wake.methods import Outcome
-from powernap.wake.model import Visitor
+from powernap.wake.model import Evidence, Visitor
 from powernap.wake.notes import Notes
 
 _PER_HOST, _IN_ALL = 20, 50_000
@@ -74,8 +74,9 @@ class Story:
         return round(now - self.began, 3)
 
     def told(self) -> dict[str, Any]:
-        """As the admin API has it."""
+        """As the admin API has it. `first_sign` ended the wake; `verified` is the strongest that came with it."""
         end = self.end
+        first = end.verified.value if end is not None and end.verified is not None else None
         result = "running" if end is None else "woken" if end.woken else "given up"
         return {
             "host": self.host,
@@ -84,7 +85,8 @@ class Story:
             "asked_by": self.asked_by,
             "result": result,
             "seconds": None if end is None else round(end.seconds, 3),
-            "verified": end.verified.value if end is not None and end.verified is not None else None,
+            "first_sign": first,
+            "verified": Evidence.HELLO.value if first is not None and "hello" in self.at else first,
             "knocks": self.knocks,
             "more_knocks": self.more_knocks,
             "volleys": self.volleys,
@@ -130,7 +132,7 @@ class Stories:
         if asked is None and (is_new or not story.knocks) and new.wake is not None:
             asked = new.wake.wanted.asked_by, new.wake.wanted.reason
         if asked is not None:
-            story.knock(now, *asked)
+            story.knock(now if story.knocks else story.began, *asked)
         for effect in effects:
             self._follow(story, effect, now)
         if story.end is not None and new.restore is None:

@@ -111,7 +111,8 @@ def test_the_whole_story_of_a_wake(tmp_path: Path) -> None:
         loop.wakes.stories.verdict("web1", "for nothing")
 
     (wake,) = played(tmp_path, act)
-    assert (wake["result"], wake["seconds"], wake["verified"], wake["verdict"]) == ("woken", 2.5, "answer", "used")
+    assert (wake["result"], wake["seconds"], wake["verdict"]) == ("woken", 2.5, "used")
+    assert (wake["first_sign"], wake["verified"]) == ("answer", "hello"), "its own word came while it was restored"
     assert [(knock["by"]["port"], knock["count"], knock["at"]) for knock in wake["knocks"]] == [
         (50001, 2, 0.0),
         (50002, 1, 0.3),
@@ -126,7 +127,7 @@ def test_the_whole_story_of_a_wake(tmp_path: Path) -> None:
     text = story(wake)
     assert "demand: TCP SYN to port 80 from 198.18.0.9:50001 (02:4c:00:00:00:09), 2 times" in text
     assert "volley 1: ethernet 2 packets, udp_broadcast 1 packet" in text
-    assert "woken after 2.5 s, proven by answer; it was used" in text
+    assert "woken after 2.5 s, proven by hello; it was used" in text
     assert "(demand) and 2 more" in wakes_text([wake])
 
 
