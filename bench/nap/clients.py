@@ -5,15 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.nap.machine import PORT
-from bench.until import until
+from bench.process import Client, started
 
 PROGRAM = "nightly-backup"
 ORIGINAL = "psutil at 1 Hz (the original's design)"
@@ -93,32 +90,6 @@ format=%(created)f %(message)s
 """
 
 
-@dataclass
-class Client:
-    """A running client: its process, how long it took until it watched (seconds), and what it has logged."""
-
-    pid: int
-    ready_seconds: float
-    folder: Path
-
-    def log(self) -> str:
-        return (self.folder / "log").read_text(errors="replace")
-
-
-@contextlib.contextmanager
-def _started(command: list[str], folder: Path, ready: Callable[[], bool], **more: object) -> Iterator[Client]:
-    folder.mkdir(exist_ok=True)
-    with (folder / "log").open("w") as log:
-        begun = time.monotonic()
-        process = subprocess.Popen(command, stdout=log, stderr=log, **more)  # type: ignore[call-overload]  # mixed keywords
-    try:
-        until(ready, f"{command} (see {folder}/log)", pause=0.005)
-        yield Client(process.pid, time.monotonic() - begun, folder)
-    finally:
-        process.kill()
-        process.wait()
-
-
 def powernapd(
     folder: Path, port: int = PORT, absent: float = 120, more: str = WHOLE
 ) -> contextlib.AbstractContextManager[Client]:
@@ -128,7 +99,7 @@ def powernapd(
     command = [sys.executable, os.environ["POWERNAP_ARCHIVE"], "powernapd", "--config", str(folder / "powernapd.toml")]
     command += ["--state-dir", str(folder), "--control-socket", str(folder / "control.sock")]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return _started(command, folder, (folder / "control.sock").exists, env=environment)
+    return started(command, folder, (folder / "control.sock").exists, env=environment)
 
 
 def autosuspend(folder: Path, port: int = PORT, verbose: bool = False) -> contextlib.AbstractContextManager[Client]:
@@ -141,7 +112,7 @@ def autosuspend(folder: Path, port: int = PORT, verbose: bool = False) -> contex
         command += ["-l", str(folder / "logging.conf")]
     command += ["-c", str(folder / "autosuspend.conf"), "daemon"]
     environment = {**os.environ, "PYTHONPATH": f"{os.environ['AUTOSUSPEND']}/usr/lib/python3/dist-packages"}
-    return _started(
+    return started(
         command, folder, lambda: not verbose or "have been executed" in (folder / "log").read_text(), env=environment
     )
 
@@ -154,7 +125,7 @@ def original(folder: Path, port: int = PORT) -> contextlib.AbstractContextManage
 def module(name: str, folder: Path, *arguments: str) -> contextlib.AbstractContextManager[Client]:
     """Start a module that prints "ready"."""
     command = [sys.executable, "-m", name, *arguments]
-    return _started(command, folder, lambda: "ready" in (folder / "log").read_text())
+    return started(command, folder, lambda: "ready" in (folder / "log").read_text())
 
 
 def clients(absent: float) -> dict[str, Callable[[Path], contextlib.AbstractContextManager[Client]]]:
@@ -165,16 +136,3 @@ def clients(absent: float) -> dict[str, Callable[[Path], contextlib.AbstractCont
         OURS: lambda folder: powernapd(folder, absent=absent),
         OURS_EVENTS: lambda folder: powernapd(folder, absent=absent, more=EVENTS),
     }
-
-
-def cost(pid: int) -> tuple[float, int, float]:
-    """Return CPU seconds, voluntary context switches and resident megabytes of all threads of a process.
-
-    CPU is the time that the scheduler gave (schedstat), wakeups are voluntary context switches (status); proc(5).
-    """
-    cpu, switches = 0.0, 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        cpu += int((task / "schedstat").read_text().split()[0]) / 1e9
-        switches += int((task / "status").read_text().partition("voluntary_ctxt_switches:")[2].split()[0])
-    resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    return cpu, switches, resident

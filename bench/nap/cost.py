@@ -13,9 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.nap.clients import AUTOSUSPEND, ORIGINAL, OURS, Client, autosuspend, clients, cost, module
+from bench.nap.clients import AUTOSUSPEND, ORIGINAL, OURS, autosuspend, clients, module
 from bench.nap.machine import PROCESSES, SOCKETS, idle, storm
-from bench.nap.results import keep
+from bench.process import Client, cost
+from bench.results import keep
 from bench.table import table
 
 #: Longer than absent_seconds: at rest there is a whole period of powernapd, with its deadline.
@@ -86,7 +87,7 @@ def main() -> None:
     print(table(f"Idle client ({title})", rest, ORIGINAL))
     print(table(f"The same in a storm of {STORM:,} processes per second ({STORM_SECONDS:g} s each)", stormy, ORIGINAL))
     more = {"seconds": SECONDS, "absent seconds": ABSENT_SECONDS, "ours": OURS}
-    keep("cost", {"at rest": rest, "in a storm": stormy, **more})
+    keep("nap-cost", {"at rest": rest, "in a storm": stormy, **more})
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from bench.nap.results import keep
 from bench.nap.traces import DAYS as PROFILES
 from bench.nap.traces import day
+from bench.results import keep
 from powernap.nap import setup
 from powernap.nap.policy import Policy, Step, policy_of
 from powernap.profiles.shelf import Shelf
@@ -74,7 +74,7 @@ def main() -> None:
             cells = [f"{100 * row[key]:.1f} %" if key == "share" else f"{row[key]:.3g}" for key in columns]
             print(f"| {profile} | {name} | " + " | ".join(cells) + " |")
     print()
-    keep("days", {"days": DAYS, "worthwhile seconds": WORTHWHILE_SECONDS, "profiles": kept})
+    keep("nap-days", {"days": DAYS, "worthwhile seconds": WORTHWHILE_SECONDS, "profiles": kept})
 
 
 if __name__ == "__main__":

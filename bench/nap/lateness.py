@@ -12,7 +12,7 @@ import random
 from itertools import pairwise
 from statistics import mean
 
-from bench.nap.results import keep
+from bench.results import keep
 from bench.table import table
 from powernap.nap.policy import Policy, Step
 from powernap.simulate import Activity, Trace, simulate
@@ -70,7 +70,7 @@ def main() -> None:
         name = f"powernapd, source counts, {looks} look{'s' if looks > 1 else ''} a period"
         figures[name] = ours("load", looks, spans)
     print(table(f"Lateness of the nap ({HOURS} h of bursts, absent_seconds = {ABSENT_SECONDS:g})", figures, ORIGINAL))
-    keep("lateness", {"hours": HOURS, "absent seconds": ABSENT_SECONDS, "figures": figures})
+    keep("nap-lateness", {"hours": HOURS, "absent seconds": ABSENT_SECONDS, "figures": figures})
 
 
 if __name__ == "__main__":

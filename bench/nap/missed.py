@@ -17,9 +17,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.nap.clients import AUTOSUSPEND, ORIGINAL, OURS, PROGRAM, Client, autosuspend, original, powernapd
+from bench.nap.clients import AUTOSUSPEND, ORIGINAL, OURS, PROGRAM, autosuspend, original, powernapd
 from bench.nap.machine import named_sleep, short_connection, short_process
-from bench.nap.results import keep
+from bench.process import Client
+from bench.results import keep
 from bench.table import table
 from powernap.nap import control
 
@@ -108,7 +109,7 @@ def main() -> None:
     used = {item["name"]: item["source"] for item in sources}
     print(table(f"Seen, of {ACTIVITIES} activities of 20 ms each", figures, ORIGINAL))
     print("powernapd by: " + "; ".join(f"{name}: {source}" for name, source in used.items()))
-    keep("missed", {"of": ACTIVITIES, "seen": figures, "sources": used})
+    keep("nap-missed", {"of": ACTIVITIES, "seen": figures, "sources": used})
 
 
 if __name__ == "__main__":

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.nap.clients import AUTOSUSPEND, ORIGINAL, OURS, OURS_EVENTS
-from bench.nap.results import folder
+from bench.results import folder, read
 
 mpl.rcParams.update({"svg.hashsalt": "powernap", "svg.fonttype": "none", "font.size": 9})
 COLOURS = {
@@ -22,11 +20,6 @@ COLOURS = {
     OURS_EVENTS: "#4fa384",
     "proc connector": "#c99a4b",
 }
-
-
-def read(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder() / f"nap-{name}.json").read_text())
-    return content
 
 
 def bars(axes: Axes, rows: dict[str, dict[str, float]], column: str, title: str) -> None:
@@ -50,7 +43,7 @@ def _text(value: float) -> str:
 
 
 def cost() -> None:
-    figures = read("cost")
+    figures = read("nap-cost")
     figure = Figure(figsize=(9, 5.2), layout="constrained")
     grid = figure.subplots(2, 2)
     for row, (name, said) in enumerate((("at rest", "idle"), ("in a storm", "in a storm of processes"))):
@@ -61,7 +54,7 @@ def cost() -> None:
 
 
 def days() -> None:
-    profiles = read("days")["profiles"]
+    profiles = read("nap-days")["profiles"]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.subplots()
     shades = {"after 30 s": "#b8b8b8", "after an hour": "#7d8fa3", "powernapd": COLOURS[OURS]}

@@ -5,7 +5,7 @@
 //   KIND      arp: requests to all, and the magic packets they lead to are heard; answer: requests too, and the ARP
 //             answers are heard; syn: SYNs to port 22, sent to the card SERVER_MAC (environment), magic packets heard
 //   RATE      frames per second; 0: as fast as it goes
-//   SLEEPING  hosts 0 to SLEEPING-1 sleep; host N has the address 10.0.0.0 + N and the card 02:4c:NN:NN:NN:NN
+//   SLEEPING  hosts 0 to SLEEPING-1 sleep; host N has the address 10.1.0.0 + N and the card 02:4c:NN:NN:NN:NN
 //   PERMILLE  of the frames name a sleeper, each at most once; the others name addresses that nobody has
 // Time is from just before the send to the kernel's receive time stamp, in microseconds. Prints one JSON object; its
 // "cpu" is what sending took, in seconds: over a veth pair that includes the receiving kernel's part.
@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, LONGEST = 64, NOBODY = 0x00800000 };
+enum { BATCH = 64, LONGEST = 64, FIRST = 0x0a010000, NOBODY = 0x0a800000 };
 enum kind { ARP, ANSWER, SYN };
 
 static uint32_t sleeping;
@@ -63,7 +63,7 @@ static uint32_t host_of(const unsigned char *frame, ssize_t size) {
     if (kind == ANSWER) {
         if (size < 42 || frame[21] != 2) return UINT32_MAX;
         memcpy(&number, frame + 28, 4);
-        return ntohl(number) - 0x0a000000u;
+        return ntohl(number) - FIRST;
     }
     if (size < 116 || frame[14] != 0xff || frame[19] != 0xff) return UINT32_MAX;
     memcpy(&number, frame + 22, 4);
@@ -186,7 +186,7 @@ int main(int count, char **words) {
         while (size < BATCH && sent + (uint64_t)size < due && !names) {
             dice = dice * 1664525u + 1013904223u;
             names = (dice >> 8) % 1000 < permille && next < sleeping;
-            uint32_t to = htonl(0x0a000000u + (names ? next : NOBODY + (dice >> 9)));
+            uint32_t to = htonl(names ? FIRST + next : NOBODY + (dice >> 9));
             memcpy(frames[size++] + where, &to, 4);
         }
         if (names) {

@@ -10,10 +10,13 @@ network with i + 65536 added. The first N sleep: they are proxied, with a lease 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import json
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from powernap.net.interfaces import Interface
 from powernap.wake.model import Address, Sleep, State
@@ -83,6 +86,66 @@ def _asleep(
     }
     yield Register(f"host-{number}", 1, sleep, json.dumps(body), said, sleep.wake_by, wall, run)
     yield Save(key, State.PROXIED, wall, True, sleep.wake_by, run, sleep, (mac,), addresses)
+
+
+def fill_fast(path: str, hosts: int, interface: str, network: ipaddress.IPv4Interface) -> None:
+    """The same, all of them asleep, in a fraction of the time: the rows of the first host are copied.
+
+    Raises RegistryError.
+    """
+    fill(path, 1, 1, interface, network)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA synchronous=OFF")
+        database.execute("BEGIN")
+        for table, own in _OWN_COLUMNS.items():
+            columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+            first = database.execute(f"SELECT {', '.join(map(_quoted, columns))} FROM {table}").fetchone()
+            row = dict(zip(columns, first, strict=True))
+            places = [columns.index(name) for name in own]
+            statement = f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})"
+            database.executemany(statement, _copies(list(row.values()), places, tuple(own.values()), hosts, network))
+        database.execute("COMMIT")
+
+
+def _copies(
+    row: list[Any], places: list[int], own: tuple[_Own, ...], hosts: int, network: ipaddress.IPv4Interface
+) -> Iterator[list[Any]]:
+    number_of_first = 1
+    base = int(network.network.network_address) + _AT
+    for number in range(1, hosts):
+        for place, value in zip(places, own, strict=True):
+            row[place] = value(number_of_first + number, b"\x02\x4c" + number.to_bytes(4, "big"), base + number)
+        yield row
+
+
+def _quoted(column: str) -> str:
+    return f'"{column}"'
+
+
+_Own = Callable[[int, bytes, int], Any]
+#: What differs from host to host: by its number in the registry, its card and its address.
+_OWN_COLUMNS: dict[str, dict[str, _Own]] = {
+    "hosts": {
+        "number": lambda number, mac, ip: number,
+        "name": lambda number, mac, ip: f"host-{number - 1}",
+        "key": lambda number, mac, ip: f"{number:064x}",
+        "macs": lambda number, mac, ip: f'["{mac.hex(":")}"]',
+        "addresses": lambda number, mac, ip: f'["{_dotted(ip)}"]',
+        "said": lambda number, mac, ip: f'["{_dotted(ip)}/8"]',
+        "sleep_macs": lambda number, mac, ip: mac,
+    },
+    "places": {
+        "ip": lambda number, mac, ip: ip.to_bytes(4, "big"),
+        "mac": lambda number, mac, ip: mac,
+        "host": lambda number, mac, ip: number,
+    },
+    "cards": {"mac": lambda number, mac, ip: mac, "host": lambda number, mac, ip: number},
+    "registrations": {"host": lambda number, mac, ip: number},
+}
+
+
+def _dotted(ip: int) -> str:
+    return f"{ip >> 24}.{ip >> 16 & 255}.{ip >> 8 & 255}.{ip & 255}"
 
 
 def main() -> None:

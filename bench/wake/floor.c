@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+enum { FIRST = 0x0a010000 };
+
 int main(int count, char **words) {
     if (count != 3) return 2;
     uint32_t sleeping = (uint32_t)atoi(words[2]);
@@ -39,7 +41,7 @@ int main(int count, char **words) {
             uint32_t host;
             if (size < 42 || frame[21] != 1) continue;
             memcpy(&host, frame + 38, 4);
-            host = ntohl(host) - 0x0a000000u;
+            host = ntohl(host) - FIRST;
             if (host >= sleeping || !(asleep[host / 8] >> host % 8 & 1)) continue;
             uint32_t number = htonl(host);
             for (int i = 0; i < 16; i++) {
