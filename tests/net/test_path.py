@@ -268,3 +268,40 @@ def test_an_interface_that_is_made_anew_is_answered_on_again(cable: Wire):
         raw.close()
         far.close()
     path.close(keep=False)
+
+
+def test_on_a_bridge_it_answers_at_the_bridge(cable: Wire):
+    """Frames of a port arrive at the bridge, and leave by the port behind which the asker is."""
+    setup = f"""link add br7 address {OURS.hex(":")} type bridge forward_delay 0
+        link set br7 up
+        link add pn7 type veth peer name pn8
+        link set pn7 master br7
+        link set pn7 up
+        link set pn8 up"""
+    run("ip", "-n", cable.here, "-batch", "-", input=setup)
+    path = cable.inside(cable.here, EbpfPath)
+    interface = cable.inside(cable.here, lambda: interfaces.read()["br7"])
+    raw = cable.inside(cable.here, lambda: RawSocket("br7"))
+    far = cable.inside(cable.here, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+    try:
+        cable.inside(cable.here, lambda: path.attach(raw, interface))
+        path.put({Key(interface.index, 0, SLEEPER4): ENTRY})
+        cable.inside(cable.here, lambda: far.bind(("pn8", 3)))
+        far.settimeout(3)
+
+        def answer_to(frame: bytes, ethertype: int) -> bytes:
+            far.send(frame.ljust(60, b"\0"))
+            while True:
+                got, where = far.recvfrom(2048)
+                if where[2] != socket.PACKET_OUTGOING and where[1] == ethertype:
+                    return got
+
+        assert answer_to(question(), ethernet.ARP)[:42] == arp.answer(OURS, SLEEPER4, ASKER, ASKER4)
+        assert answer_to(_syn(22), ethernet.MAGIC)[14:].startswith(MAGIC)
+        assert len(received(raw)) == 1
+    finally:
+        path.close(keep=False)
+        raw.close()
+        far.close()
+        run("ip", "-n", cable.here, "link", "del", "pn7")
+        run("ip", "-n", cable.here, "link", "del", "br7")
