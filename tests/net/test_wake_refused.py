@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from tests.net.lan import Lan, wait_for
+from tests.net.lan import Lan, on_each_path, wait_for
 from tests.net.node import Node
 from tests.net.sleeper import Sleeper
 
@@ -33,6 +33,7 @@ def knocks_in_vain(lan: Lan, desk: Node, sleeper: Sleeper) -> None:
     assert not sleeper.magic_at
 
 
+@on_each_path
 def test_rules_decide_who_may_wake(bare_lan: Lan) -> None:
     lan = bare_lan
     lan.server.settings |= {"allow": '["198.18.0.0/16 tcp/1-100", "10.0.0.0/8"]', "deny": '["02:4c:00:00:00:09"]'}
@@ -47,6 +48,7 @@ def test_rules_decide_who_may_wake(bare_lan: Lan) -> None:
     listener.close()
 
 
+@on_each_path
 def test_one_source_wakes_no_more_than_it_may_and_another_does_all_the_same(bare_lan: Lan) -> None:
     lan = bare_lan
     lan.server.settings |= {"wakes_per_source": "1"}
@@ -57,15 +59,18 @@ def test_one_source_wakes_no_more_than_it_may_and_another_does_all_the_same(bare
     web2.nap()
     scanner.connect(web1.ipv4, 80)
     knocks_in_vain(lan, scanner, web2)
-    assert refused_count(lan, scanner.ipv4) >= 1
+    if lan.server.path == "classic":  # the kernel keeps it to itself otherwise
+        assert refused_count(lan, scanner.ipv4) >= 1
     desk.connect(web2.ipv4, 80)
     for listener in listeners:
         listener.close()
 
 
+@on_each_path
 def test_who_wakes_for_nothing_is_no_longer_believed_until_pardoned(lan: Lan) -> None:
-    crier, desk, web1 = lan.client(), lan.client("desk2", 10), lan.sleeper()
+    crier, desk, web1, web2 = lan.client(), lan.client("desk2", 10), lan.sleeper(), lan.sleeper("web2", 4)
     listener = web1.listen(80)
+    web2.nap()
     web1.nap()
     for _ in range(3):
         connection, _ = crier.connect(web1.ipv4, 80)
@@ -77,6 +82,7 @@ def test_who_wakes_for_nothing_is_no_longer_believed_until_pardoned(lan: Lan) ->
     ]
     web1.magic_at.clear()
     knocks_in_vain(lan, crier, web1)
+    knocks_in_vain(lan, crier, web2)
     shown = powerwake(lan, "criers").stdout
     assert crier.ipv4 in shown and f"powerwake pardon {crier.ipv4} tcp/80" in shown and "IGNORED" in shown
     desk.connect(web1.ipv4, 80)
@@ -98,6 +104,7 @@ def test_who_wakes_for_nothing_is_no_longer_believed_until_pardoned(lan: Lan) ->
     listener.close()
 
 
+@on_each_path
 def test_an_address_that_another_machine_uses_is_not_stood_in_for(lan: Lan) -> None:
     other, desk, web1 = lan.client(), lan.client("desk2", 10), lan.sleeper()
     desk.knows(other.ipv4)

@@ -61,10 +61,14 @@ class Account:
 
 
 class Criers:
-    """`clock`: Unix time. What is written is at hand, too: the notes take their time."""
+    """`clock`: Unix time. What is written is at hand, too: the notes take their time.
+
+    `changed`: called when somebody is demoted and nobody was, or the other way round.
+    """
 
     def __init__(self, notes: Notes, limits: Limits, clock: Callable[[], float] = time.time) -> None:
         self.limits = limits
+        self.changed: Callable[[], None] = lambda: None
         self._notes = notes
         self._clock = clock
         self._at_hand: OrderedDict[Crier, Account] = OrderedDict()
@@ -150,6 +154,9 @@ class Criers:
 
     def any_demoted(self) -> bool:
         """True where somebody's demand may be ignored for crying wolf."""
+        now = self._clock()
+        for who in [who for who, found in self._demoted.items() if found.until <= now]:
+            del self._demoted[who]
         return bool(self._demoted)
 
     # For people
@@ -197,10 +204,13 @@ class Criers:
         who = account.crier
         _bounded(self._at_hand, who, account, _MOST_AT_HAND)
         self._notes.write(f"INSERT OR REPLACE INTO criers ({_FIELDS}) VALUES ({_MARKS})", account.row())
+        before = bool(self._demoted)
         if account.demotion.until > self._clock():
             self._demoted[who] = account.demotion
         else:
             self._demoted.pop(who, None)
+        if before != bool(self._demoted):
+            self.changed()
 
     def _note_woken(self, host: str, woken: _Woken) -> None:
         _bounded(self._woken, host, woken, _MOST_AT_HAND)

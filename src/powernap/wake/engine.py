@@ -107,6 +107,12 @@ class Engine:
         """True where nothing could forbid a wake that the daemon would have to judge."""
         return self.wakes.gate.may_fire(host.group) and not self._doorkeeper.may_refuse(host)
 
+    def say_again(self) -> None:
+        """Whether the kernel may wake hosts by itself has changed: tell the packet path of all in memory."""
+        for host in self.roster.hosts.values():
+            self.queue.put(posture(host, self.may_fire(host)))
+        self.queue.flush()
+
     def _in_memory(self, name: str) -> Host | None:
         return self.roster.hosts.get(name)
 

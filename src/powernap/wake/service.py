@@ -98,6 +98,7 @@ class Service:
         self.engine.open(self.roster)
         self._limit_sources()
         self.criers.load()
+        self.criers.changed = self._may_fire_changed
         self.leases.open()
         self._looks.open()
         self._settle(None)
@@ -128,6 +129,7 @@ class Service:
         self.roster.let_go()
         for name, host in tuple(self.roster.hosts.items()):
             self.engine.renew(host, name)
+        self.engine.say_again()
         self._rollcall.repeat()
 
     def record(self, name: str) -> Record:
@@ -143,8 +145,10 @@ class Service:
             self.criers.woke(name, end.asked_by)
 
     def _may_fire_changed(self) -> None:
-        """The budget of wakes runs short, or no longer does: the kernel asks nobody before it wakes."""
+        """The budget of wakes runs short, or somebody is not believed, or no longer: the kernel asks nobody."""
         if self.engine.path.acts:
+            self.engine.say_again()
+            self.roster.let_go()
             self._rollcall.repeat()
 
     def _limit_sources(self) -> None:

@@ -196,6 +196,21 @@ def test_a_pardon_ends_a_demotion_and_begins_the_count_anew(tmp_path: Path, sour
     play(tmp_path, scene, after)
 
 
+def test_it_is_told_when_the_first_is_demoted_and_when_none_is_any_more(tmp_path: Path) -> None:
+    async def scene(criers: Criers, clock: Clock, notes: Notes) -> None:
+        told: list[bool] = []
+        criers.changed = lambda: told.append(criers.any_demoted())
+        cry(criers, 5)
+        assert told == [True]
+        criers.pardon("198.18.0.9")
+        assert told == [True, False]
+        cry(criers, 3)
+        clock.now += DAY + 1
+        assert not criers.any_demoted()
+
+    play(tmp_path, scene)
+
+
 def test_who_was_refused_is_reported_with_reason_and_count(tmp_path: Path) -> None:
     async def scene(criers: Criers, clock: Clock, notes: Notes) -> None:
         for _ in range(3):
