@@ -84,6 +84,11 @@ class Assembler:
         """The same, ``offset`` behind what the register says."""
         self.put(0x40 | size, 0, register, value=offset)
 
+    def load_number(self, register: int, value: int) -> None:
+        """register = 64 bits."""
+        self.put(0x18, register, value=value & 0xFFFFFFFF)
+        self.put(0, value=value >> 32)
+
     def load_map(self, register: int, fd: int) -> None:
         self.put(0x18, register, _PSEUDO_MAP_FD, 0, fd)
         self.put(0)

@@ -13,6 +13,7 @@ from powernap.machine.ebpf import Held, Map, Program, address_of, bpf, buffer
 # bpf_cmd
 _OBJ_PIN, _OBJ_GET, _TEST_RUN, _OBJ_INFO, _LINK_CREATE, _LINK_UPDATE = 6, 7, 10, 15, 28, 29
 _TCX_INGRESS = 46  # bpf_attach_type, Linux 6.6
+_BEFORE = 1 << 3  # BPF_F_BEFORE
 _MAP_INFO = struct.Struct("=IIIII")  # type, id, key bytes, value bytes, entries
 _MAGIC = 0xCAFE4A11  # linux/magic.h: BPF_FS_MAGIC
 _TEST_BYTES = 4096
@@ -56,8 +57,8 @@ class TcxLink(Held):
     """
 
     def __init__(self, program: Program, interface: int) -> None:
-        # 16 bytes: relative_fd and expected_revision
-        attributes = struct.pack("=IIII16x", program.fd, interface, _TCX_INGRESS, 0)
+        # 16 bytes: relative_fd and expected_revision. Before others, which might end the chain.
+        attributes = struct.pack("=IIII16x", program.fd, interface, _TCX_INGRESS, _BEFORE)
         super().__init__(bpf(_LINK_CREATE, attributes))
 
     def replace(self, program: Program) -> None:

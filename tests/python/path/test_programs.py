@@ -317,6 +317,21 @@ def test_what_the_filter_let_through_fires_and_costs_the_source_once(limited: Ke
     assert limited.ingress(_from(SOURCES[0], limited.sleepers[3])) is None
 
 
+def test_a_wake_that_goes_on_costs_its_source_once(limited: Kernel):
+    to = limited.sleepers[0]
+    for _turn in range(6):
+        assert limited.ingress(_from(SOURCES[0], to)) is not None
+        limited.age(to, 3.0)
+    # as long as it may take to resume: then it is another wake
+    assert [limited.ingress(_from(SOURCES[0], other)) is not None for other in limited.sleepers[1:4]] == [
+        True,
+        True,
+        False,
+    ]
+    limited.age(to, 31.0)
+    assert limited.ingress(_from(SOURCES[0], to)) is None
+
+
 @pytest.mark.parametrize("trusted", ["10.0.0.1", "10.0.0.0/24", ASKER.hex(":")])
 def test_a_trusted_source_has_no_limit(limited: Kernel, trusted: str):
     limited.tables["trusted"].update(layout.pack_trusted(trusted), layout.STAMP.pack(1))

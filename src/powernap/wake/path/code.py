@@ -27,6 +27,7 @@ ASKER = TRUSTED + 4
 FLOW_TO, FLOW_PORTS, FLOW_KIND = FLOW + 16, FLOW + 32, FLOW + 36
 _SIZES = {8: DOUBLE, 4: WORD, 2: HALF, 1: BYTE}
 SECOND = 10**9
+SAME_WAKE = 30 * SECOND
 #: A frame such as one before is one too many for so long: shorter than the second after which senders repeat theirs.
 HOLD = 950_000_000
 
@@ -237,13 +238,14 @@ class Code(asm.Assembler, ABC):
     def allow(self, over: str) -> None:
         """A wake is wanted: on to the label where its source has wanted too many. Wants NOW, KEY and FLOW.
 
-        What follows within a second for the same host is part of the same wake.
+        What follows for the same host, such as SYNs that are repeated while it resumes, is part of the same wake.
         """
         allowed, fresh = self.fresh(), self.fresh()
         self.at(DOUBLE, R1, NOW)
         self.load(DOUBLE, R2, R7, layout.ASKED_AT)
         self.alu_register("sub", R1, R2)
-        self.jump("jlt", R1, SECOND, allowed)
+        self.load_number(R2, SAME_WAKE)
+        self.jump_register("jlt", R1, R2, allowed)
         self.load_map_value(R1, self.tables["settings"])
         self.load(DOUBLE, R1, R1, 0)
         self.jump("jeq", R1, 0, fresh)
