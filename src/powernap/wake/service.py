@@ -148,7 +148,6 @@ class Service:
         """The budget of wakes runs short, or somebody is not believed, or no longer: the kernel asks nobody."""
         if self.engine.path.acts:
             self.engine.say_again()
-            self.roster.let_go()
             self._rollcall.repeat()
 
     def _limit_sources(self) -> None:
