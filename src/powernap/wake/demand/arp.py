@@ -27,6 +27,7 @@ class ArpMonitor(DemandMonitor):
         visitor = Visitor(self.what, frame.sha, frame.spa, own=received.outgoing)
         if received.outgoing:
             # A frame of another card's is bridged, from somebody behind this machine.
-            return [] if probe or frame.sha not in book.own_macs else [(host, SelfAsked(address, visitor))]
+            ours = frame.sha in book.own_macs and frame.eth_source in book.own_macs
+            return [(host, SelfAsked(address, visitor))] if ours and not probe else []
         by_itself = host in (book.host_of_card(frame.sha), book.host_of_card(frame.eth_source))
         return [] if by_itself else [(host, Asked(address, visitor, probe))]
