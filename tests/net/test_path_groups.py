@@ -120,6 +120,29 @@ def test_more_than_fit_leave_a_plain_filter(cable: Wire, attached):
     assert len(received(raw)) == 1
 
 
+def test_a_low_limit_of_option_memory_leaves_a_plain_filter_too(cable: Wire, attached):
+    path, raw, index = attached
+    limit = run("ip", "netns", "exec", cable.here, "sysctl", "-qw", "net.core.optmem_max=20480", check=False)
+    if limit.returncode:
+        pytest.skip("option memory is the same for all namespaces before Linux 6.8")
+
+    def entries(count: int) -> dict[Key, Entry]:
+        return {Key(index, 0, b"\x0a\x00" + number.to_bytes(2, "big")): Entry(7, OWNER) for number in range(count)}
+
+    path.put(entries(600))  # two such do not fit at a time
+    path.put(entries(610))
+    assert path.counters() == {"interfaces with a plain filter": 0}
+    cable.send(question(b"\x0a\x00\x00\x07"))
+    assert len(received(raw)) == 1
+    cable.send(question())
+    assert nothing_more(raw)
+    path.put(entries(1500))
+    assert path.counters() == {"interfaces with a plain filter": 1}
+    cable.send(question(b"\x0a\x00\x00\x07"))
+    assert len(received(raw)) == 1
+    run("ip", "netns", "exec", cable.here, "sysctl", "-qw", "net.core.optmem_max=131072")
+
+
 def test_echo_requests_pass_where_a_host_wants_them_answered(cable: Wire, attached):
     path, raw, index = attached
     scapy = pytest.importorskip("scapy.all")

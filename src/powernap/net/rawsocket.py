@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import array
+import errno
 import socket
 import struct
 from collections.abc import Sequence
@@ -52,7 +53,17 @@ class RawSocket:
         self._view = memoryview(self._buffer)
 
     def filter(self, program: Sequence[bpf.Instruction]) -> None:
-        """Attach, or replace in one step. Raises OSError (ENOMEM beyond net.core.optmem_max)."""
+        """Attach, or replace in one step. Raises OSError: with ENOMEM (net.core.optmem_max) it hears nothing then."""
+        try:
+            self._attach(program)
+        except OSError as error:
+            if error.errno != errno.ENOMEM:
+                raise
+            # There may be no room for two at a time.
+            self._attach(bpf.NOTHING)
+            self._attach(program)
+
+    def _attach(self, program: Sequence[bpf.Instruction]) -> None:
         # An array, for its address: ctypes may need writable and executable memory, which a hardened unit denies.
         code = array.array("B", bpf.to_bytes(program))
         pointer, _length = code.buffer_info()

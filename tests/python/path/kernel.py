@@ -115,8 +115,7 @@ def expected(frame: bytes, entry: Entry) -> bytes | None:
     parsed = frames.parse(frame)
     if isinstance(parsed, arp.Arp):
         asks = parsed.operation == arp.REQUEST and parsed.spa not in (arp.NO_ADDRESS, parsed.tpa)
-        owner = OWNER in (parsed.eth_source, parsed.sha)
-        if asks and parsed.tpa == SLEEPER4 and not owner and parsed.eth_source != OURS:
+        if asks and parsed.tpa == SLEEPER4 and parsed.sha != OWNER and parsed.eth_source != OURS:
             return arp.answer(OURS, SLEEPER4, parsed.sha, parsed.spa)
     elif isinstance(parsed, ndp.Solicitation):
         usual = struct.unpack_from("!H", frame, 18) == (32,) and parsed.link_address is not None
