@@ -33,7 +33,6 @@ def knocks_in_vain(lan: Lan, desk: Node, sleeper: Sleeper) -> None:
     assert not sleeper.magic_at
 
 
-@on_each_path
 def test_rules_decide_who_may_wake(bare_lan: Lan) -> None:
     lan = bare_lan
     lan.server.settings |= {"allow": '["198.18.0.0/16 tcp/1-100", "10.0.0.0/8"]', "deny": '["02:4c:00:00:00:09"]'}
@@ -48,7 +47,6 @@ def test_rules_decide_who_may_wake(bare_lan: Lan) -> None:
     listener.close()
 
 
-@on_each_path
 def test_one_source_wakes_no_more_than_it_may_and_another_does_all_the_same(bare_lan: Lan) -> None:
     lan = bare_lan
     lan.server.settings |= {"wakes_per_source": "1"}
@@ -59,8 +57,7 @@ def test_one_source_wakes_no_more_than_it_may_and_another_does_all_the_same(bare
     web2.nap()
     scanner.connect(web1.ipv4, 80)
     knocks_in_vain(lan, scanner, web2)
-    if lan.server.path == "classic":  # the kernel keeps it to itself otherwise
-        assert refused_count(lan, scanner.ipv4) >= 1
+    assert refused_count(lan, scanner.ipv4) >= 1
     desk.connect(web2.ipv4, 80)
     for listener in listeners:
         listener.close()
