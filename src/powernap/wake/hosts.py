@@ -69,7 +69,7 @@ def _recalled(host: Host, event: ev.Recalled, now: float, policy: Policy, effect
     if host.wake is not None and not host.wake.quiet:
         wanted = host.wake.wanted
     held = _still_of(host, event.sleep.addresses, effects)
-    arm = _arming(policy.recall_probe_seconds, now, wanted, now)
+    arm = replace(_arming(policy.recall_probe_seconds, now, wanted, now), recalled=True)
     captured = host.wake_on == "demand"
     return enter(
         host, State.ARMING, now, sleep=event.sleep, arm=arm, wake=None, restore=None, captured=captured, held=held
@@ -102,6 +102,9 @@ def _owner_seen(host: Host, event: ev.OwnerSeen, now: float, policy: Policy, eff
         wake = waking.watch(Wanted("owner seen", host.name), now, policy)
         return enter(host, State.WAKING, now, wake=wake)
     if host.arm is not None:
+        if uses_own and host.arm.recalled and host.captured:
+            # Since before the restart neighbours believe that its addresses are here: IPv6 goes back one by one.
+            return coming_back.is_awake(host, sign, now, policy, effects)
         return _still_up(host, event, now, effects) if uses_own else host
     if host.state in (State.UNREACHABLE, State.EXPIRED):
         return coming_back.is_awake(host, sign, now, policy, effects)
@@ -111,7 +114,7 @@ def _owner_seen(host: Host, event: ev.OwnerSeen, now: float, policy: Policy, eff
 def _still_up(host: Host, event: ev.OwnerSeen, now: float, effects: list[Effect]) -> Host:
     assert host.arm is not None
     if host.captured or host.held:
-        # Neighbours may still send to us, from before this server's restart.
+        # Neighbours may still send to us, from the wake that its new registration ended.
         effects.extend(coming_back.back(host.known_addresses(), event.ip))
         effects.extend(ev.Replay(held) for held in host.held)
     arm = host.arm.answered(now)

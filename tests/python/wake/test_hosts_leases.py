@@ -76,6 +76,15 @@ def test_after_a_restart_a_host_that_woke_meanwhile_gets_its_addresses_back() ->
     assert play.state is State.AWAKE and not play.all(ev.Announce)
 
 
+def test_after_a_restart_each_address_goes_back_when_it_is_seen_whichever_is_first() -> None:
+    play = Play()
+    play.tell(ev.Recalled(SLEEP))
+    play.tell(ev.OwnerSeen(WEB4.ip))
+    play.tell(ev.Hello("resume"))
+    play.tell(ev.OwnerSeen(WEB6.ip))
+    assert [effect.address for effect in play.all(ev.GiveBack)] == [WEB4, WEB6]
+
+
 def test_a_host_that_sleeps_again_at_once_ends_the_wake_that_was_under_way() -> None:
     play = Play().waking()
     play.tell(ev.Asleep(SLEEP))
