@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +22,10 @@ from powernap.wake.registry.record import COLUMNS, Record, record_of
 from powernap.wake.registry.schema import VERSION, WATCHED, prepare
 from powernap.wake.registry.sleeps import from_text
 
+_log = logging.getLogger(__name__)
 _CACHE_KIB = 2000
+_DAMAGED = "restore it from a backup, or move it away and run the site playbook"
+_OUT_OF_REACH = "see that its directory exists, is writable for powerwaked and has space, or set registry.path"
 _STATE = 'number, name, wake_on, "group", state, captured, run, sleep'
 
 
@@ -57,7 +62,7 @@ class Boot(NamedTuple):
 
     @classmethod
     def now(cls) -> Boot:
-        return cls(_boot_id(), time.time() - time.clock_gettime(time.CLOCK_BOOTTIME))
+        return cls(_boot_id(), time.time() - _boottime())
 
 
 class Registry:
@@ -69,24 +74,24 @@ class Registry:
         self._boot_now = boot_now or Boot.now
         boot = self._boot_now()
         self._began = boot.began
+        self._owed: list[Change] = []
         try:
+            _refuse_emptied(path)
             # Keys are inside: nobody else may read it, from the first moment. SQLite's side files inherit the mode.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             Path(path).chmod(0o600)
             self._writer = self._connect()
-            self._writer.execute("PRAGMA journal_mode=WAL")
-            self._writer.execute("PRAGMA synchronous=FULL")
             if self._writer.execute("PRAGMA user_version").fetchone()[0] > VERSION:
                 raise RegistryError(f"{path}: a newer powerwaked wrote this registry: install that version again")
+            self._writer.execute("PRAGMA journal_mode=WAL")
+            self._writer.execute("PRAGMA synchronous=FULL")
             prepare(self._writer, time.time(), time.time() - boot.began)
             self._reader = self._connect()
             self._reader.execute("PRAGMA query_only=1")
             self.run = self._begin(boot)
         except (OSError, sqlite3.Error, ValueError) as error:
-            raise RegistryError(
-                f"{path}: cannot open the registry ({reason(error)}): see that its directory exists, is writable for "
-                "powerwaked and has space, or set registry.path"
-            ) from error
+            remedy = _DAMAGED if type(error) is sqlite3.DatabaseError else _OUT_OF_REACH
+            raise RegistryError(f"{path}: cannot open the registry ({reason(error)}): {remedy}") from error
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self.path, timeout=5, isolation_level=None, check_same_thread=False)
@@ -98,10 +103,30 @@ class Registry:
         run = int(self.fact("run", 0)) + 1
         changes: list[Change] = [Fact("run", run)]
         if self.fact("boot", boot.id) != boot.id or not boot.id:
-            changes.append(_Shift(float(self.fact("began", boot.began)) - boot.began))
+            changes.append(_Shift(self._since_former(boot)))
         changes += (Fact("boot", boot.id), Fact("began", boot.began))
-        self._transact(changes)
+        try:
+            self._transact(changes)
+        except sqlite3.OperationalError as error:
+            if "full" not in str(error):
+                raise
+            self._owed = changes
+            _log.error(
+                "%s: cannot write the registry (%s): those asleep are woken, but until there is space no host can "
+                "register",
+                self.path,
+                error,
+            )
         return run
+
+    def _since_former(self, boot: Boot) -> float:
+        """Seconds from the clock of the former boot to that of this one.
+
+        A clock by which less than no time has passed since the last write is wrong: its battery is empty, or was.
+        """
+        began, written, now = float(self.fact("began", boot.began)), float(self.fact("written", 0.0)), _boottime()
+        passed = boot.began + now - (began + written)
+        return began - boot.began if passed >= 0 else now - written
 
     def close(self) -> None:
         self._reader.close()
@@ -114,13 +139,16 @@ class Registry:
 
         Raises RegistryError.
         """
+        owed, wanted = self._owed, list(changes)
         try:
-            return self._transact([*changes, *self._clock_was_set()])
+            results = self._transact([*owed, *wanted, *self._clock_was_set()])
         except sqlite3.Error as error:
             raise RegistryError(
                 f"{self.path}: cannot write the registry ({reason(error)}): free space on its file system and see "
                 "that powerwaked may write there; until then no host can register"
             ) from error
+        self._owed = []
+        return results[len(owed) : len(owed) + len(wanted)]
 
     def _clock_was_set(self) -> list[Change]:
         began = self._boot_now().began
@@ -133,8 +161,9 @@ class Registry:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             results = [_result(change, self._writer) for change in changes]
+            Fact("written", _boottime()).apply(self._writer)
             self._writer.execute("COMMIT")
-        except sqlite3.Error:
+        except BaseException:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             raise
@@ -153,14 +182,14 @@ class Registry:
 
     def record(self, name: str) -> Record | None:
         rows = self._ask(f"SELECT {COLUMNS} FROM hosts WHERE name = ?", name)
-        return record_of(rows[0]) if rows else None
+        with self._understood():
+            return record_of(rows[0]) if rows else None
 
     def records(self, after: str, most: int) -> list[Record]:
         """In the order of their names."""
-        return [
-            record_of(row)
-            for row in self._ask(f"SELECT {COLUMNS} FROM hosts WHERE name > ? ORDER BY name LIMIT ?", after, most)
-        ]
+        rows = self._ask(f"SELECT {COLUMNS} FROM hosts WHERE name > ? ORDER BY name LIMIT ?", after, most)
+        with self._understood():
+            return [record_of(row) for row in rows]
 
     def row(self, name: str) -> Row | None:
         rows = self._ask(
@@ -170,14 +199,15 @@ class Registry:
         if not rows:
             return None
         captured, run, text, macs, lease_ends, wake_by, *columns = rows[0]
-        record = record_of(tuple(columns))
-        addresses = self.addresses(record.number)
-        sleep = None
-        if text is not None:
-            sleep = replace(
-                from_text(text), addresses=addresses, macs=split_macs(macs), lease_ends=lease_ends, wake_by=wake_by
-            )
-        return Row(record, bool(captured), run, sleep, addresses)
+        with self._understood():
+            record = record_of(tuple(columns))
+            addresses = self.addresses(record.number)
+            sleep = None
+            if text is not None:
+                sleep = replace(
+                    from_text(text), addresses=addresses, macs=split_macs(macs), lease_ends=lease_ends, wake_by=wake_by
+                )
+            return Row(record, bool(captured), run, sleep, addresses)
 
     def addresses(self, number: int) -> tuple[Address, ...]:
         rows = self._ask("SELECT segment, ip, mac FROM places WHERE host = ? ORDER BY nth", number)
@@ -250,30 +280,34 @@ class Registry:
         join = f"JOIN hosts ON number = host WHERE host BETWEEN ? AND ? AND {WATCHED} ORDER BY host"
         places = _grouped(self._ask(f"SELECT host, segment, ip, mac FROM places {join}, nth", *span))
         cards = _grouped(self._ask(f"SELECT host, mac FROM cards {join}", *span)) if with_cards else {}
-        return [
-            Rest(
-                number,
-                name,
-                wake_on,
-                group,
-                State(state),
-                bool(captured),
-                run,
-                from_text(text) if text else None,
-                tuple(Address(*place) for place in places.get(number, ())),
-                tuple(card for (card,) in cards.get(number, ())),
-            )
-            for number, name, wake_on, group, state, captured, run, text in rows
-        ]
+        with self._understood():
+            return [
+                Rest(
+                    number,
+                    name,
+                    wake_on,
+                    group,
+                    State(state),
+                    bool(captured),
+                    run,
+                    from_text(text) if text else None,
+                    tuple(Address(*place) for place in places.get(number, ())),
+                    tuple(card for (card,) in cards.get(number, ())),
+                )
+                for number, name, wake_on, group, state, captured, run, text in rows
+            ]
 
     def _ask(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        try:
+        with self._understood():
             return self._reader.execute(sql, parameters).fetchall()
-        except (sqlite3.Error, ValueError) as error:
-            raise RegistryError(
-                f"{self.path}: cannot read the registry ({reason(error)}): restore it from a backup, or move it away "
-                "and run the site playbook"
-            ) from error
+        raise AssertionError  # not reached
+
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            raise RegistryError(f"{self.path}: cannot read the registry ({reason(error)}): {_DAMAGED}") from error
 
 
 class _Shift(NamedTuple):
@@ -286,6 +320,17 @@ class _Shift(NamedTuple):
             f"UPDATE hosts SET due = due + ?1, wake_by = wake_by + ?1, lease_ends = lease_ends + ?1 WHERE {WATCHED}",
             (self.seconds,),
         )
+
+
+def _boottime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _refuse_emptied(path: str) -> None:
+    """SQLite would throw the journal of an empty file away, and with it all that is in it."""
+    with contextlib.suppress(FileNotFoundError):
+        if Path(path).stat().st_size == 0 and Path(f"{path}-wal").stat().st_size > 0:
+            raise RegistryError(f"{path}: the registry has been emptied, but {path}-wal is there: {_DAMAGED}")
 
 
 @lru_cache(maxsize=1)

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from powernap.wake.registry.changes import Change
 from powernap.wake.registry.errors import RegistryError
 from powernap.wake.registry.file import Registry
+
+_log = logging.getLogger(__name__)
 
 
 class Journal:
@@ -39,7 +42,9 @@ class Journal:
                 results = await loop.run_in_executor(
                     self._thread, self._registry.apply, [change for change, _done in batch]
                 )
-            except RegistryError as error:
+            except Exception as error:  # noqa: BLE001  whoever waits has to hear of it, and others go on
+                if not isinstance(error, RegistryError):
+                    _log.exception("a change of the registry failed")
                 for _change, done in batch:
                     if not done.done():
                         done.set_exception(RegistryError(str(error)))

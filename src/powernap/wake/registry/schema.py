@@ -68,6 +68,8 @@ _INDEXES = (
 
 def prepare(database: sqlite3.Connection, now: float, boottime: float) -> None:
     """Create the tables, or bring an older file to this version, all or nothing."""
+    if database.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+        return  # nothing to write, for which the disk might have no space
     database.execute("BEGIN IMMEDIATE")
     try:
         version = database.execute("PRAGMA user_version").fetchone()[0]
