@@ -70,21 +70,27 @@ class Roster(Book):
         if busy is not None:
             return busy
         key = (segment, ip)
-        if key not in self._owners:
-            _make_room(self._owners)
-            self._owners[key] = self._registry.owner_of(segment, ip)
-        found = self._owners[key]
-        return found if found is not None and found[0] not in self.hosts else None
+        if key in self._owners:
+            return self._owners[key]
+        found = self._registry.owner_of(segment, ip)
+        if found is not None and found[0] in self.hosts:
+            return None  # what is in memory is newer
+        _make_room(self._owners)
+        self._owners[key] = found
+        return found
 
     def host_of_card(self, mac: bytes) -> str | None:
         busy = super().host_of_card(mac)
         if busy is not None:
             return busy
-        if mac not in self._cards:
-            _make_room(self._cards)
-            self._cards[mac] = self._registry.host_of_card(mac)
-        found = self._cards[mac]
-        return found if found not in self.hosts else None
+        if mac in self._cards:
+            return self._cards[mac]
+        found = self._registry.host_of_card(mac)
+        if found in self.hosts:
+            return None
+        _make_room(self._cards)
+        self._cards[mac] = found
+        return found
 
     def sleep_of(self, name: str) -> Sleep | None:
         host = self.find(name)
@@ -165,6 +171,8 @@ class Roster(Book):
         """All that are at rest and saved, so that they are loaded anew."""
         for name in tuple(self._resting):
             self._drop(self.hosts[name])
+        self._owners.clear()
+        self._cards.clear()
 
     def close(self) -> None:
         if self._retry is not None:
