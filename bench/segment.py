@@ -11,22 +11,33 @@ def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
-def make() -> None:
-    """Make the pair. The benchmark runs in its own mount and network namespaces, so nothing of it is left behind."""
+def make(server: str = f"{SERVER_ADDRESS}/16", asker: str | None = f"{ASKER_ADDRESS}/16") -> None:
+    """Make the pair, with these addresses (None for none).
+
+    The benchmark runs in its own mount and network namespaces, so nothing of it is left behind.
+    """
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     subprocess.run(["mkdir", "-p", "/run/netns"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"], check=True)
     _ip("netns", "add", SERVER)
     _ip("link", "add", "asker", "type", "veth", "peer", "name", "eth0", "netns", SERVER)
-    _ip("addr", "add", f"{ASKER_ADDRESS}/16", "dev", "asker")
+    if asker is not None:
+        _ip("addr", "add", asker, "dev", "asker")
     _ip("link", "set", "lo", "up")
     _ip("link", "set", "asker", "up")
     for words in (
         ("link", "set", "lo", "up"),
         ("link", "set", "eth0", "up"),
-        ("addr", "add", f"{SERVER_ADDRESS}/16", "dev", "eth0"),
+        ("addr", "add", server, "dev", "eth0"),
     ):
         _ip("-n", SERVER, *words)
+
+
+def server_mac() -> str:
+    shown = subprocess.run(
+        ["ip", "-n", SERVER, "-br", "link", "show", "eth0"], check=True, capture_output=True, text=True
+    )
+    return shown.stdout.split()[2]
 
 
 def inside(*command: str) -> list[str]:

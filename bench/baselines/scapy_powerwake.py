@@ -2,17 +2,20 @@
 """The design of the original powerwaked, re-created with scapy.
 
 It sniffs ARP and sends one magic packet for each request that names a listed address; no answer, no check, no retry.
-Arguments: interface, then ADDRESS=MAC pairs. Prints "ready".
+Arguments: interface, then ADDRESS=MAC pairs, or @FILE with one in a line. Prints "ready".
 """
 
 import sys
+from pathlib import Path
 
 from scapy.all import ARP, Ether, Raw, sendp, sniff
 
 
 def main() -> None:
-    interface = sys.argv[1]
-    hosts = dict(pair.split("=") for pair in sys.argv[2:])
+    interface, *pairs = sys.argv[1:]
+    if pairs[0].startswith("@"):
+        pairs = Path(pairs[0][1:]).read_text().split()
+    hosts = dict(pair.split("=") for pair in pairs)
 
     def seen(frame) -> None:
         if ARP in frame and frame[ARP].op == 1 and frame[ARP].pdst in hosts:

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Asks for addresses on a segment, and hears what comes back.
 //
-// usage: asker INTERFACE KIND RATE SECONDS SLEEPING PERMILLE TAIL_MS
+// usage: asker INTERFACE KIND RATE SECONDS FROM SLEEPING PERMILLE TAIL_MS
 //   KIND      arp: requests to all, and the magic packets they lead to are heard; answer: requests too, and the ARP
 //             answers are heard; syn: SYNs to port 22, sent to the card SERVER_MAC (environment), magic packets heard
 //   RATE      frames per second; 0: as fast as it goes
 //   SLEEPING  hosts 0 to SLEEPING-1 sleep; host N has the address 10.1.0.0 + N and the card 02:4c:NN:NN:NN:NN
-//   PERMILLE  of the frames name a sleeper, each at most once; the others name addresses that nobody has
+//   PERMILLE  of the frames name a sleeper, each from FROM on once; the others name addresses that nobody has
 // Time is from just before the send to the kernel's receive time stamp, in microseconds. Prints one JSON object; its
 // "cpu" is what sending took, in seconds: over a veth pair that includes the receiving kernel's part.
 #define _GNU_SOURCE
@@ -140,20 +140,21 @@ static void report(uint64_t sent, double seconds, uint64_t asked, double cpu) {
         if (asked_at[i] && heard_at[i]) late[heard++] = heard_at[i] > asked_at[i] ? heard_at[i] - asked_at[i] : 0;
     qsort(late, heard, sizeof *late, by_value);
     printf("{\"sent\": %lu, \"seconds\": %.4f, \"asked\": %lu, \"heard\": %u, \"again\": %lu, \"cpu\": %.6f, \"p50\": %.2f, "
-           "\"p99\": %.2f}\n",
+           "\"p99\": %.2f, \"most\": %.2f}\n",
            sent, seconds, asked, heard, again, cpu, heard ? 1e-3 * (double)late[heard / 2] : -1,
-           heard ? 1e-3 * (double)late[(uint32_t)(heard * 0.99)] : -1);
+           heard ? 1e-3 * (double)late[(uint32_t)(heard * 0.99)] : -1,
+           heard ? 1e-3 * (double)late[heard - 1] : -1);
 }
 
 int main(int count, char **words) {
-    if (count != 8) {
-        fprintf(stderr, "usage: asker INTERFACE KIND RATE SECONDS SLEEPING PERMILLE TAIL_MS\n");
+    if (count != 9) {
+        fprintf(stderr, "usage: asker INTERFACE KIND RATE SECONDS FROM SLEEPING PERMILLE TAIL_MS\n");
         return 2;
     }
     kind = !strcmp(words[2], "syn") ? SYN : !strcmp(words[2], "answer") ? ANSWER : ARP;
     double rate = atof(words[3]), seconds = atof(words[4]);
-    uint32_t permille = (uint32_t)atoi(words[6]), dice = 12345, next = 0;
-    sleeping = (uint32_t)atoi(words[5]);
+    uint32_t permille = (uint32_t)atoi(words[7]), dice = 12345, next = (uint32_t)atoi(words[5]);
+    sleeping = (uint32_t)atoi(words[6]);
     interface_index = (int)if_nametoindex(words[1]);
     if (!interface_index) die(words[1]);
     asked_at = calloc(sleeping + 1, sizeof *asked_at);
@@ -169,7 +170,7 @@ int main(int count, char **words) {
     size_t where = kind == SYN ? 30 : 38;
     setsockopt(s, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on);
     for (int i = 0; i < BATCH; i++) {
-        parts[i] = (struct iovec){frames[i], template(frames[i], (const unsigned char *)"\x02\xaa\0\0\0\x01")};
+        parts[i] = (struct iovec){frames[i], template(frames[i], (const unsigned char *)"\x02\xaa\xff\xff\xff\x01")};
         messages[i].msg_hdr = (struct msghdr){.msg_iov = &parts[i], .msg_iovlen = 1};
     }
     uint64_t start = clock_ns(CLOCK_MONOTONIC), end = start + (uint64_t)(seconds * 1e9), sent = 0, asked = 0, now;
@@ -200,7 +201,7 @@ int main(int count, char **words) {
         sent += (uint64_t)size;
     }
     double cpu = cpu_seconds(), took = (double)(clock_ns(CLOCK_MONOTONIC) - start) * 1e-9;
-    usleep((unsigned)atoi(words[7]) * 1000);
+    usleep((unsigned)atoi(words[8]) * 1000);
     done = 1;
     pthread_join(listener, NULL);
     report(sent, took, asked, cpu);
