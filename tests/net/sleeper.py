@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import ipaddress
 import json
 import random
 import socket
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from tests.net.node import Node, addresses, run
 
+from powernap.net import arp, ndp
 from powernap.shared import signing
+from powernap.shared.mac import mac_bytes
 from powernap.shared.wakeapi import host_path
 
 if TYPE_CHECKING:
@@ -103,7 +106,23 @@ class Sleeper(Node):
         self.ready_at = time.monotonic()  # from within the next command on, which takes some milliseconds
         self.run("nft", "delete", "table", "netdev", "deaf")
         if self.says_hello:
-            self.say("awake", {"cause": "resume", "slept_seconds": 1.0})
+            self._says_hello()
+
+    def _says_hello(self) -> None:
+        """As powernapd does: again, until the server is there."""
+        for _attempt in range(20):
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self.say("awake", {"cause": "resume", "slept_seconds": 1.0})
+                return
+            time.sleep(0.3)
+
+    def announces_itself(self) -> None:
+        """As every host does when its link comes up, if arp_notify and ndisc_notify are set."""
+        mac = mac_bytes(self.mac)
+        ipv4, ipv6 = (ipaddress.ip_address(address).packed for address in (self.ipv4, self.ipv6))
+        with self.raw() as wire:
+            wire.send(arp.announcement(mac, mac, ipv4))
+            wire.send(ndp.announcement(mac, ipv6, mac, ipv6))
 
     def settle(self) -> None:
         """Wait until it is awake and has said so."""

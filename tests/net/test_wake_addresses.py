@@ -129,7 +129,6 @@ def test_a_waking_host_finds_no_duplicate_of_itself(lan: Lan) -> None:
     assert desk.owners(web1.ipv4) == desk.owners(web1.ipv6) == {web1.mac}
 
 
-@on_each_path
 def test_hosts_that_swapped_their_addresses_sleep_and_wake_with_the_new_ones(lan: Lan) -> None:
     desk = lan.client()
     web1, web2 = lan.sleeper("web1", 3), lan.sleeper("web2", 4)

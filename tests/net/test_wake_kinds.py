@@ -80,7 +80,6 @@ def test_a_machine_that_boots_refuses_no_connection_before_its_service_is_there(
         assert -0.1 < connected - serves.result() < 1.5
 
 
-@pytest.mark.xfail(reason="the engine does not yet answer")
 @on_each_path
 def test_pings_are_answered_for_a_host_that_wants_it_and_wake_nobody(lan: Lan) -> None:
     desk, away, web1 = lan.client(), lan.routed_client(), lan.sleeper()

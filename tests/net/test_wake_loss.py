@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.net.lan import Lan, Sleeper, on_each_path, wait_for
 
-HOSTS, ROUNDS = 12, 3
+HOSTS, ROUNDS = 15, 2
 FRAMES_LOST, MAGIC_LOST = 5, 0.2  # percent; share
 
 

@@ -24,8 +24,8 @@ class Arm:
     """Probing a host that said it goes to sleep, or that was seen awake but has not said so itself.
 
     Slow probes settle it for certain; fast ones, sent when somebody asks for the host meanwhile, settle it before the
-    asker gives up. `next_at` and `fast_at` are times of the next probe or verdict. `recalled`: it slept when this server
-    last ran.
+    asker gives up. `next_at` and `fast_at` are times of the next probe or verdict. `recalled`: it slept when this
+    server last ran.
     """
 
     gap: float
