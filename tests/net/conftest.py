@@ -42,8 +42,8 @@ def bare_lan(_able: None, tmp_path: Path, path: str) -> Iterator[Lan]:
 
 @pytest.fixture(scope="module")
 def module_lan(_able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
-    """The same, for all tests of a file."""
-    yield from _lan(tmp_path_factory.mktemp("lan"), "classic")
+    """The same, for all tests of a file, with the packet path that a wake server would choose here."""
+    yield from _lan(tmp_path_factory.mktemp("lan"), "classic" if no_ebpf() else "ebpf")
 
 
 @pytest.fixture
