@@ -40,14 +40,14 @@ def _get(path: Path) -> int:
     return bpf(_OBJ_GET, struct.pack("=QII", address_of(name), 0, 0))
 
 
-class PinnedMap(Map):
-    """A map that was pinned before. Raises OSError: ENOENT where it is not there, EINVAL where it is another kind."""
-
-    def __init__(self, path: Path) -> None:
-        Held.__init__(self, _get(path))
-        info = buffer(_MAP_INFO.size)
-        bpf(_OBJ_INFO, struct.pack("=IIQ", self.fd, len(info), address_of(info)))
-        self.kind, _number, self.key_bytes, self.value_bytes, self.entries = _MAP_INFO.unpack(info.raw)
+def pinned_map(path: Path) -> Map:
+    """Return a map that was pinned before. Raises OSError: ENOENT where it is not there, EINVAL where it is no map."""
+    found = Map.__new__(Map)
+    found.fd = _get(path)
+    info = buffer(_MAP_INFO.size)
+    bpf(_OBJ_INFO, struct.pack("=IIQ", found.fd, len(info), address_of(info)))
+    found.kind, _number, found.key_bytes, found.value_bytes, found.entries = _MAP_INFO.unpack(info.raw)
+    return found
 
 
 class TcxLink(Held):
@@ -66,11 +66,11 @@ class TcxLink(Held):
         bpf(_LINK_UPDATE, struct.pack("=IIIIII", self.fd, program.fd, 0, 0, 0, 0))
 
 
-class PinnedLink(TcxLink):
-    """One that was pinned before. Raises OSError."""
-
-    def __init__(self, path: Path) -> None:
-        Held.__init__(self, _get(path))
+def pinned_link(path: Path) -> TcxLink:
+    """Return one that was pinned before. Raises OSError."""
+    found = TcxLink.__new__(TcxLink)
+    found.fd = _get(path)
+    return found
 
 
 def try_out(program: Program, frame: bytes, context: bytes = b"", repeat: int = 1) -> tuple[int, bytes, int]:

@@ -128,7 +128,7 @@ class Notes:
             raise
 
     def _recover(self, error: OSError | sqlite3.Error) -> None:
-        if type(error) is not sqlite3.DatabaseError:  # "malformed" and "not a database" are no subclass
+        if error.__class__ is not sqlite3.DatabaseError:  # "malformed" and "not a database" are no subclass
             return
         _log.warning("%s is damaged (%s): notes are begun anew", self.path, error)
         self._close_writer()

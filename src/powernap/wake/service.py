@@ -27,7 +27,7 @@ from powernap.wake.orders import Orders
 from powernap.wake.path.base import PacketPath
 from powernap.wake.posture import Stance, posture
 from powernap.wake.refusals import Unknown
-from powernap.wake.registry import Journal, Record, Registry, Rest
+from powernap.wake.registry import Journal, Record, Registry, Rest, Row
 from powernap.wake.relocation import changed, relocate
 from powernap.wake.rollcall import RollCall
 from powernap.wake.roster import Roster
@@ -75,7 +75,7 @@ class Service:
             self._journal,
             self._wake_on,
             self.engine.segments.interfaces,
-            lambda row: self._rollcall.doubts(row),
+            self._doubts,
             self.leases.saved,
         )
         self.roster.policy = policy
@@ -132,9 +132,12 @@ class Service:
         self.engine.say_again()
         self._rollcall.repeat()
 
+    def known(self, name: str) -> Record | None:
+        return self._registry.record(name)
+
     def record(self, name: str) -> Record:
         """Raises Unknown."""
-        record = self._registry.record(name)
+        record = self.known(name)
         if record is None:
             raise Unknown.host(name)
         return record
@@ -164,6 +167,9 @@ class Service:
             return record.wake_on
         group = self.config.groups.get(record.group)
         return self.config.wake.wake_on if group is None or group.wake_on == "default" else group.wake_on
+
+    def _doubts(self, row: Row) -> bool:
+        return self._rollcall.doubts(row)
 
     def _stance(self, rest: Rest) -> Stance:
         may_fire = self.engine.may_fire(Host(rest.name, group=rest.group))

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Coroutine
+from typing import Any
 
 from powernap.machine import outside
 from powernap.shared.mac import format_mac
@@ -26,7 +28,10 @@ class Exec(WakeMethod):
     def is_usable(cls, means: Means) -> bool:
         return bool(means.program)
 
-    async def wake(self, target: Target) -> Outcome:
+    def wake(self, target: Target) -> Coroutine[Any, Any, Outcome]:
+        return self._run(target)
+
+    async def _run(self, target: Target) -> Outcome:
         async with self._places:
             try:
                 finished = await outside.run_child(

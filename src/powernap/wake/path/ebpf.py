@@ -13,7 +13,7 @@ from pathlib import Path
 
 from powernap.machine import ebpf, ebpf_links
 from powernap.machine.ebpf import Map, Program
-from powernap.machine.ebpf_links import PinnedLink, TcxLink
+from powernap.machine.ebpf_links import TcxLink, pinned_link
 from powernap.net.interfaces import Interface
 from powernap.net.rawsocket import RawSocket
 from powernap.wake.path import layout
@@ -88,7 +88,7 @@ class EbpfPath:
         path = self._tables.link_path(index)
         if path is not None:
             try:
-                old = PinnedLink(path)
+                old = pinned_link(path)
                 old.replace(self._ingress)
                 return old
             except OSError:  # there is none, or its interface is gone and another has its number

@@ -110,7 +110,7 @@ class Tables:
             return
         try:
             for name, kind in _KINDS.items():
-                table = self.maps[name] = ebpf_links.PinnedMap(directory / f"{_PREFIX}{name}")
+                table = self.maps[name] = ebpf_links.pinned_map(directory / f"{_PREFIX}{name}")
                 found = _Kind(table.kind, table.key_bytes, table.value_bytes, table.entries, kind.flags)
                 if name in _GROWING:
                     found = found._replace(entries=kind.entries)
