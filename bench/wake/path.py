@@ -20,7 +20,7 @@ from bench import segment
 from bench.process import Client, cost
 from bench.results import keep
 from bench.wake import candidates
-from bench.wake.candidates import C, CLASSIC, EBPF, SCAPY, Daemon
+from bench.wake.candidates import CLASSIC, EBPF, SCAPY, C, Daemon
 
 SIZES = (1_000, 100_000, 1_000_000)
 RATE, SECONDS, FLOOD_SECONDS = 2000, 4.0, 2.0

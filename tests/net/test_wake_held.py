@@ -119,6 +119,20 @@ def test_of_each_connection_the_newest_syn_is_held_and_64_connections_of_a_host(
     wait_for(lambda: held(lan) == 0)
 
 
+def test_nothing_is_held_where_that_is_not_wanted_and_the_host_wakes_all_the_same(bare_lan: Lan) -> None:
+    lan = bare_lan
+    lan.server.settings["hold_frames"] = "false"
+    lan.server.start()
+    desk, web1 = lan.client(), lan.sleeper()
+    web1.serve(80)
+    web1.nap()
+    web1.resume_delay = 1.5
+    _, connected = desk.connect(web1.ipv4, 80)
+    assert web1.magic_at
+    assert not lan.events("web1", "replayed")
+    assert connected > web1.ready_at + 0.1, "Linux repeats a SYN each second at first"
+
+
 def test_at_most_4096_frames_are_held_in_all(bare_lan: Lan) -> None:
     lan = bare_lan
     lan.server.settings |= {"wakes_per_source": "0", "wakes_per_minute": "0"}

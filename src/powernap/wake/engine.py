@@ -219,10 +219,13 @@ class Engine:
     def _hear(self, name: str, heard: Event) -> None:
         host = self.roster.find(name)
         event = None if host is None else self._doorkeeper.admit(host, heard, clock())
-        if isinstance(event, ev.Knock) and self.roster.held >= HELD_IN_ALL:
+        if isinstance(event, ev.Knock) and not self._may_hold():
             event = event._replace(may_hold=False)
         if event is not None:
             self.tell(name, event)
+
+    def _may_hold(self) -> bool:
+        return self.policy.hold_frames and self.roster.held < HELD_IN_ALL
 
     def _interfaces_changed(self, new: set[str]) -> None:
         self._know_own_cards()

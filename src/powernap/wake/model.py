@@ -129,6 +129,7 @@ class Policy:
     quiet_timeout: float = 10.0
     replay_at: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
     restore_seconds: float = 5.0
+    hold_frames: bool = True
     held_per_host: int = 64
     askers: int = 16
     neighbours: int = 64

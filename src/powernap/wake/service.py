@@ -46,6 +46,7 @@ def policy_of(config: WakeConfig) -> Policy:
         volley_seconds=wake.volley_seconds,
         escalate_at=escalates_at(config),
         resume_timeout=wake.resume_timeout_seconds,
+        hold_frames=wake.hold_frames,
     )
 
 
