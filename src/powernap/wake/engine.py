@@ -23,7 +23,7 @@ from powernap.wake.notes import Notes
 from powernap.wake.path.base import PacketPath
 from powernap.wake.path.queue import PathQueue
 from powernap.wake.portcheck import PortCheck
-from powernap.wake.posture import cards, posture
+from powernap.wake.posture import cards, posture, stands
 from powernap.wake.registry import RegistryError
 from powernap.wake.roster import Roster
 from powernap.wake.segment import Segment
@@ -202,6 +202,8 @@ class Engine:
         self._timers.set(new.name, self.roster.deadline(new))
 
     def _follow(self, old: Host, new: Host) -> None:
+        if stands(old) == stands(new):
+            return
         may_fire = self.may_fire(new)
         self.queue.follow(posture(old, may_fire), posture(new, may_fire))
         self.queue.follow_cards(cards(old), cards(new), new.number)

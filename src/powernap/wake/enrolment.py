@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from powernap.shared.errors import BadMac
-from powernap.shared.mac import normal_mac
+from powernap.shared.mac import mac_bytes, normal_mac
 from powernap.wake import events as ev
 from powernap.wake.clock import clock
 from powernap.wake.criers import Criers
 from powernap.wake.engine import Engine
-from powernap.wake.refusals import Conflict, Unknown
-from powernap.wake.registration import BadBody, parse, parse_address, resolve
+from powernap.wake.refusals import Conflict
+from powernap.wake.registration import BadBody, locate, parse, parse_address, resolve
 from powernap.wake.registry import Journal, Record, Registry
 from powernap.wake.registry.changes import Enrol, Forget, Hello, Register
 
@@ -66,11 +66,9 @@ class Enrolment:
 
     # Hosts
 
-    def accept(self, name: str, sequence: int) -> None:
-        """A host whose signature is right has used this number. Raises Conflict where it has before, Unknown."""
-        record = self._registry.record(name)
-        if record is None:
-            raise Unknown.host(name)
+    def accept(self, record: Record, sequence: int) -> None:
+        """A host whose signature is right has used this number. Raises Conflict where it has before."""
+        name = record.name
         if sequence <= max(record.sequence, self._accepted.get(name, 0)):
             raise Conflict(f"sequence number {sequence} was used before: send a greater one")
         self._accepted[name] = sequence
@@ -78,10 +76,11 @@ class Enrolment:
         if len(self._accepted) > _MOST_REMEMBERED:
             self._accepted.popitem(last=False)
 
-    async def asleep(self, name: str, sequence: int, body: bytes) -> None:
+    async def asleep(self, record: Record, sequence: int, body: bytes) -> None:
         """Returns when it is on disk. Raises BadBody, NoSegment, Conflict, RegistryError."""
+        name, interfaces = record.name, self._engine.segments.interfaces()
         registration = parse(body)
-        sleep = resolve(registration, self._engine.segments.interfaces(), clock())
+        sleep = resolve(registration, interfaces, clock())
         said = tuple(text for card in registration.cards for text in card.addresses)
         before = self._engine.roster.peek(name)
         run = self._registry.run
@@ -93,6 +92,9 @@ class Enrolment:
         self._accepted.pop(name, None)
         if before is not None:
             self._engine.roster.hold(before)
+            if not record.addresses:
+                macs = tuple(mac_bytes(mac) for mac in record.macs)
+                self._engine.roster.asked_at(name, locate(said, macs, interfaces))
             self._engine.tell(name, ev.Asleep(sleep))
             demoted = self._criers.slept(name, registration.used)
             if registration.used is not None:
@@ -100,8 +102,9 @@ class Enrolment:
             if demoted:
                 self._engine.note(name, "demoted", demoted)
 
-    async def awake(self, name: str, sequence: int, cause: str) -> None:
+    async def awake(self, record: Record, sequence: int, cause: str) -> None:
         """The host is believed at once, whatever the disk says. Raises RegistryError."""
+        name = record.name
         if cause == "cancelled":
             self._criers.stayed_awake(name)
         self._engine.tell(name, ev.Hello(cause))

@@ -32,6 +32,22 @@ def at_rest(host: Host) -> bool:
     return host.state in (State.AWAKE, State.EXPIRED, *STANDING_BY)
 
 
+def stands(host: Host) -> tuple[object, ...]:
+    """All of a host that its posture follows from: most steps of a host leave that alone."""
+    return (
+        host.state,
+        host.captured,
+        host.sleep,
+        host.addresses,
+        host.macs,
+        host.wake_on,
+        host.group,
+        at_rest(host),
+        host.arm is None,
+        host.wake is not None and host.wake.booting,
+    )
+
+
 def posture(host: Host, may_fire: bool = True) -> Posture:
     """An address that is not in it concerns nobody."""
     if host.state is State.EXPIRED or (host.state is State.AWAKE and host.arm is None):

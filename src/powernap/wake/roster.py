@@ -118,13 +118,14 @@ class Roster(Book):
 
     def hold(self, before: Host) -> None:
         """A host has just registered its sleep on disk: have it in memory as it was before, to be told of it."""
-        old = self.hosts.get(before.name)
-        host, row = old or before, self.row(before.name)
-        if row is not None:
-            # Where an administrator gave no addresses, it is asked by those that it has just named.
-            host = replace(host, addresses=self.host_of(row).addresses)
-        self._known.setdefault(host.name, _essence(before))
-        self._hold(old, host)
+        if before.name not in self.hosts:
+            self._known[before.name] = _essence(before)
+            self._hold(None, before)
+
+    def asked_at(self, name: str, addresses: tuple[Address, ...]) -> None:
+        """Where an administrator gave no addresses, a host in memory is asked by those that it has just named."""
+        host = self.hosts[name]
+        self._hold(host, replace(host, addresses=addresses))
 
     def peek(self, name: str) -> Host | None:
         """The same, but not kept in memory."""

@@ -8,6 +8,7 @@ import heapq
 from collections.abc import Callable
 
 _NEVER = float("inf")
+_AT_ONCE = 16
 
 
 class Timers:
@@ -52,8 +53,9 @@ class Timers:
     def _fire(self) -> None:
         self._handle = None
         now = self._clock()
-        names = []
-        while self._heap and self._heap[0][0] <= now:
+        names: list[str] = []
+        # A few at a time: requests and frames are not to wait for a whole crowd that goes to sleep at once.
+        while self._heap and self._heap[0][0] <= now and len(names) < _AT_ONCE:
             deadline, name = heapq.heappop(self._heap)
             if self._deadlines.get(name) == deadline:
                 del self._deadlines[name]

@@ -10,13 +10,13 @@ from aiohttp import web
 from powernap.shared import signing
 from powernap.shared.errors import PowernapError
 from powernap.wake.api.answers import answer, application, encode, read_body, status_of
-from powernap.wake.refusals import Unknown
 from powernap.wake.registration import BadBody, parse_object
+from powernap.wake.registry import Record
 from powernap.wake.service import Service
 
 _NO_KEY = "0" * 64
 _LONGEST_CAUSE = 100
-_Act = Callable[[str, int, bytes], Awaitable[None]]
+_Act = Callable[[Record, int, bytes], Awaitable[None]]
 
 
 def host_api(service: Service) -> web.Application:
@@ -24,11 +24,11 @@ def host_api(service: Service) -> web.Application:
         return await _signed(service, request, service.enrolment.asleep)
 
     async def awake(request: web.Request) -> web.Response:
-        async def hello(name: str, sequence: int, body: bytes) -> None:
+        async def hello(record: Record, sequence: int, body: bytes) -> None:
             cause = parse_object(body).get("cause", "")
             if not isinstance(cause, str):
                 raise BadBody("cause: say as text why the host is awake, such as boot or resume")
-            await service.enrolment.awake(name, sequence, cause[:_LONGEST_CAUSE])
+            await service.enrolment.awake(record, sequence, cause[:_LONGEST_CAUSE])
 
         return await _signed(service, request, hello)
 
@@ -41,14 +41,13 @@ def host_api(service: Service) -> web.Application:
 async def _signed(service: Service, request: web.Request, act: _Act) -> web.Response:
     name = request.match_info["name"]
     body = await read_body(request)
-    try:
-        key = service.record(name).key
-    except Unknown:
-        key = ""
+    record = service.known(name)
     sequence = _sequence(request)
     # An unknown host costs the same work as a wrong key, and hears the same.
-    expected = signing.sign(key or _NO_KEY, request.method, request.raw_path, name, sequence, body)
-    if not signing.same(expected, request.headers.get(signing.SIGNATURE_HEADER, "")) or not key:
+    expected = signing.sign(
+        record.key if record is not None else _NO_KEY, request.method, request.raw_path, name, sequence, body
+    )
+    if not signing.same(expected, request.headers.get(signing.SIGNATURE_HEADER, "")) or record is None:
         sentence = (
             f"{name} is not known here by that key: run the site playbook or 'powerwake register' on the wake server, "
             "and give the host the key"
@@ -57,11 +56,11 @@ async def _signed(service: Service, request: web.Request, act: _Act) -> web.Resp
     content: dict[str, object] = {"acknowledged": True}
     status = 200
     try:
-        service.enrolment.accept(name, sequence)
-        await act(name, sequence, body)
+        service.enrolment.accept(record, sequence)
+        await act(record, sequence, body)
     except PowernapError as error:
         content, status = {"error": str(error)}, status_of(error)
-    signature = signing.sign_answer(key, sequence, status, encode(content))
+    signature = signing.sign_answer(record.key, sequence, status, encode(content))
     return answer(content, status, {signing.SIGNATURE_HEADER: signature})
 
 
