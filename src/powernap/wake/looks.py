@@ -54,4 +54,4 @@ class Looks:
             ]
             for address in asked:
                 self._probe(address)
-            await asyncio.sleep(len(asked) / _PER_SECOND)
+            await asyncio.sleep(len(page) / _PER_SECOND)
