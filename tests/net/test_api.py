@@ -148,6 +148,9 @@ def test_a_host_is_registered_once_and_only_changes_count(shared: Lan) -> None:
     assert (host["macs"], host["addresses"], host["wake_on"]) == (["02:4c:00:00:00:05"], ["198.18.0.5"], "demand")
     changed = shared.server.admin.put(path, {**facts, "wake_on": "never"})
     assert changed["changed"] and changed["host"]["wake_on"] == "never" and changed["key"] == first["key"]
+    grouped = shared.server.admin.put(path, {**facts, "group": "rack1"})
+    assert grouped["changed"] and (grouped["host"]["group"], grouped["host"]["wake_on"]) == ("rack1", "demand")
+    assert grouped["host"]["registered"]["group"] == "rack1" and grouped["key"] == first["key"]
     assert shared.server.admin.delete(path) == {"changed": True}
     assert shared.server.admin.delete(path) == {"changed": False}
 
@@ -160,6 +163,7 @@ def test_a_host_is_registered_once_and_only_changes_count(shared: Lan) -> None:
         ({"macs": ["02:4c"]}, "macs"),
         ({"macs": ["02:4c:00:00:00:06"], "addresses": ["nowhere"]}, "addresses"),
         ({"macs": ["02:4c:00:00:00:06"], "wake_on": "monday"}, "wake_on"),
+        ({"macs": ["02:4c:00:00:00:06"], "group": "rack 1"}, "group"),
         ({"macs": ["02:4c:00:00:00:06"], "mac": "02:4c:00:00:00:06"}, "mac"),
     ],
 )

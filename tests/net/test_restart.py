@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import time
 
 import pytest
-from tests.net.lan import Lan, wait_for
+from tests.net.lan import Lan, on_each_path, wait_for
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
@@ -34,6 +35,49 @@ def test_a_sleeper_is_captured_again_within_two_seconds_of_the_restart(lan: Lan)
     started = time.monotonic()
     lan.wait_for_state("web1", "proxied", 3)
     assert time.monotonic() - started < 2
+
+
+def taken_up(lan: Lan) -> None:
+    """All sleepers are beyond doubt again."""
+    wait_for(lambda: lan.server.admin.get("/v1/status")["packet_path"]["sleepers_taken_up"], 10)
+
+
+@pytest.mark.parametrize("path", ["ebpf"], indirect=True)
+def test_what_the_kernel_answered_for_meanwhile_is_not_asked_again(lan: Lan) -> None:
+    desk, web1 = lan.client(), lan.sleeper()
+    listener = web1.listen(80)
+    web1.nap()
+    time.sleep(0.5)
+    lan.server.stop(signal.SIGKILL)
+    with web1.raw() as nic:
+        lan.server.start()
+        taken_up(lan)
+        nic.settimeout(0.5)
+        heard = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                heard.append(nic.recv(2048))
+    asked = [frame for frame in heard if frame[6:12].hex(":") == lan.server.mac and frame[12:14] == b"\x08\x06"]
+    assert not asked and lan.state("web1") == "proxied" and not lan.events("web1", "recalled")
+    desk.connect(web1.ipv4, 80)
+    lan.wait_for_state("web1", "awake")
+    listener.close()
+
+
+@on_each_path
+def test_many_that_sleep_and_one_that_woke_are_told_apart_after_a_kill(lan: Lan) -> None:
+    hosts = [lan.sleeper(f"host{number}", 30 + number) for number in range(6)]
+    for host in hosts:
+        host.nap()
+    lan.server.stop(signal.SIGKILL)
+    hosts[2].says_hello = False
+    hosts[2].wake()
+    hosts[2].run("ping", "-c1", "-W0.3", "-n", hosts[0].ipv4, check=False)  # whatever it looks for: it is heard
+    lan.server.start()
+    taken_up(lan)
+    assert [lan.state(host.name) for host in hosts].count("proxied") == 5
+    assert lan.state("host2") != "proxied" and not lan.events("host2", "magic packet")
+    assert not any(host.magic_at for host in hosts)
 
 
 def test_a_host_that_woke_while_the_daemon_was_dead_is_found_awake(lan: Lan) -> None:
