@@ -75,7 +75,7 @@ def test_many_that_sleep_and_one_that_woke_are_told_apart_after_a_kill(lan: Lan)
     hosts[2].run("ping", "-c1", "-W0.3", "-n", hosts[0].ipv4, check=False)  # whatever it looks for: it is heard
     lan.server.start()
     taken_up(lan)
-    assert [lan.state(host.name) for host in hosts].count("proxied") == 5
+    wait_for(lambda: [lan.state(host.name) for host in hosts].count("proxied") == 5)
     assert lan.state("host2") != "proxied" and not lan.events("host2", "magic packet")
     assert not any(host.magic_at for host in hosts)
 
