@@ -327,7 +327,10 @@ def test_what_is_missing_at_the_start_is_said_in_one_sentence(bare_lan: Lan) -> 
     assert str(registry) in fails()
     registry.unlink()
     server.start()
-    assert "20709" in fails()
+    assert "another powerwaked" in fails()
+    config = server.configure()
+    config.write_text(config.read_text().replace("registry.sqlite", "other.sqlite"))
+    assert "20709" in start(bare_lan, config=config).stderr
 
 
 def test_a_full_disk_refuses_the_nap_and_says_so(bare_lan: Lan) -> None:

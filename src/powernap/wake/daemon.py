@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import signal
 import socket
 from pathlib import Path
+from typing import IO
 
 from aiohttp import web
 
@@ -20,8 +22,9 @@ from powernap.machine import sdnotify
 from powernap.shared.errors import PowernapError
 from powernap.wake.api.admin import admin_api
 from powernap.wake.api.hosts import host_api
-from powernap.wake.path.choose import choose
-from powernap.wake.registry import Registry
+from powernap.wake.path.choose import choose, remove_pins
+from powernap.wake.registry import Registry, RegistryError
+from powernap.wake.registry.changes import Fact
 from powernap.wake.service import Service
 
 _log = logging.getLogger(__name__)
@@ -35,7 +38,9 @@ async def serve(path: str, config: WakeConfig) -> None:
     """Until SIGTERM or SIGINT. Raises PowernapError where something needed is missing."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
+    lock = _only_one(config.registry.path)
     registry = Registry(config.registry.path)
+    _leave_no_pins(registry, config.path.pin)
     path_used = choose(config.path)
     _log.info("the packet path is %s", path_used.name)
     service = Service(config, registry, path_used)
@@ -60,6 +65,39 @@ async def serve(path: str, config: WakeConfig) -> None:
         await service.stop()
         if len(runners) > 1:
             _remove(config.listen.admin_socket)
+        if lock is not None:
+            lock.close()
+
+
+def _only_one(path: str) -> IO[bytes] | None:
+    """A file that is locked while it is open: a second daemon would answer for the same hosts. Raises StartError."""
+    try:
+        lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")
+    except OSError:
+        return None  # the registry will say why
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise StartError(
+            f"{path} is in use by another powerwaked: stop it ('systemctl stop powerwaked'), or set registry.path, "
+            "listen.admin_socket and listen.port for this one"
+        ) from None
+    except OSError as error:  # a file system without locks
+        _log.warning("%s cannot be locked (%s): see that no second powerwaked uses it", path, _reason(error))
+    return lock
+
+
+def _leave_no_pins(registry: Registry, pin: str) -> None:
+    """Where another directory was configured before, what is pinned there would go on answering."""
+    former = registry.fact("pin", pin)
+    if former != pin:
+        remove_pins(former)
+    if former != pin or registry.fact("pin", None) is None:
+        try:
+            registry.apply([Fact("pin", pin)])
+        except RegistryError as error:
+            _log.error("%s", error)
 
 
 def _reload(service: Service, path: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -84,10 +84,10 @@ class Engine:
             ev.WakeEnded: lambda host, effect: self._woken(host.name, effect),
         }
 
-    def open(self, roster: Roster) -> None:
-        """Raises SegmentError."""
+    def open(self, roster: Roster, known: Collection[str]) -> None:
+        """`known`: segments that were heard before, which may not be there yet. Raises SegmentError."""
         self.roster = roster
-        self.segments.open()
+        self.segments.open(known)
         self._know_own_cards()
 
     def close(self) -> None:

@@ -267,10 +267,11 @@ def _tick(host: Host, event: ev.Tick, now: float, policy: Policy, effects: list[
     if host.arm is not None:
         return _arm_tick(host, host.arm, now, policy, effects)
     if host.state in STANDING_BY and host.sleep is not None:
+        if host.state is State.PROXIED and host.wake_on != "never" and now >= host.sleep.wake_by:
+            # Also where it has ended already: nobody ran here meanwhile, and so nobody has tried.
+            return _demand(host, Wanted("lease", "the end of its lease"), now, policy, effects)
         if now >= host.sleep.lease_ends:
             return _expire(host, now, effects)
-        if host.state is State.PROXIED and host.wake_on != "never" and now >= host.sleep.wake_by:
-            return _demand(host, Wanted("lease", "the end of its lease"), now, policy, effects)
     if host.state is State.PROXIED and host.captured and host.announced < len(policy.announce_at):
         return _announce(host, now, policy, effects)
     return host

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from powernap.wake.clock import clock
-from powernap.wake.registry import Registry
+from powernap.wake.registry import Registry, RegistryError
 
+_log = logging.getLogger(__name__)
 _NEVER = float("inf")
 _AT_ONCE = 100
 _PAUSE_SECONDS = 0.05
+_AGAIN_SECONDS = 30.0
 
 
 class Leases:
@@ -53,9 +56,18 @@ class Leases:
             self._timer = loop.call_later(max(_PAUSE_SECONDS, due - clock()), self._look)
 
     def _look(self) -> None:
-        found = self._registry.due(*self._done, clock(), _AT_ONCE)
+        try:
+            found = self._registry.due(*self._done, clock(), _AT_ONCE)
+        except RegistryError as error:
+            _log.error("%s", error)
+            self._arm(clock() + _AGAIN_SECONDS)
+            return
         for due, number, _name in found:
             self._done = (due, number)
         for _due, _number, name in found:
             self._ended(name)
-        self._arm(self._first())
+        try:
+            self._arm(self._first())
+        except RegistryError as error:
+            _log.error("%s", error)
+            self._arm(clock() + _AGAIN_SECONDS)

@@ -26,6 +26,11 @@ def changed(registry: Registry, interfaces: Iterable[Interface]) -> set[str]:
     return {name for name, networks in _networks(interfaces).items() if known.get(name) != networks}
 
 
+def known_segments(registry: Registry) -> set[str]:
+    """The names of those that ever had networks."""
+    return set(json.loads(registry.fact(_FACT, "{}")))
+
+
 def _networks(interfaces: Iterable[Interface]) -> dict[str, list[str]]:
     """Of interfaces that have any: one that is just coming up has none yet."""
     found = {

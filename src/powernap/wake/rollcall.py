@@ -25,6 +25,7 @@ _PAGE = 500
 _PAGE_SECONDS = 0.025
 _QUESTIONS = 3
 _ANSWER_SECONDS = 0.2
+_AGAIN_SECONDS = 5.0
 
 
 class RollCall:
@@ -55,6 +56,7 @@ class RollCall:
         self._concluded = 0
         self._adopted: Mapping[Key, Entry] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._again: asyncio.TimerHandle | None = None
         self.over = False
 
     def begin(self, segments: Iterable[str] | None = None) -> None:
@@ -81,6 +83,9 @@ class RollCall:
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
 
     def doubts(self, row: Row) -> bool:
         """Whether the host has to be asked before it is stood in for."""
@@ -119,6 +124,12 @@ class RollCall:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("the sleepers cannot be taken up again: %s", task.exception())
+            if self._again is None:
+                self._again = asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._begin_again)
+
+    def _begin_again(self) -> None:
+        self._again = None
+        self.begin(self._segments)
 
     async def _tell_all(self) -> None:
         after = 0

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from powernap.net import interfaces
 from powernap.net.interfaces import Interface
@@ -41,16 +41,20 @@ class Segments(dict[str, Segment]):
         self._kernel: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def open(self) -> None:
-        """Listen on every interface that is wanted. Raises SegmentError."""
+    def open(self, known: Collection[str] = ()) -> None:
+        """Listen on every interface that is wanted; those `known` from before may come later. Raises SegmentError."""
         present = _present()
-        missing = [name for name in self._wanted if name not in present]
+        absent = [name for name in self._wanted if name not in present]
+        for name in absent:
+            if name in known:
+                _log.warning("wake.interfaces: %s is not there yet: waiting for it", name)
+        missing = [name for name in absent if name not in known]
         if missing:
             raise SegmentError(
                 f"wake.interfaces: there is no interface {missing[0]} on this machine (there are "
                 f"{', '.join(sorted(present))}): correct the name"
             )
-        unfit = [name for name in self._wanted if not present[name].ethernet]
+        unfit = [name for name in self._wanted if name in present and not present[name].ethernet]
         if unfit:
             raise SegmentError(f"wake.interfaces: {unfit[0]} is not an Ethernet interface: name one that is")
         self._follow(present)

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ from powernap.wake.orders import Orders
 from powernap.wake.path.base import PacketPath
 from powernap.wake.posture import Stance, posture
 from powernap.wake.refusals import Unknown
-from powernap.wake.registry import Journal, Record, Registry, Rest, Row
-from powernap.wake.relocation import changed, relocate
+from powernap.wake.registry import Journal, Record, Registry, RegistryError, Rest, Row
+from powernap.wake.relocation import changed, known_segments, relocate
 from powernap.wake.rollcall import RollCall
 from powernap.wake.roster import Roster
 from powernap.wake.waker import escalates_at
@@ -96,7 +97,7 @@ class Service:
 
     def start(self) -> None:
         """Listen, and take up again what the registry says. Raises SegmentError."""
-        self.engine.open(self.roster)
+        self.engine.open(self.roster, known_segments(self._registry))
         self._limit_sources()
         self.criers.load()
         self.criers.changed = self._may_fire_changed
@@ -120,6 +121,8 @@ class Service:
         """Take over all but the listening addresses and the registry's path, which need a restart."""
         if (config.listen, config.registry) != (self.config.listen, self.config.registry):
             _log.warning("changes of [listen] and [registry] take effect at the next restart")
+        if config.path != self.config.path:
+            _log.warning("changes of [path] take effect at the next restart")
         self.config = config
         self.engine.policy = self.roster.policy = policy_of(config)
         self.criers.limits = limits_of(config.demand)
@@ -192,13 +195,15 @@ class Service:
         self._settling.add_done_callback(_complain)
 
     async def _settle_now(self, segments: set[str] | None) -> None:
-        if segments is not None:
-            await self._journal.commit(self._registry.begin_run())
-            self.roster.let_go()
-        interfaces = self.engine.segments.interfaces()
-        if changed(self._registry, interfaces):
-            await relocate(self._registry, self._journal, interfaces, self._moved)
-            self.roster.let_go()
+        try:
+            if segments is not None:
+                await self._journal.commit(self._registry.begin_run())
+            interfaces = self.engine.segments.interfaces()
+            if changed(self._registry, interfaces):
+                await relocate(self._registry, self._journal, interfaces, self._moved)
+        except RegistryError as error:
+            _log.error("%s", error)  # on a full disk, too, those asleep are to be stood in for
+        self.roster.let_go()
         for host in self.roster.hosts.values():
             self.engine.queue.put(posture(host))
         self._rollcall.begin(segments)
@@ -206,6 +211,8 @@ class Service:
     def _moved(self, name: str, addresses: tuple[Address, ...], sleep: Sleep | None) -> None:
         host = self.roster.hosts.get(name)
         if host is not None and host.sleep is not None and sleep is not None and host.sleep.addresses != addresses:
+            # Its lease is told by a clock that nobody sets, as it was when it registered.
+            sleep = replace(sleep, lease_ends=host.sleep.lease_ends, wake_by=host.sleep.wake_by)
             self.engine.tell(name, ev.Recalled(sleep))
 
     # For people

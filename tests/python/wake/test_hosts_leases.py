@@ -117,3 +117,12 @@ def test_an_awake_host_is_nobodys_business(event: ev.Event) -> None:
     assert play.tell(event) == []
     assert play.host is before
     assert OWNER in play.host.all_macs()
+
+
+def test_a_lease_that_ended_while_nobody_ran_wakes_the_host_before_it_is_given_up() -> None:
+    play = Play()
+    play.tell(ev.Recalled(leased(-3600.0)))
+    play.advance(2)
+    assert play.state is State.WAKING and play.host.wake.wanted.reason == "lease" and play.all(ev.Volley)
+    play.advance(200)
+    assert play.state is State.EXPIRED

@@ -22,8 +22,9 @@ class PathError(PowernapError):
 
 
 def choose(settings: PathSettings) -> PacketPath:
-    """Raises PathError where only eBPF is wanted, and cannot be had."""
+    """Raises PathError where only eBPF is wanted, and cannot be had. What is pinned and will not be used is removed."""
     if settings.use == "classic":
+        remove_pins(settings.pin)
         return ClassicPath("as configured")
     from powernap.wake.path.ebpf import EbpfPath
 
@@ -33,6 +34,7 @@ def choose(settings: PathSettings) -> PacketPath:
             return EbpfPath(Path(settings.pin))
         except OSError as error:
             why_not_pinned = _reason(error)
+    remove_pins(settings.pin)
     try:
         path = EbpfPath(None, why_not_pinned)
     except OSError as error:
@@ -46,6 +48,14 @@ def choose(settings: PathSettings) -> PacketPath:
     if settings.pin:
         _log.info("nothing is pinned (%s): while powerwaked is not running nobody is woken", why_not_pinned)
     return path
+
+
+def remove_pins(directory: str) -> None:
+    """A program that nobody tells of wakes any more would answer for ever for those who slept once."""
+    from powernap.wake.path.tables import unpin
+
+    if directory and unpin(Path(directory)):
+        _log.info("what was pinned in %s is removed", directory)
 
 
 def _reason(error: OSError) -> str:

@@ -93,9 +93,7 @@ class Tables:
     def unpin(self) -> None:
         """Remove all pins, also those of other versions: what they held ends with its last user."""
         if self._directory is not None:
-            for path in _pins(self._directory):
-                with contextlib.suppress(OSError):
-                    path.unlink()
+            unpin(self._directory)
 
     def _check(self, directory: Path) -> None:
         if not directory.parent.is_dir() or not ebpf_links.is_bpf_filesystem(directory.parent):
@@ -134,6 +132,18 @@ class Tables:
         path = self._directory / f"{_PREFIX}{name}"
         path.unlink(missing_ok=True)
         ebpf_links.pin(table, path)
+
+
+def unpin(directory: Path) -> bool:
+    """Whether there were any pins there."""
+    try:
+        found = _pins(directory)
+    except OSError:  # there is no such directory
+        return False
+    for path in found:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return bool(found)
 
 
 def _pins(directory: Path) -> list[Path]:
