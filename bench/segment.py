@@ -11,14 +11,19 @@ def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
-def make(server: str = f"{SERVER_ADDRESS}/16", asker: str | None = f"{ASKER_ADDRESS}/16") -> None:
-    """Make the pair, with these addresses (None for none).
+def own_namespaces() -> None:
+    """Names of network namespaces that are the benchmark's own.
 
-    The benchmark runs in its own mount and network namespaces, so nothing of it is left behind.
+    It runs in its own mount and network namespaces, so nothing of it is left behind.
     """
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     subprocess.run(["mkdir", "-p", "/run/netns"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"], check=True)
+
+
+def make(server: str = f"{SERVER_ADDRESS}/16", asker: str | None = f"{ASKER_ADDRESS}/16") -> None:
+    """Make the pair, with these addresses (None for none)."""
+    own_namespaces()
     _ip("netns", "add", SERVER)
     _ip("link", "add", "asker", "type", "veth", "peer", "name", "eth0", "netns", SERVER)
     if asker is not None:

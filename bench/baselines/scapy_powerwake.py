@@ -2,9 +2,11 @@
 """The design of the original powerwaked, re-created with scapy.
 
 It sniffs ARP and sends one magic packet for each request that names a listed address; no answer, no check, no retry.
-Arguments: interface, then ADDRESS=MAC pairs, or @FILE with one in a line. Prints "ready".
+Arguments: interface, then ADDRESS=MAC pairs, or @FILE with one in a line. Prints "ready", and at SIGTERM how many
+frames it has looked at.
 """
 
+import signal
 import sys
 from pathlib import Path
 
@@ -17,12 +19,21 @@ def main() -> None:
         pairs = Path(pairs[0][1:]).read_text().split()
     hosts = dict(pair.split("=") for pair in pairs)
 
+    frames = 0
+
+    def end(_number: int, _frame: object) -> None:
+        print(frames, flush=True)
+        sys.exit()
+
     def seen(frame) -> None:
+        nonlocal frames
+        frames += 1
         if ARP in frame and frame[ARP].op == 1 and frame[ARP].pdst in hosts:
             mac = bytes.fromhex(hosts[frame[ARP].pdst].replace(":", ""))
             packet = Ether(dst="ff:ff:ff:ff:ff:ff", type=0x0842) / Raw(b"\xff" * 6 + mac * 16)
             sendp(packet, iface=interface, verbose=False)
 
+    signal.signal(signal.SIGTERM, end)
     sniff(iface=interface, filter="arp", prn=seen, store=False, started_callback=lambda: print("ready", flush=True))
 
 
