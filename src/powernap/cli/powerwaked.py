@@ -32,7 +32,11 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     if options.check_config is not None:
+        from powernap.wake.lacking import lacking
+
         print(explain(config))
+        for sentence in lacking(config):
+            print(f"warning: {sentence}", file=sys.stderr)
         return 0
     try:
         # Not before here: a configuration can be checked where aiohttp is not yet installed.

@@ -33,6 +33,16 @@ def test_defaults_and_drop_ins(tmp_path):
             "groups.a.methods: only exec is tried at once, but wake.exec names no program",
         ),
         ('[wake]\nsubnets = ["fd4c::/64"]', "wake.subnets: fd4c::/64 has no broadcast address: give IPv4 networks"),
+        ('[groups."rack 1"]\npriority = 1', "groups.rack 1: 'rack 1' is no group's name: give one without spaces"),
+        (
+            '[path]\npin = "powerwaked"',
+            "path.pin: 'powerwaked' is not an absolute path: write /sys/fs/bpf/powerwaked, or",
+        ),
+        (
+            "[demand]\nfalse_wakes = 5",
+            "demand.false_wakes: 5 false of 4 wakes can never be: give at most",
+        ),
+        ('[wake]\nalert = ["tell"]', "wake.alert: 'tell' is not an absolute path: write the whole path"),
     ],
 )
 def test_problems(tmp_path, text, sentence):

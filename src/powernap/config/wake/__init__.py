@@ -20,6 +20,7 @@ from powernap.wake.methods import METHODS
 from powernap.wake.methods.schedule import BadSchedule, parse_schedule
 
 DEFAULT_PATH = "/etc/powernap/powerwaked.toml"
+_PIN = PathSettings().pin
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def load_wake(path: str | Path, drop_in_dir: str | Path | None = None) -> WakeCo
         origin=merged.origin,
     )
     _check_ways(builder, config)
+    _check_others(builder, config)
     if builder.problems:
         raise ConfigError(builder.problems)
     return config
@@ -80,6 +82,24 @@ def _check_ways(builder: Builder, config: WakeConfig) -> None:
         for network in networks:
             if ":" in network:
                 builder.problem(f"{table}.subnets", f"{network} has no broadcast address: give IPv4 networks")
+
+
+def _check_others(builder: Builder, config: WakeConfig) -> None:
+    for name in config.groups:
+        if not name.isprintable() or not name or " " in name:
+            builder.problem(f"groups.{name}", f"{name!r} is no group's name: give one without spaces, such as rack1")
+    if config.path.pin and not config.path.pin.startswith("/"):
+        builder.problem("path.pin", f'{config.path.pin!r} is not an absolute path: write {_PIN}, or "" for none')
+    demand = config.demand
+    if demand.false_wakes > demand.of_wakes:
+        sentence = f"{demand.false_wakes} false of {demand.of_wakes} wakes can never be: give at most demand.of_wakes"
+        builder.problem("demand.false_wakes", f"{sentence}, or 0 to believe everybody")
+    for key in ("exec", "alert"):
+        program = getattr(config.wake, key)
+        if program and not program[0].startswith("/"):
+            builder.problem(
+                f"wake.{key}", f"{program[0]!r} is not an absolute path: write the whole path of the program"
+            )
 
 
 def _groups(builder: Builder) -> dict[str, GroupSettings]:
