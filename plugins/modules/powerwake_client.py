@@ -137,6 +137,9 @@ host:
     group:
       description: The group of the machine, if it is in one.
       type: str
+    group_described:
+      description: Whether the configuration of the wake server has a table for the group; there is a warning where not.
+      type: bool
     registered:
       description: What was given when the machine was registered, as against what it has said itself since.
       type: dict
@@ -147,6 +150,7 @@ host:
     addresses: [198.18.0.3, "fd4c::3"]
     wake_on: demand
     group: rack1
+    group_described: true
     registered:
       macs: ["02:4c:00:00:00:03"]
       addresses: []
@@ -165,7 +169,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.powernap.powernap.plugins.module_utils._wake_server import SOCKET_SPEC, record, run
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors import BadMac, BadValue
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.mac import normal_mac
-from ansible_collections.powernap.powernap.plugins.module_utils.shared.wakeapi import host_path
+from ansible_collections.powernap.powernap.plugins.module_utils.shared.wakeapi import host_path, undescribed_group
 
 
 def wanted_record(params):
@@ -218,6 +222,9 @@ def register(module, admin):
     given = {field: value for field, value in wanted.items() if value is not None}
     answer = admin.put(host_path(params["name"]), given)
     result.update(changed=answer["changed"], host=answer["host"])
+    complaint = undescribed_group(answer["host"])
+    if complaint:
+        module.warn(complaint)
     if params["return_key"]:
         result["key"] = answer["key"]
     return result

@@ -90,7 +90,10 @@ def test_a_machine_is_put_into_a_group_and_out_of_it(lan: Lan) -> None:
     shown(lan, *register, "--group", "rack1")
     (row,) = (line for line in shown(lan, "list").splitlines() if line.startswith("web1"))
     assert row.split()[:3] == ["web1", "rack1", "awake"]
-    assert "in group rack1" in shown(lan, "status", "web1")
+    described = "which no [groups.rack1] describes: all is as in [wake]"
+    status = shown(lan, "status", "web1")
+    assert f"in group rack1, {described}" in status
+    assert "wakes on: demand; the ports are those on which it listens when it goes to sleep" in status
     assert "was registered so already" in shown(lan, *register, "--group", "rack1")
     assert "is registered" in shown(lan, *register)
     assert "in group" not in shown(lan, "status", "web1")

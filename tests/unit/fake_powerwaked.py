@@ -30,6 +30,7 @@ class FakePowerwaked:
     def __init__(self):
         self.hosts = {}
         self.calls = []
+        self.groups = None  # names of those that are described; None: whatever there is
         self.wake_answer = None  # (status, content) instead of waking
         self.folder = tempfile.mkdtemp(prefix="pn")  # short: a socket's path holds 107 bytes
         self.socket = self.folder + "/admin.sock"
@@ -81,7 +82,8 @@ class FakePowerwaked:
         if method == "PUT":
             before = self.hosts.get(name)
             self.hosts[name] = after = describe(name, before["state"] if before else "awake", dict(NOT_GIVEN, **body))
-            return 200, {"changed": before != after, "host": after, "key": KEY}
+            described = not after["group"] or self.groups is None or after["group"] in self.groups
+            return 200, {"changed": before != after, "host": dict(after, group_described=described), "key": KEY}
         if name not in self.hosts:
             return 404, {"error": f"no host {name}"}
         if method == "DELETE":

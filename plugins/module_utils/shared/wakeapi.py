@@ -16,6 +16,13 @@ from .errors import Refused, ServerDown
 from .paths import ADMIN_SOCKET
 
 
+def undescribed_group(host: dict[str, Any]) -> str:
+    """A sentence where a host's group, as the API has it, is described nowhere; else empty."""
+    if host.get("group_described", True):
+        return ""
+    return f"no [groups.{host['group']}] describes the group: write that table, or correct the group of {host['name']}"
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("powerwaked", timeout=timeout)

@@ -218,7 +218,11 @@ class Service:
     # For people
 
     def describe(self, record: Record) -> dict[str, Any]:
-        return {**describing.describe_host(record, self.engine), "last_wake": self.orders.last_wake(record)}
+        return {
+            **describing.describe_host(record, self.engine),
+            "group_described": not record.group or record.group in self.config.groups,
+            "last_wake": self.orders.last_wake(record),
+        }
 
     def wakes(self, name: str) -> list[dict[str, Any]]:
         """The stories of the host's wakes, the newest first. Raises Unknown."""

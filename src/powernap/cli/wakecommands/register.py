@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from powernap.cli.wakecommands.base import ask, say
-from powernap.shared.wakeapi import host_path
+from powernap.shared.wakeapi import host_path, undescribed_group
 
 NAME = "register"
 SUMMARY = "register a machine, or replace what is known of it"
@@ -26,5 +27,9 @@ def run(options: argparse.Namespace) -> int:
         body["group"] = options.group
     content = ask(options).put(host_path(options.name), body)
     done = "is registered" if content["changed"] else "was registered so already"
-    say(options, content, f"{options.name} {done}; its key, for /etc/powernap/client.key there:\n{content['key']}")
+    said = f"{options.name} {done}; its key, for /etc/powernap/client.key there:\n{content['key']}"
+    say(options, content, said)
+    complaint = undescribed_group(content["host"])
+    if complaint:
+        print(f"powerwake: {complaint}", file=sys.stderr)
     return 0

@@ -18,7 +18,7 @@ _TOLD_OF_SERVER = ("version", "started_at", "states", "hosts", "interfaces", "pa
 _TOLD_OF_CARD = ("name", "mac", "up", "addresses", "packet_path", "frames", "dropped", "unsent")
 _TOLD_OF_HOST = (
     *("name", "state", "since", "group", "macs", "addresses", "wake_on", "tcp_ports", "udp_ports"),
-    *("last_wake", "registered_at", "registered", "waits_for_turn"),
+    *("last_wake", "registered_at", "registered", "waits_for_turn", "group_described"),
 )
 
 
@@ -68,18 +68,31 @@ def _path(path: Mapping[str, Any]) -> list[str]:
 
 
 def _host(content: Mapping[str, Any], wakes: Sequence[Mapping[str, Any]]) -> str:
-    group = content.get("group")
     lines = [
-        f"{content['name']}: {state_of(content)} for {ago(content['since'])}"
-        + (f", in group {group}" if group else ""),
+        f"{content['name']}: {state_of(content)} for {ago(content['since'])}{_group(content)}",
         f"cards: {' '.join(content['macs'])}",
         f"addresses: {' '.join(content['addresses']) or 'none known'}",
-        f"wakes on: {content['wake_on']}; TCP {content['tcp_ports'] or 'none'}; UDP {content['udp_ports'] or 'none'}",
+        _wakes_on(content),
         f"registered: {ago(content['registered_at'])} ago",
         *others(content, _TOLD_OF_HOST),
         *(story_text(wakes) or [f"last wake: {_wake(content['last_wake'])}"]),
     ]
     return "\n".join(lines)
+
+
+def _wakes_on(content: Mapping[str, Any]) -> str:
+    tcp, udp = content["tcp_ports"], content["udp_ports"]
+    if content["state"] == "awake" and not tcp and not udp:
+        return f"wakes on: {content['wake_on']}; the ports are those on which it listens when it goes to sleep"
+    return f"wakes on: {content['wake_on']}; TCP {tcp or 'none'}; UDP {udp or 'none'}"
+
+
+def _group(content: Mapping[str, Any]) -> str:
+    name = content.get("group")
+    if not name:
+        return ""
+    known = content.get("group_described", True)
+    return f", in group {name}" + ("" if known else f", which no [groups.{name}] describes: all is as in [wake]")
 
 
 def _wake(wake: Mapping[str, Any] | None) -> str:

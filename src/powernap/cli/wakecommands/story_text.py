@@ -17,6 +17,12 @@ _MARKS = {
     "restored": "its addresses are its own again",
     "ended": "the wake has ended",
 }
+_SIGNS = {
+    "hello": "it is awake: it says so itself",
+    "TCP port": "it is awake: a port of its takes connections",
+    "answer": "it is awake: it answers a probe",
+    "frame": "it is awake: its card sends",
+}
 
 
 def story_text(wakes: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -51,13 +57,24 @@ def _moments(wake: Mapping[str, Any]) -> Iterator[tuple[float, str]]:
         yield knock["at"], f"{knock['reason']}: {_who(knock['by'])}{times}"
     if wake["more_knocks"]:
         yield wake["knocks"][-1]["at"], f"and {wake['more_knocks']} more"
+    yield from _marks(wake)
     for volley in wake["volleys"]:
         ways = ", ".join(f"{way} {_way(outcome)}" for way, outcome in volley["ways"].items())
         yield volley["at"], f"volley {volley['number'] + 1}: {ways or 'nothing could be sent'}"
     for outcome in wake["outcomes"]:
         yield outcome["at"], f"{outcome['way']}: {outcome['text']}"
+
+
+def _marks(wake: Mapping[str, Any]) -> Iterator[tuple[float, str]]:
     for mark, at in wake["at"].items():
-        yield at, _MARKS.get(mark, mark)
+        if mark == "ended" and wake.get("first_sign"):
+            yield at, _SIGNS.get(wake["first_sign"], wake["first_sign"])
+        elif mark == "ended" and wake["result"] == "given up":
+            yield at, _RESULTS[wake["result"]]
+        elif mark == "turn" and wake["volleys"]:
+            yield min(at, wake["volleys"][0]["at"]), _MARKS[mark]  # it is noted when the first volley has been sent
+        else:
+            yield at, _MARKS.get(mark, mark)
 
 
 def _way(outcome: Mapping[str, Any]) -> str:

@@ -34,7 +34,7 @@ def wakes_text(wakes: list[Mapping[str, Any]]) -> str:
 def _row(wake: Mapping[str, Any]) -> tuple[str, ...]:
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(wake["started"]))
     result = "under way" if wake["seconds"] is None else f"{wake['result']} after {wake['seconds']:.1f} s"
-    knocks = sum(knock["count"] for knock in wake["knocks"]) + wake["more_knocks"]
-    who = f"{wake['asked_by']} ({wake['reason']})" + (f" and {knocks - 1} more" if knocks > 1 else "")
+    others = len(wake["knocks"]) - 1 + wake["more_knocks"]
+    who = f"{wake['asked_by']} ({wake['reason']})" + (f" and {others} more" if others > 0 else "")
     proof, verdict = wake["verified"] or "-", wake.get("verdict") or "-"
     return started, wake["host"], result, proof, str(wake["magic_packets"]), verdict, who

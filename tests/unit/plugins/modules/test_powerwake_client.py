@@ -45,6 +45,14 @@ def test_puts_a_machine_into_a_group_and_out_of_it(run, fake_server):
     assert fake_server.hosts["web1"]["registered"]["group"] is None
 
 
+def test_a_group_that_nothing_describes_is_worth_a_warning(run, fake_server):
+    fake_server.groups = ["rack1"]
+    options = {"name": "web1", "macs": MACS, "socket": fake_server.socket}
+    assert "warnings" not in run(powerwake_client.main, group="rack1", **options)
+    (warning,) = run(powerwake_client.main, group="rak1", **options)["warnings"]
+    assert "no [groups.rak1] describes the group" in str(warning) and "of web1" in str(warning)
+
+
 def test_what_the_machine_said_itself_is_no_change(run, fake_server):
     fake_server.add("web1")
     fake_server.hosts["web1"].update(macs=["02:4c:00:00:00:03", "02:4c:00:00:00:13"], addresses=["198.18.0.3"])
