@@ -2,7 +2,7 @@
 """The design of the original powerwaked, re-created with scapy.
 
 It sniffs ARP and sends one magic packet for each request that names a listed address; no answer, no check, no retry.
-Arguments: interface, then ADDRESS=MAC pairs, or @FILE with one in a line. Prints "ready", and at SIGTERM how many
+Arguments: interface, then ADDRESS=MAC pairs, or @FILE with one in a line. Prints "ready", and at SIGUSR1 how many
 frames it has looked at.
 """
 
@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from scapy.all import ARP, Ether, Raw, sendp, sniff
+from scapy.all import ARP, Ether, Raw, get_if_hwaddr, sendp, sniff
 
 
 def main() -> None:
@@ -19,21 +19,20 @@ def main() -> None:
         pairs = Path(pairs[0][1:]).read_text().split()
     hosts = dict(pair.split("=") for pair in pairs)
 
-    frames = 0
+    frames, own = 0, get_if_hwaddr(interface)
 
-    def end(_number: int, _frame: object) -> None:
+    def tell(_number: int, _frame: object) -> None:
         print(frames, flush=True)
-        sys.exit()
 
     def seen(frame) -> None:
         nonlocal frames
         frames += 1
         if ARP in frame and frame[ARP].op == 1 and frame[ARP].pdst in hosts:
             mac = bytes.fromhex(hosts[frame[ARP].pdst].replace(":", ""))
-            packet = Ether(dst="ff:ff:ff:ff:ff:ff", type=0x0842) / Raw(b"\xff" * 6 + mac * 16)
+            packet = Ether(dst="ff:ff:ff:ff:ff:ff", src=own, type=0x0842) / Raw(b"\xff" * 6 + mac * 16)
             sendp(packet, iface=interface, verbose=False)
 
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGUSR1, tell)
     sniff(iface=interface, filter="arp", prn=seen, store=False, started_callback=lambda: print("ready", flush=True))
 
 

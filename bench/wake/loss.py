@@ -23,9 +23,9 @@ from powernap.wake.model import Policy
 
 HOSTS, ROUNDS, DELAY, PATIENCE = 12, 4, 2.5, 20.0
 FRAMES_LOST, MAGIC_LOST = 5, 0.2  # percent; share
-PLAYED, PLAYED_DELAYS = 2500, (0.5, 2.5, 5.5, 13.0)
+PLAYED, PLAYED_DELAYS = 2000, (0.5, 2.5, 5.5, 13.0)
 #: When the client sends: as Linux does, and only once.
-ASKS = {"as TCP does": SYNS, "once": SYNS[:1]}
+ASKS = {"as TCP does": SYNS, "once, nothing else lost": SYNS[:1]}
 ONCE = "the same state machine, one volley only"
 
 
@@ -87,9 +87,11 @@ def original() -> dict[str, float | None]:
 
 def played(policy: Policy, syns: tuple[int, ...]) -> dict[str, float]:
     """`missed`: the machine was never woken."""
+    # What is asked once is lost where that one frame is: nobody can make up for it.
+    frames_lost = FRAMES_LOST / 100 if len(syns) > 1 else 0.0
     told: list[Story] = []
     for delay in PLAYED_DELAYS:
-        told += stories(PLAYED, Wire(FRAMES_LOST / 100, MAGIC_LOST, MAGIC_LOST), delay, policy, syns)
+        told += stories(PLAYED, Wire(frames_lost, MAGIC_LOST, MAGIC_LOST), delay, policy, syns)
     missed = sum(story.ready is None for story in told)
     return {"wanted": len(told), "missed": missed, "connected": sum(story.connected is not None for story in told)}
 

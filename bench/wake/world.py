@@ -31,7 +31,7 @@ def segment_with(use: str = "ebpf", **settings: str) -> Iterator[Lan]:
 
 
 class Original:
-    """The original's design at the wake server's place. `end()` returns how many frames reached it."""
+    """The original's design at the wake server's place."""
 
     def __init__(self, lan: Lan, pairs: Iterable[tuple[str, str]]) -> None:
         """`pairs`: (IPv4 address, MAC) of each that it wakes."""
@@ -43,10 +43,16 @@ class Original:
             self._process = subprocess.Popen(["ip", "netns", "exec", lan.server.namespace, *command], stdout=log)
         until(lambda: "ready" in self._log.read_text(), "start of the original's design")
 
-    def end(self) -> int:
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(10)
+    def frames(self) -> int:
+        """How many have reached it."""
+        said = len(self._log.read_text().split())
+        self._process.send_signal(signal.SIGUSR1)
+        until(lambda: len(self._log.read_text().split()) > said, "answer of the original's design")
         return int(self._log.read_text().split()[-1])
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
 
 
 def unregistered(lan: Lan, name: str, number: int) -> Sleeper:
