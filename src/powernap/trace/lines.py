@@ -18,6 +18,7 @@ from powernap.trace.words import concerned, text
 
 PATIENCE = 0.6
 _MOST_WAITING = 10_000
+_NO_ANSWER = "no answer"
 _ASKS = (Kind.QUESTION, Kind.PROBE)
 _WAKES = ("demand", "ordered")
 _KNOCKS = (Kind.SYN, Kind.SEGMENT, Kind.DATAGRAM)
@@ -28,6 +29,7 @@ class Line:
     """A frame has `seen`, an event of the daemon `event`. `hosts`: whom it concerns.
 
     `came_of_it` is known in the end; `expected` is what it will be where nothing more is heard.
+    `is_idle_probe`: the wake server asked whether a machine is there, and nobody answered.
     """
 
     time: float
@@ -37,6 +39,7 @@ class Line:
     event: Mapping[str, Any] | None = None
     came_of_it: str = ""
     expected: str = field(default="", repr=False)
+    is_idle_probe: bool = field(default=False, repr=False)
 
     @property
     def text(self) -> str:
@@ -74,6 +77,8 @@ class Lines:
         line = Line(seen.time, "", concerned(seen, self.names), seen)
         if seen.kind in _KNOCKS and self._live:
             line.came_of_it, line.expected = self._fate(seen)
+        elif seen.kind is Kind.QUESTION and self._may_wake(seen):
+            line.expected = _NO_ANSWER
         self._add(line)
 
     def concerns(self, seen: Seen, host: str) -> bool:
@@ -104,11 +109,14 @@ class Lines:
                 continue
             # Only now: the daemon may have told by now whose the addresses are.
             line.words, line.hosts = text(line.seen, self.names), concerned(line.seen, self.names)
+            if line.came_of_it:
+                continue
             if line.expected:
                 why = self.refusals.get(line.seen.source)
                 line.came_of_it, line.expected = f"ignored: {why}" if why else line.expected, ""
-            elif line.seen.kind is Kind.QUESTION and not line.came_of_it and self._hears_answers(line.seen):
-                line.came_of_it = "no answer"
+            elif line.seen.kind is Kind.QUESTION and self._hears_answers(line.seen):
+                line.is_idle_probe = line.seen.eth_source in self.names.own_macs
+                line.came_of_it = _NO_ANSWER + ("" if line.is_idle_probe else self._why_not(line.seen))
         return done
 
     def _woken(self, host: str, asked_by: str) -> None:
@@ -118,7 +126,7 @@ class Lines:
             if _sender(line.seen) in asked_by and line.seen.target in self._addresses(host):
                 line.came_of_it, line.expected = f"demand: powerwaked wakes {host}", ""
                 asked_by = ""
-            elif line.expected:
+            elif line.expected and line.seen.kind is not Kind.QUESTION:
                 line.came_of_it, line.expected = f"held: {host} is being woken", ""
 
     def _addresses(self, host: str) -> list[str]:
@@ -148,6 +156,18 @@ class Lines:
             return True
         name = self.names.of_ip(asked.target)
         return self._live and name is not None and self.names.sleeps(name)
+
+    def _may_wake(self, asked: Seen) -> bool:
+        """A question from elsewhere for a sleeper that any question wakes."""
+        name = self.names.of_ip(asked.target)
+        if not self._live or name is None or asked.eth_source in self.names.own_macs or not self.names.sleeps(name):
+            return False
+        return str(self.names.hosts[name]["wake_on"]) == "arp"
+
+    def _why_not(self, asked: Seen) -> str:
+        name = self.names.of_ip(asked.target)
+        never = name is not None and self.names.hosts[name]["wake_on"] == "never"
+        return f": wake_on of {name} is never" if never else ""
 
     def _who_answers(self, seen: Seen) -> str:
         at, owner = seen.mac or seen.eth_source, self.names.of_ip(seen.target)

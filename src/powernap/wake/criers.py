@@ -37,6 +37,14 @@ class _Woken(NamedTuple):
     what: str
 
 
+class _Refused(NamedTuple):
+    """Demand that was ignored: how often; for which host the last time, and when (Unix time)."""
+
+    times: int
+    host: str
+    last: float
+
+
 def limits_of(demand: DemandSettings) -> Limits:
     return Limits(demand.false_wakes, demand.of_wakes, demand.within_seconds, demand.demoted_seconds)
 
@@ -74,7 +82,7 @@ class Criers:
         self._at_hand: OrderedDict[Crier, Account] = OrderedDict()
         self._woken: OrderedDict[str, _Woken] = OrderedDict()
         self._judged: OrderedDict[str, tuple[_Woken, Wake | None]] = OrderedDict()
-        self._refused: OrderedDict[tuple[bytes, str], int] = OrderedDict()
+        self._refused: OrderedDict[tuple[bytes, str, str], _Refused] = OrderedDict()
         self._demoted: dict[Crier, Demotion] = {}
         notes.add_table("criers", _CRIERS)
         notes.add_table("woken", _WOKEN)
@@ -147,10 +155,13 @@ class Criers:
         found = self._demoted.get(crier(visitor)) if self._demoted else None
         return "" if found is None or found.until <= self._clock() else found.reason
 
-    def refused(self, visitor: Visitor, reason: str) -> None:
-        """Its demand was ignored."""
-        key = (visitor.ip, reason)
-        _bounded(self._refused, key, self._refused.pop(key, 0) + 1, _MOST_REFUSED)
+    def refused(self, host: str, visitor: Visitor, reason: str) -> None:
+        """Its demand for the host was ignored."""
+        who = crier(visitor)
+        key = (who.source, who.by, reason)
+        before = self._refused.pop(key, None)
+        times = 1 if before is None else before.times + 1
+        _bounded(self._refused, key, _Refused(times, host, self._clock()), _MOST_REFUSED)
 
     def any_demoted(self) -> bool:
         """True where somebody's demand may be ignored for crying wolf."""
@@ -162,14 +173,21 @@ class Criers:
     # For people
 
     def report(self) -> dict[str, Any]:
-        """The worst first. `refused`: whose demand was ignored since the start, how often and why."""
+        """The worst first. `refused`: whose demand was ignored since the start, how often, why, and when last."""
         accounts = sorted(self._all(), key=lambda each: (-each.demotion.until, -each.false, -each.last))
-        refused = sorted(self._refused.items(), key=lambda item: -item[1])
+        refused = sorted(self._refused.items(), key=lambda item: -item[1].times)
         return {
             "criers": [self._described(account) for account in accounts[:_MOST_SHOWN]],
             "refused": [
-                {"source": _address(ip), "reason": reason, "count": count}
-                for (ip, reason), count in refused[:_MOST_SHOWN]
+                {
+                    "source": _address(source),
+                    "by": by,
+                    "reason": reason,
+                    "count": each.times,
+                    "host": each.host,
+                    "last": each.last,
+                }
+                for (source, by, reason), each in refused[:_MOST_SHOWN]
             ],
         }
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -166,6 +167,33 @@ def test_a_question_that_is_demand_says_so() -> None:
     made.frame(question())
     made.event(event("demand", detail=f"ARP from {DESK_IP} ({DESK})"))
     assert told(made)[0].endswith("-> demand: powerwaked wakes web1")
+
+
+def test_a_question_that_may_not_wake_says_why() -> None:
+    made = lines(wake_on="arp")
+    made.frame(question())
+    assert made.unexplained
+    made.refusals[DESK_IP] = 'denied by the rule "198.18.0.9"'
+    assert told(made)[0].endswith('-> ignored: denied by the rule "198.18.0.9"')
+    made = lines(wake_on="never")
+    made.frame(question())
+    assert told(made)[0].endswith("-> no answer: wake_on of web1 is never")
+    made = lines(wake_on="arp")
+    made.frame(question())
+    made.frame(answer(mac=WEB1))
+    assert told(made)[0].endswith("-> web1 answers")
+
+
+def test_probes_of_the_wake_server_that_nobody_answers_are_told_apart() -> None:
+    probe = Seen(10.0, Kind.QUESTION, "ARP", SERVER, WEB1, source="198.18.0.1", target=WEB1_IP)
+    for of_web1, idle in (([], True), ([replace(answer(mac=WEB1), eth_destination=SERVER)], False)):
+        made = lines(wake_on="never")
+        for frame in (probe, *of_web1):
+            made.frame(frame)
+        assert [line.is_idle_probe for line in made.take(float("inf"))] == [idle]
+    made = lines()
+    made.frame(question())
+    assert [line.is_idle_probe for line in made.take(float("inf"))] == [False]
 
 
 def test_lines_come_in_the_order_of_their_time_and_wait_for_what_follows() -> None:

@@ -28,7 +28,7 @@ class FakeWolves:
     def refusal(self, visitor: Visitor) -> str:
         return "cried wolf" if visitor.ip in self.demoted else ""
 
-    def refused(self, visitor: Visitor, reason: str) -> None:
+    def refused(self, host: str, visitor: Visitor, reason: str) -> None:
         self.told.append((visitor, reason))
 
     def any_demoted(self) -> bool:

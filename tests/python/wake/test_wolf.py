@@ -214,10 +214,12 @@ def test_it_is_told_when_the_first_is_demoted_and_when_none_is_any_more(tmp_path
 def test_who_was_refused_is_reported_with_reason_and_count(tmp_path: Path) -> None:
     async def scene(criers: Criers, clock: Clock, notes: Notes) -> None:
         for _ in range(3):
-            criers.refused(SYN, "wakes too many hosts")
-        assert criers.report()["refused"] == [{"source": "198.18.0.9", "reason": "wakes too many hosts", "count": 3}]
+            criers.refused("web1", SYN, "wakes too many hosts")
+        last = {"count": 3, "host": "web1", "last": clock.now}
+        told = {"source": "198.18.0.9", "by": "tcp/22", "reason": "wakes too many hosts", **last}
+        assert criers.report()["refused"] == [told]
         for number in range(5000):
-            criers.refused(SYN._replace(ip=number.to_bytes(4, "big")), "denied")
+            criers.refused("web1", SYN._replace(ip=number.to_bytes(4, "big")), "denied")
         assert len(criers._refused) <= 1024
 
     play(tmp_path, scene)

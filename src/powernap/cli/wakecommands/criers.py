@@ -42,5 +42,8 @@ def _row(each: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _refused(refused: list[dict[str, Any]]) -> str:
-    rows = [(each["source"], str(each["count"]), each["reason"]) for each in refused]
-    return table(("SOURCE", "IGNORED", "WHY"), rows)
+    rows = [
+        (each["source"], each["by"], str(each["count"]), f"{each['host']}, {ago(each['last'])} ago", each["reason"])
+        for each in refused
+    ]
+    return table(("SOURCE", "BY", "IGNORED", "LAST", "WHY"), rows)

@@ -32,6 +32,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     file = parser.add_mutually_exclusive_group()
     file.add_argument("--pcap", metavar="FILE", help="write the frames to a file as well")
     file.add_argument("--read", metavar="FILE", help="read frames from a pcap file, not from the wire")
+    parser.add_argument(
+        "--probes", action="store_true", help="also the wake server's own questions that stay unanswered"
+    )
     parser.add_argument("--count", type=_count, metavar="N", help="end after so many frames")
     parser.add_argument("--seconds", type=_time, metavar="S", help="end after so many seconds")
 
@@ -73,7 +76,7 @@ class _Server:
         self._admin = admin
         self.names, self.interfaces = Names(), list[str]()
         self._events: Events | None = None
-        self._refused: dict[tuple[str, str], int] = {}
+        self._refused: dict[tuple[str, str, str], int] = {}
         try:
             self._events = Events(admin)
             status = admin.get("/v1/status")
@@ -114,10 +117,11 @@ class _Server:
 
     def _refusals(self) -> dict[str, str]:
         """Whose demand was ignored since the last call, and why."""
-        counts = {(each["source"], each["reason"]): each["count"] for each in self._admin.get("/v1/criers")["refused"]}
+        refused = self._admin.get("/v1/criers")["refused"]
+        counts = {(each["source"], each["reason"], each["by"]): each["count"] for each in refused}
         grown = [who for who, count in counts.items() if count != self._refused.get(who)]
         self._refused = counts
-        return dict(grown)
+        return {source: reason for source, reason, _by in grown}
 
     def _refresh(self, name: str) -> None:
         try:
@@ -130,12 +134,15 @@ class _Printer:
     """Writes lines; counts frames up to --count."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self._options, self._frames = options, 0
+        self._options, self._frames, self._probes = options, 0, 0
         self.full = False
 
     def show(self, lines: Iterable[Line], several: bool = False) -> None:
         for line in lines:
             if self.full or (self._options.host is not None and self._options.host not in line.hosts):
+                continue
+            if line.is_idle_probe and not self._options.probes:
+                self._probes += 1
                 continue
             if line.seen is not None:
                 self._frames += 1
@@ -146,7 +153,8 @@ class _Printer:
 
     def end(self) -> None:
         if not self._options.json:
-            remark(f"{self._frames} frame{'' if self._frames == 1 else 's'} shown")
+            probes = f"; {self._probes} probes that nobody answered are not (--probes)" if self._probes else ""
+            remark(f"{self._frames} frame{'' if self._frames == 1 else 's'} shown{probes}")
 
 
 def _read(options: argparse.Namespace, server: _Server, printer: _Printer) -> None:

@@ -21,7 +21,7 @@ class Wolves(Protocol):
 
     def refusal(self, visitor: Visitor) -> str: ...
 
-    def refused(self, visitor: Visitor, reason: str) -> None: ...
+    def refused(self, host: str, visitor: Visitor, reason: str) -> None: ...
 
     def any_demoted(self) -> bool: ...
 
@@ -73,7 +73,7 @@ class Doorkeeper:
         if not reason and _is_at_rest(host) and not any(matches(rule, visitor) for rule in self._trusted):
             reason = "" if self._asking.may_wake(visitor.ip, now) else TOO_MANY
         if reason:
-            self._wolves.refused(visitor, reason)
+            self._wolves.refused(host.name, visitor, reason)
         return bool(reason)
 
     def _rules(self, host: Host) -> Rules:
