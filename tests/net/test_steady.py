@@ -270,8 +270,8 @@ def small_disk(bare_lan: Lan) -> Iterator[Path]:
         return config
 
     server.configure = configure  # type: ignore[method-assign]
-    server.start()
     try:
+        server.start()
         yield disk
     finally:
         run("umount", "--lazy", str(disk))
