@@ -206,11 +206,12 @@ def _demand(host: Host, wanted: Wanted, now: float, policy: Policy, effects: lis
     wake = host.wake
     if wake is not None and (wake.booting or wake.waits):
         return host
+    log = ev.Log("ordered" if wanted.reason == "order" else "demand", wanted.asked_by)
     if wake is None or wake.quiet:
         wake = waking.begin(wanted, now, policy)
-        effects += (ev.Volley(0), ev.Log("demand", wanted.asked_by))
+        effects += (ev.Volley(0), log)
     elif wake.is_worth_another(now):
-        effects += (ev.Volley(wake.volleys), ev.Log("demand", wanted.asked_by))
+        effects += (ev.Volley(wake.volleys), log)
     else:
         return host
     return enter(host, State.WAKING, now, wake=wake.fire(now, policy))
@@ -229,10 +230,11 @@ def _order(host: Host, event: ev.Order, now: float, policy: Policy, effects: lis
         host = _demand(host, wanted, now, policy, effects)
         assert host.wake is not None
         return replace(host, wake=host.wake.wanted_until(now, event.timeout))
-    effects.append(ev.Log("ordered", event.asked_by))
     if host.state in _GOING_DOWN and host.arm is not None:
+        effects.append(ev.Log("ordered", event.asked_by))
         return replace(host, arm=replace(host.arm, wanted=wanted).hurry(now))
     if host.state is State.AWAKE and host.known_addresses():
+        effects.append(ev.Log("ordered", event.asked_by))
         effects.extend(ev.Probe(a, False) for a in host.known_addresses())
         wake = waking.check(wanted, now, policy, event.timeout)
         wake = replace(wake, next_probe=now + policy.ready_probe_seconds)

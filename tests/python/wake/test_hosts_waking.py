@@ -197,6 +197,13 @@ def test_an_order_for_a_silent_host_believed_awake_wakes_it_after_300_ms() -> No
     assert [(end.woken, end.was_awake) for end in play.all(ev.WakeEnded)] == [(True, False)]
 
 
+@pytest.mark.parametrize("play", [Play().asleep(), Play().unreachable(), Play()])
+def test_an_order_is_told_once_and_is_no_demand(play: Play) -> None:
+    play.advance(1)
+    told = [effect.event for effect in play.tell(ev.Order("root", 60)) if isinstance(effect, ev.Log)]
+    assert told == ["ordered"]
+
+
 def test_an_order_for_a_host_without_known_address_wakes_at_once_and_any_frame_of_it_counts() -> None:
     play = Play(addresses=())
     assert play.tell(ev.Order("root", 60))[-2:][0] == ev.Volley(0)

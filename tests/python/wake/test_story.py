@@ -128,7 +128,7 @@ def test_the_whole_story_of_a_wake(tmp_path: Path) -> None:
     assert "demand: TCP SYN to port 80 from 198.18.0.9:50001 (02:4c:00:00:00:09), 2 times" in text
     assert "volley 1: ethernet 2 packets, udp_broadcast 1 packet" in text
     assert "woken after 2.5 s, proven by hello; it was used" in text
-    assert "(demand) and 2 more" in wakes_text([wake])
+    assert "(demand) and 1 more" in wakes_text([wake])
 
 
 def test_a_wake_that_is_given_up_tells_what_was_tried(tmp_path: Path) -> None:
