@@ -97,3 +97,12 @@ def test_a_machine_is_put_into_a_group_and_out_of_it(lan: Lan) -> None:
     assert "was registered so already" in shown(lan, *register, "--group", "rack1")
     assert "is registered" in shown(lan, *register)
     assert "in group" not in shown(lan, "status", "web1")
+
+
+def test_who_forgets_a_sleeper_hears_that_nobody_stands_in_for_it(lan: Lan) -> None:
+    web1 = lan.sleeper()
+    web1.nap()
+    forgotten = lan.server.run(*powerwake(lan, "forget", "web1"))
+    assert forgotten.stdout == "web1 is forgotten\n"
+    assert f"web1 was proxied and wakes by no demand any more: run 'powerwake wake {web1.mac}'" in forgotten.stderr
+    assert not lan.server.run(*powerwake(lan, "forget", "web1")).stderr

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from powernap.cli.wakecommands.base import ask, say
-from powernap.shared.wakeapi import host_path
+from powernap.shared.errors import Refused
+from powernap.shared.wakeapi import Admin, host_path
 
 NAME = "forget"
 SUMMARY = "forget a machine; its key is gone for good"
@@ -17,7 +19,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    content = ask(options).delete(host_path(options.name))
+    admin = ask(options)
+    left = _left_asleep(admin, options.name)
+    content = admin.delete(host_path(options.name))
     done = "is forgotten" if content["changed"] else "was not registered"
     say(options, content, f"{options.name} {done}")
+    if left:
+        print(f"powerwake: {left}", file=sys.stderr)
     return 0
+
+
+def _left_asleep(admin: Admin, name: str) -> str:
+    """A sentence where the machine sleeps: nobody will answer for it any more."""
+    try:
+        host = admin.get(host_path(name))
+    except Refused:
+        return ""
+    if host["state"] == "awake":
+        return ""
+    return (
+        f"{name} was {host['state']} and wakes by no demand any more: run 'powerwake wake {host['macs'][0]}' to wake it"
+    )
