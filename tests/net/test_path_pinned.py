@@ -211,3 +211,19 @@ except PathError as error:
     assert lines[0] == "classic BPF (no eBPF: not permitted without CAP_BPF and CAP_NET_ADMIN)"
     assert lines[1] == "classic BPF (as configured)"
     assert lines[2].startswith('path.use = "ebpf", but eBPF cannot be used (not permitted without CAP_BPF')
+
+
+def test_in_a_container_it_is_not_the_capabilities_that_are_missing():
+    script = """
+from powernap.config.wake.path import PathSettings
+from powernap.wake.path.choose import choose
+print(choose(PathSettings(pin="")).name)
+"""
+    command = ["unshare", "--user", "--map-root-user"]
+    if subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("may not make a user namespace")
+    done = subprocess.run(
+        [*command, sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    name = done.stdout.strip()
+    assert name == "classic BPF (no eBPF: not permitted in a container's user namespace, whatever its capabilities)"

@@ -60,5 +60,15 @@ def remove_pins(directory: str) -> None:
 
 def _reason(error: OSError) -> str:
     if error.errno in (errno.EPERM, errno.EACCES) and error.strerror == os.strerror(error.errno or 0):
+        if _in_user_namespace():
+            return "not permitted in a container's user namespace, whatever its capabilities"
         return f"not permitted without {_RIGHTS}"
     return error.strerror or str(error)
+
+
+def _in_user_namespace() -> bool:
+    """user_namespaces(7): the first one has all IDs, each as itself."""
+    try:
+        return Path("/proc/self/uid_map").read_text().split() != ["0", "0", "4294967295"]
+    except OSError:
+        return False
