@@ -23,10 +23,6 @@ from bench.wake import fleet
 from powernap.shared.errors import PowernapError
 from powernap.shared.wakeapi import Admin
 
-SCAPY = "scapy sniff and sendp (the original's design)"
-C = "C, raw socket"
-CLASSIC = "powerwaked, classic BPF"
-EBPF = "powerwaked, eBPF"
 NETWORK = ipaddress.ip_interface("10.0.0.1/8")
 #: A registry that was made before is used again so long: leases are of a day.
 _KEPT_SECONDS = 6 * 3600.0

@@ -22,7 +22,7 @@ from bench.results import keep
 from bench.segment import own_namespaces
 from bench.until import until
 from bench.wake import herd
-from bench.wake.candidates import CLASSIC, EBPF, SCAPY
+from bench.wake.names import CLASSIC, EBPF, SCAPY
 from bench.wake.world import Original, segment_with, unregistered
 from powernap.net import arp
 from powernap.shared.mac import format_mac, mac_bytes

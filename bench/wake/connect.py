@@ -12,10 +12,10 @@ from tests.net.lan import Sleeper
 
 from bench.results import keep
 from bench.segment import own_namespaces
+from bench.wake.names import HELD, LEFT
 from bench.wake.world import segment_with
 
 DELAYS, RUNS, PORT, PATIENCE = (2.5, 5.5, 8.0, 13.0), 3, 80, 60.0
-HELD, LEFT = "powerwaked", "powerwaked, nothing held (addresses restored only)"
 
 
 def run(hold: bool) -> dict[str, list[float]]:

@@ -17,7 +17,7 @@ from tests.python.wake.test_loss import SYNS, Story, Wire, stories
 
 from bench.results import keep
 from bench.segment import own_namespaces
-from bench.wake.candidates import EBPF, SCAPY
+from bench.wake.names import EBPF, ONCE, SCAPY
 from bench.wake.world import Original, segment_with, unregistered
 from powernap.wake.model import Policy
 
@@ -26,7 +26,6 @@ FRAMES_LOST, MAGIC_LOST = 5, 0.2  # percent; share
 PLAYED, PLAYED_DELAYS = 2000, (0.5, 2.5, 5.5, 13.0)
 #: When the client sends: as Linux does, and only once.
 ASKS = {"as TCP does": SYNS, "once, nothing else lost": SYNS[:1]}
-ONCE = "the same state machine, one volley only"
 
 
 def wakes(lan: Lan, desk: Node, sleepers: list[Sleeper], nap: Callable[[Sleeper], None]) -> dict[str, float | None]:

@@ -20,12 +20,12 @@ from bench import segment
 from bench.process import Client, cost
 from bench.results import keep
 from bench.wake import candidates
-from bench.wake.candidates import CLASSIC, EBPF, SCAPY, C, Daemon
+from bench.wake.candidates import Daemon
+from bench.wake.names import CLASSIC, EBPF, NOBODY, SCAPY, C, cpu
 
 SIZES = (1_000, 100_000, 1_000_000)
-RATE, SECONDS, FLOOD_SECONDS = 2000, 4.0, 2.0
+RATE, SECONDS, FLOOD_SECONDS = 2000, 5.0, 2.0
 PERMILLE = 10
-NOBODY = "nobody"
 #: Python's dictionary of a million addresses is not what the original's design is compared for; a plain filter is the
 #: same for any number.
 LARGEST = {SCAPY: 100_000, CLASSIC: 100_000}
@@ -116,13 +116,6 @@ def main() -> None:
             figures.setdefault(name, {})[str(hosts)] = found = candidate(name, hosts)
             print(f"{hosts:>9,} asleep, {name}: {_short(found, figures[NOBODY])}", flush=True)
     keep("wake-path", {"rate": RATE, "permille": PERMILLE, "figures": figures})
-
-
-def cpu(figures: dict[str, Any], nobody: dict[str, Any], what: str) -> float:
-    """ms for 10,000 frames: of the process, and of the kernel for each frame as measured at full speed."""
-    flood = what if what.endswith("full speed") else f"{what} at full speed"
-    kernel = figures[flood]["sender CPU"] - nobody[flood]["sender CPU"]
-    return float(figures[what]["process CPU"] + max(0.0, kernel))
 
 
 def _short(found: dict[str, Any], nobody: dict[str, Any]) -> str:

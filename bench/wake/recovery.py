@@ -20,10 +20,9 @@ from typing import Any
 from bench import segment
 from bench.results import keep
 from bench.wake import candidates
-from bench.wake.candidates import CLASSIC, EBPF
+from bench.wake.names import CLASSIC, EBPF, UNPINNED
 
 HOSTS, RATE, SECONDS = 10_000, 1000, 8.0
-UNPINNED = "powerwaked, eBPF, not pinned"
 
 
 def run(folder: Path, use: str, pinned: bool) -> dict[str, Any]:
