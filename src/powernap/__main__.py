@@ -19,6 +19,7 @@ def main() -> int:
         print(f"powernap: which program? Say one of: {', '.join(PROGRAMS)}", file=sys.stderr)
         return 2
     if name == "powernapd":
+        lean.hash_without_openssl()
         lean.leave_tls_for_later()
     status: int = import_module(f"powernap.cli.{name}").main(arguments)
     return status

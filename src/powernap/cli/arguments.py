@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from powernap import __version__
 
 
 def parser(program: str, description: str, config: str) -> argparse.ArgumentParser:
     """Return a parser with --config (default: ``config``), --check-config, --sample-config and --version."""
-    made = argparse.ArgumentParser(prog=program, description=description)
+    made = argparse.ArgumentParser(prog=program, description=description, formatter_class=_formatter)
     made.add_argument("--config", default=config, metavar="FILE", help="configuration (default: %(default)s)")
     made.add_argument(
         "--check-config",
@@ -24,6 +25,15 @@ def parser(program: str, description: str, config: str) -> argparse.ArgumentPars
     )
     made.add_argument("--version", action="version", version=f"{program} {__version__}")
     return made
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Without a width argparse imports shutil, which brings every compressor that there is: memory for a daemon."""
+    try:
+        width = os.get_terminal_size().columns
+    except OSError:
+        width = 80
+    return argparse.HelpFormatter(prog, width=width - 2)
 
 
 def parse(made: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:

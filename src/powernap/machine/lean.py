@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keep powernapd small: asyncio and http.client bring TLS along, 4 MB of no use unless something is asked by https.
 
-Both allow for a Python without ssl. ssl itself can be imported at any time afterwards.
+Both allow for a Python without ssl. ssl itself can be imported at any time afterwards. hashlib brings the same library,
+3 MB, for hashes that Python has by itself.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from typing import Any
+
+#: What hashlib needs besides SHA-2 where it is without OpenSSL.
+_OWN_HASHES = ("_md5", "_sha1", "_sha3", "_blake2")
+
+
+def hash_without_openssl() -> None:
+    """Let hashlib and hmac use Python's own hashes; where some were left out (as for FIPS), all stays as it was."""
+    sha2 = "_sha2" if sys.version_info >= (3, 12) else "_sha256"
+    if "_hashlib" not in sys.modules and all(importlib.util.find_spec(name) for name in (sha2, *_OWN_HASHES)):
+        sys.modules["_hashlib"] = None  # type: ignore[assignment]  # None: importing it fails, for which both allow
 
 
 def leave_tls_for_later() -> None:

@@ -123,7 +123,9 @@ def _towards(server_url: str) -> str:
     if not host:
         return ""
     try:
-        address = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0]
+        address = socket.getaddrinfo(
+            host.encode("idna") if not host.isascii() else host.encode(), None, type=socket.SOCK_STREAM
+        )[0][4][0]
         return str(_ip("route", "get", str(address))[0].get("dev", ""))
     except (OSError, PowernapError, IndexError):
         return ""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 import subprocess
 import sys
@@ -92,3 +94,18 @@ def test_http_comes_without_tls_until_https_is_asked_for():
         "    print('same')\n"
     )
     assert python(code) == ["False", "False", "True", "443", "same"]
+
+
+def test_signing_comes_without_openssl_and_signs_the_same():
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from powernap.machine import lean\n"
+        "lean.hash_without_openssl()\n"
+        "import hashlib, hmac\n"
+        "print('libcrypto' in Path('/proc/self/maps').read_text())\n"
+        "print(hmac.new(b'key', b'word', hashlib.sha256).hexdigest())\n"
+    )
+    loaded, signature = python(code)
+    assert loaded == "False"
+    assert signature == hmac.new(b"key", b"word", hashlib.sha256).hexdigest()

@@ -77,8 +77,8 @@ class WakeSettings:
     hold_frames: bool = setting(
         "bool",
         True,
-        "keep the connections and datagrams that a sleeping machine is asked for, and hand them to it when it is ready; "
-        "without, whoever asks finds out by its own repetitions",
+        "keep the connections and datagrams that a sleeping machine is asked for, and hand them to it when it is "
+        "ready; without, whoever asks finds out by its own repetitions",
     )
     volleys: int = setting("int", 15, "magic packets sent to one host before giving up", minimum=1, maximum=1000)
     volley_seconds: float = setting("float", 30, "time over which they are spread", unit="seconds", minimum=1)
