@@ -29,8 +29,10 @@ from tests.net.wire import (
 
 from powernap.net import arp, checksum, ethernet, interfaces, ndp
 from powernap.net.rawsocket import RawSocket
-from powernap.wake.path.base import Entry, Key
+from powernap.wake.clock import clock
+from powernap.wake.path.base import Entry, Key, Unwelcome, gate_of
 from powernap.wake.path.ebpf import EbpfPath
+from powernap.wake.path.tables import MOST_REFUSED
 
 MAGIC = b"\xff" * 6 + OWNER * 16
 ENTRY = Entry(7, OWNER, answers=True, fires=True, pings=True, tcp=((22, 22), (8000, 8099)), udp=((53, 53),))
@@ -221,7 +223,36 @@ def test_a_source_over_its_limit_wakes_nobody_more(path: Path, cable: Wire):
     assert len(received(path.raw, 5, 0.2)) == 2
     counters = path.path.counters()
     assert (counters["fired"], counters["passed"]) == (2, 2)
+    assert [(source, each.times) for source, each in path.path.limited().items()] == [(ASKER4, 3)]
     assert counters["over the limit"] == 6  # the filter's three, and the same three at the ingress
+
+
+def test_a_group_whose_gate_is_shut_does_not_fire_until_it_is_open(path: Path, cable: Wire):
+    path.put(gate=gate_of("lab"))
+    for shut, fires in (({gate_of("lab")}, 0), ({0}, 0), ({gate_of("rack1")}, 1)):
+        path.path.shut(shut)
+        cable.send(_syn(22))
+        assert len(cable.answers(1, 0.5)) == fires
+    assert received(path.raw), "the daemon hears of it all the same"
+
+
+def test_the_unwelcome_do_not_fire_and_are_not_heard_of_until_they_are_welcome_again(path: Path, cable: Wire):
+    who, other = Unwelcome(ASKER4, "tcp", 22), Unwelcome(SLEEPER4)
+    path.path.refuse({who: clock() + 600, other: float("inf")})
+    cable.send(_syn(22))
+    assert not cable.answers(1, 0.3)
+    assert nothing_more(path.raw)
+    found = path.path.refused()
+    assert found.keys() == {who}
+    assert (found[who].times, found[who].host, found[who].protocol, found[who].port) == (1, 7, "tcp", 22)
+    assert path.path.counters()["refused"] == 1
+    path.path.refuse({who: clock() + 600})
+    assert path.path.refused() == found, "what was counted stays"
+    path.path.refuse({})
+    cable.send(_syn(22))
+    assert len(cable.answers(1, 1.0)) == 1
+    with pytest.raises(OSError, match="too long"):
+        path.path.refuse({Unwelcome(number.to_bytes(4, "big")): 1.0 for number in range(MOST_REFUSED + 1)})
 
 
 def test_this_machines_own_questions_to_all_reach_the_daemon(path: Path, cable: Wire):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -99,6 +100,17 @@ def test_the_owner_stops_the_kernel_while_no_daemon_runs(cable: Wire, pins: Path
         assert second.done(key).owner_seen > 0
         cable.send(question())
         assert len(received(second.raw)) == 1  # now it is the daemon's
+
+
+def test_gates_that_a_former_daemon_left_shut_are_opened(cable: Wire, pins: Path):
+    with daemon(cable, pins) as first:
+        first.shut({3, 65535})
+    with daemon(cable, pins, keep=False) as second:
+        gates = ebpf_links.pinned_map(next(pins.glob("*-gates")))
+        assert any(gates.lookup(struct.pack("=I", 65535)) or b"")
+        second.shut({3, 4})
+        assert sorted(struct.unpack("=I", key)[0] for key, value in gates.walk() if any(value)) == [3, 4]
+        gates.close()
 
 
 def test_nothing_goes_on_after_a_daemon_that_does_not_want_it(cable: Wire, pins: Path):

@@ -37,7 +37,7 @@ class _Woken(NamedTuple):
     what: str
 
 
-class _Refused(NamedTuple):
+class Refused(NamedTuple):
     """Demand that was ignored: how often; for which host the last time, and when (Unix time)."""
 
     times: int
@@ -71,18 +71,20 @@ class Account:
 class Criers:
     """`clock`: Unix time. What is written is at hand, too: the notes take their time.
 
-    `changed`: called when somebody is demoted and nobody was, or the other way round.
+    `changed`: called when somebody is demoted or believed again, but for one whose time is over. `elsewhere()`:
+    (who, reason, how often) of demand that was ignored in the kernel.
     """
 
     def __init__(self, notes: Notes, limits: Limits, clock: Callable[[], float] = time.time) -> None:
         self.limits = limits
         self.changed: Callable[[], None] = lambda: None
+        self.elsewhere: Callable[[], list[tuple[Crier, str, Refused]]] = list
         self._notes = notes
         self._clock = clock
         self._at_hand: OrderedDict[Crier, Account] = OrderedDict()
         self._woken: OrderedDict[str, _Woken] = OrderedDict()
         self._judged: OrderedDict[str, tuple[_Woken, Wake | None]] = OrderedDict()
-        self._refused: OrderedDict[tuple[bytes, str, str], _Refused] = OrderedDict()
+        self._refused: OrderedDict[tuple[bytes, str, str], Refused] = OrderedDict()
         self._demoted: dict[Crier, Demotion] = {}
         notes.add_table("criers", _CRIERS)
         notes.add_table("woken", _WOKEN)
@@ -161,21 +163,27 @@ class Criers:
         key = (who.source, who.by, reason)
         before = self._refused.pop(key, None)
         times = 1 if before is None else before.times + 1
-        _bounded(self._refused, key, _Refused(times, host, self._clock()), _MOST_REFUSED)
+        _bounded(self._refused, key, Refused(times, host, self._clock()), _MOST_REFUSED)
 
-    def any_demoted(self) -> bool:
-        """True where somebody's demand may be ignored for crying wolf."""
+    def demoted(self) -> dict[Crier, Demotion]:
+        """Whose demand is ignored for crying wolf."""
         now = self._clock()
-        for who in [who for who, found in self._demoted.items() if found.until <= now]:
-            del self._demoted[who]
-        return bool(self._demoted)
+        self._demoted = {who: found for who, found in self._demoted.items() if found.until > now}
+        return self._demoted
 
     # For people
 
     def report(self) -> dict[str, Any]:
-        """The worst first. `refused`: whose demand was ignored since the start, how often, why, and when last."""
+        """The worst first. `refused`: whose demand was ignored, how often, why, and when last; by the daemon since its
+        start.
+        """
         accounts = sorted(self._all(), key=lambda each: (-each.demotion.until, -each.false, -each.last))
-        refused = sorted(self._refused.items(), key=lambda item: -item[1].times)
+        ignored = dict(self._refused)
+        for (source, by), reason, found in self.elsewhere():
+            known = ignored.get((source, by, reason), Refused(0, "", 0.0))
+            last = max(known, found, key=lambda each: each.last)
+            ignored[source, by, reason] = last._replace(times=known.times + found.times)
+        refused = sorted(ignored.items(), key=lambda item: -item[1].times)
         return {
             "criers": [self._described(account) for account in accounts[:_MOST_SHOWN]],
             "refused": [
@@ -222,13 +230,14 @@ class Criers:
         who = account.crier
         _bounded(self._at_hand, who, account, _MOST_AT_HAND)
         self._notes.write(f"INSERT OR REPLACE INTO criers ({_FIELDS}) VALUES ({_MARKS})", account.row())
-        before = bool(self._demoted)
-        if account.demotion.until > self._clock():
-            self._demoted[who] = account.demotion
+        demoted = account.demotion if account.demotion.until > self._clock() else None
+        if self._demoted.get(who) == demoted:
+            return
+        if demoted is not None:
+            self._demoted[who] = demoted
         else:
-            self._demoted.pop(who, None)
-        if before != bool(self._demoted):
-            self.changed()
+            del self._demoted[who]
+        self.changed()
 
     def _note_woken(self, host: str, woken: _Woken) -> None:
         _bounded(self._woken, host, woken, _MOST_AT_HAND)

@@ -40,7 +40,7 @@ class Engine:
     """Changes the hosts of the roster, and tells the packet path.
 
     `woken(host, result)` is told of what others wait for. `interfaces_changed(new)`: these segments are new.
-    `may_fire_changed()`: some group may be woken by the kernel unasked, or may no longer.
+    `short_changed()`: some group has become short of tokens, or is no longer (Gate.short).
     `doorkeeper`: which demand the hosts hear of.
     """
 
@@ -52,7 +52,7 @@ class Engine:
         path: PacketPath,
         woken: Callable[[str, ev.WakeEnded], None],
         interfaces_changed: Callable[[set[str]], None],
-        may_fire_changed: Callable[[], None],
+        short_changed: Callable[[], None],
         doorkeeper: Doorkeeper,
     ) -> None:
         self.policy = policy
@@ -61,7 +61,7 @@ class Engine:
         self.segments = Segments(config.wake.interfaces, path, self._read, self._interfaces_changed)
         self.queue = PathQueue(path, self.segments)
         self.roster: Roster
-        self.wakes = Wakes(self.segments, config, notes, clock, self._in_memory, self.tell, self.note, may_fire_changed)
+        self.wakes = Wakes(self.segments, config, notes, clock, self._in_memory, self.tell, self.note, short_changed)
         self._doorkeeper = doorkeeper
         self._timers = Timers(clock, lambda name: self.tell(name, ev.Tick()))
         self._ports = PortCheck(lambda name, address, port: self.tell(name, ev.PortOpen(address, port)))
@@ -104,11 +104,11 @@ class Engine:
         self.wakes.alert(name, event, detail)
 
     def may_fire(self, host: Host) -> bool:
-        """True where nothing could forbid a wake that the daemon would have to judge."""
-        return self.wakes.gate.may_fire(host.group) and not self._doorkeeper.may_refuse(host)
+        """True where no rule could forbid a wake that the daemon would have to judge."""
+        return not self._doorkeeper.may_refuse(host)
 
     def say_again(self) -> None:
-        """Whether the kernel may wake hosts by itself has changed: tell the packet path of all in memory."""
+        """Rules or interfaces have changed: tell the packet path of all in memory."""
         for host in self.roster.hosts.values():
             self.queue.put(posture(host, self.may_fire(host)))
         self.queue.flush()

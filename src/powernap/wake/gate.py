@@ -16,7 +16,7 @@ _RECHECK_SECONDS = 1.0
 class Gate:
     """`postponed(name)`: the volley just asked for must wait. `turn(name)`: it may leave now; False: it need not.
 
-    `changed()`: what `may_fire` says of some group has changed.
+    `changed()`: `short` has.
     """
 
     def __init__(
@@ -83,9 +83,10 @@ class Gate:
         self._budget.leave(name)
         self._groups.pop(name, None)
 
-    def may_fire(self, group: str) -> bool:
-        """True while hosts of the group may be woken without asking here first."""
-        return "" not in self._short and group not in self._short
+    @property
+    def short(self) -> frozenset[str]:
+        """Groups whose hosts may not be woken without asking here first; "": nobody may."""
+        return frozenset(self._short)
 
     def waits(self, name: str) -> bool:
         return name in self._groups

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from powernap.shared.mac import magic_packet
 from powernap.wake.host import STANDING_BY, Host
 from powernap.wake.model import Address, Sleep, State
-from powernap.wake.path.base import Entry
+from powernap.wake.path.base import Entry, gate_of
 
 Posture = dict[Address, Entry]
 _PLAIN_MAGIC_PACKET = 102  # bytes (AMD, Magic Packet Technology): what is more is the SecureOn password
@@ -17,12 +17,13 @@ _ANY_CARD = "02:00:00:00:00:01"
 
 
 class Stance(NamedTuple):
-    """How a host at rest is stood in for. `may_fire`: nothing that the daemon has to judge could forbid a wake."""
+    """How a host at rest is stood in for. `may_fire`: no rule that only the daemon can judge could forbid a wake."""
 
     state: State
     captured: bool
     wake_on: str
     may_fire: bool = True
+    gate: int = 0
 
 
 def at_rest(host: Host) -> bool:
@@ -53,7 +54,7 @@ def posture(host: Host, may_fire: bool = True) -> Posture:
     if host.state is State.EXPIRED or (host.state is State.AWAKE and host.arm is None):
         return {}
     if at_rest(host):
-        stance = Stance(host.state, host.captured, host.wake_on, may_fire)
+        stance = Stance(host.state, host.captured, host.wake_on, may_fire, gate_of(host.group))
         return standing_by(host.number, stance, host.sleep, host.known_addresses())
     if host.wake is None or not host.stands_in():
         return watched(host.number, host.known_addresses())
@@ -66,7 +67,7 @@ def standing_by(number: int, stance: Stance, sleep: Sleep | None, addresses: tup
     by_question = stance.wake_on == "arp" and not answers
     fires = stance.may_fire and sleep is not None and (by_question or (answers and stance.wake_on != "never"))
     return {
-        address: _entry(number, address, sleep, answers, fires and any(address.mac), by_question)
+        address: _entry(number, address, sleep, answers, fires and any(address.mac), by_question, stance.gate)
         for address in addresses
     }
 
@@ -88,9 +89,10 @@ def _entry(
     answers: bool = False,
     fires: bool = False,
     on_question: bool = False,
+    gate: int = 0,
 ) -> Entry:
     if sleep is None:
-        return Entry(number, address.mac, answers, fires, on_question)
+        return Entry(number, address.mac, answers, fires, on_question, gate=gate)
     return Entry(
         number,
         address.mac,
@@ -101,6 +103,7 @@ def _entry(
         sleep.tcp,
         sleep.udp,
         _password(sleep.password),
+        gate,
     )
 
 

@@ -34,6 +34,10 @@ def matches(rule: Rule, visitor: Visitor) -> bool:
     return rule.network is None or ipaddress.ip_address(visitor.ip) in rule.network
 
 
+def denial(rule: Rule) -> str:
+    return f'denied by the rule "{rule}"'
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What is denied is so whatever is allowed; where anything is allowed, everything else is not."""
@@ -54,7 +58,7 @@ class Rules:
         """Why the visitor may not wake the host; empty where it may."""
         denied = next((rule for rule in self.deny if matches(rule, visitor)), None)
         if denied is not None:
-            return f'denied by the rule "{denied}"'
+            return denial(denied)
         if self.allow and not any(matches(rule, visitor) for rule in self.allow):
             return "not among what is allowed"
         return ""

@@ -19,14 +19,15 @@ from powernap.wake.criers import Criers, limits_of
 from powernap.wake.demand.doorkeeper import Doorkeeper
 from powernap.wake.engine import Engine
 from powernap.wake.enrolment import Enrolment
+from powernap.wake.firing import Firing
 from powernap.wake.host import Host
 from powernap.wake.leases import Leases
 from powernap.wake.looks import Looks
 from powernap.wake.model import Address, Policy, Sleep, Visitor
 from powernap.wake.notes import Notes
 from powernap.wake.orders import Orders
-from powernap.wake.path.base import PacketPath
-from powernap.wake.posture import Stance, posture
+from powernap.wake.path.base import PacketPath, gate_of
+from powernap.wake.posture import Stance
 from powernap.wake.refusals import Unknown
 from powernap.wake.registry import Journal, Record, Registry, RegistryError, Rest, Row
 from powernap.wake.relocation import changed, known_segments, relocate
@@ -68,9 +69,14 @@ class Service:
             path,
             self._wake_ended,
             self._interfaces_changed,
-            self._may_fire_changed,
+            self._short_changed,
             self._doorkeeper,
         )
+        gate = self.engine.wakes.gate
+        self._firing = Firing(
+            path, lambda: gate.short, lambda: self._doorkeeper.denied, self.criers.demoted, registry.name
+        )
+        self.criers.elsewhere = self._firing.ignored
         self.leases = Leases(registry, lambda name: self.engine.tell(name, ev.Tick()))
         self.roster = Roster(
             registry,
@@ -100,7 +106,8 @@ class Service:
         self.engine.open(self.roster, known_segments(self._registry))
         self._limit_sources()
         self.criers.load()
-        self.criers.changed = self._may_fire_changed
+        self.criers.changed = self._firing.refuse
+        self._firing.refuse()
         self.leases.open()
         self._looks.open()
         self._settle(None)
@@ -133,6 +140,7 @@ class Service:
         self.roster.let_go()
         for name, host in tuple(self.roster.hosts.items()):
             self.engine.renew(host, name)
+        self._firing.refuse()
         self.engine.say_again()
         self._rollcall.repeat()
 
@@ -151,11 +159,8 @@ class Service:
         if end.woken and not end.was_awake and isinstance(end.asked_by, Visitor) and end.reason in ("demand", "arp"):
             self.criers.woke(name, end.asked_by)
 
-    def _may_fire_changed(self) -> None:
-        """The budget of wakes runs short, or somebody is not believed, or no longer: the kernel asks nobody."""
-        if self.engine.path.acts:
-            self.engine.say_again()
-            self._rollcall.repeat()
+    def _short_changed(self) -> None:
+        self._firing.shut()
 
     def _limit_sources(self) -> None:
         wake = self.config.wake
@@ -177,7 +182,7 @@ class Service:
 
     def _stance(self, rest: Rest) -> Stance:
         may_fire = self.engine.may_fire(Host(rest.name, group=rest.group))
-        return Stance(rest.state, rest.captured, self._wake_on(rest), may_fire)
+        return Stance(rest.state, rest.captured, self._wake_on(rest), may_fire, gate_of(rest.group))
 
     # Restart and interfaces
 
@@ -204,8 +209,7 @@ class Service:
         except RegistryError as error:
             _log.error("%s", error)  # on a full disk, too, those asleep are to be stood in for
         self.roster.let_go()
-        for host in self.roster.hosts.values():
-            self.engine.queue.put(posture(host))
+        self.engine.say_again()
         self._rollcall.begin(segments)
 
     def _moved(self, name: str, addresses: tuple[Address, ...], sleep: Sleep | None) -> None:

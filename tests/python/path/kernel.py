@@ -51,7 +51,7 @@ class Kernel:
 
     def put(self, entry: Entry | None, *addresses: bytes) -> None:
         """As if these were the only addresses, and nothing had happened yet."""
-        for name in ("entries", "flows", "awake", "askers"):
+        for name in ("entries", "flows", "awake", "askers", "refused"):
             for key, _value in self.tables[name].items():
                 self.tables[name].delete(key)
         self.tables["cards"].delete(layout.MAC.pack(OWNER))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powernap.wake.path import layout
-from powernap.wake.path.base import Done, Entry, Key
+from powernap.wake.path.base import GATES, Done, Entry, Ignored, Key, Unwelcome
 
 MAC = bytes.fromhex("024c00000003")
 RANGE = st.tuples(st.integers(1, 0xFFFF), st.integers(1, 0xFFFF)).map(lambda pair: (min(pair), max(pair)))
@@ -22,6 +22,7 @@ ENTRIES = st.builds(
     tcp=RANGES,
     udp=RANGES,
     password=st.sampled_from([b"", b"abcd", b"abcdef", b"\0\0\0\0"]),
+    gate=st.integers(0, GATES - 1),
 )
 
 
@@ -46,6 +47,22 @@ def test_an_entry_comes_back_as_it_was(entry):
     value = layout.pack_entry(entry, 5)
     assert len(value) == layout.ENTRY_BYTES
     assert layout.unpack_entry(value) == entry
+
+
+@pytest.mark.parametrize(
+    "who", [Unwelcome(b"\x0a\0\0\1"), Unwelcome(b"\x0a\0\0\1" + bytes(12), "tcp", 22), Unwelcome(bytes(16), "question")]
+)
+def test_who_is_unwelcome_comes_back_as_it_was(who):
+    assert layout.unpack_unwelcome(layout.pack_unwelcome(who)) == who
+
+
+@pytest.mark.parametrize(("until", "packed"), [(-5.0, 0), (2.0, 2 * 10**9), (float("inf"), 2**63 - 1)])
+def test_until_when_is_in_nanoseconds_and_what_was_ignored_is_kept(until, packed):
+    before = layout.UNTIL.pack(5, 3, 10**9, 7, 6, b"\0\x16")
+    value = layout.pack_until(until, before)
+    assert layout.STAMP.unpack_from(value) == (packed,)
+    assert layout.unpack_ignored(value) == Ignored(3, 1.0, 7, "tcp", 22)
+    assert layout.unpack_ignored(layout.pack_until(until, None)).times == 0
 
 
 def test_more_ranges_than_fit_are_marked():

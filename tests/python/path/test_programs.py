@@ -16,6 +16,7 @@ from tests.python.path.kernel import (
     ASKER6,
     ENTRY,
     HERE,
+    HOST,
     OTHER,
     OTHER4,
     OURS,
@@ -30,7 +31,9 @@ from tests.python.path.kernel import (
 )
 
 from powernap.net import arp, checksum, ethernet, frames, ip, ndp
+from powernap.wake.clock import clock
 from powernap.wake.path import layout
+from powernap.wake.path.base import Ignored, Unwelcome
 from powernap.wake.path.tap import FOR_ADDRESS, FROM_CARD
 
 
@@ -344,3 +347,102 @@ def test_a_trusted_source_has_no_limit(limited: Kernel, trusted: str):
 def test_another_network_is_not_trusted(limited: Kernel):
     limited.tables["trusted"].update(layout.pack_trusted("10.0.1.0/24"), layout.STAMP.pack(1))
     assert sum(limited.ingress(_from(SOURCES[0], to)) is not None for to in limited.sleepers) == 3
+
+
+GATE = 5
+
+
+@pytest.fixture
+def gated(kernel: Kernel) -> Iterator[Kernel]:
+    kernel.put(replace(ENTRY, gate=GATE))
+    yield kernel
+    for number in (0, GATE, GATE + 1):
+        kernel.tables["gates"].update(layout.INDEX.pack(number), layout.INDEX.pack(0))
+
+
+@pytest.mark.parametrize(("number", "fires"), [(0, False), (GATE, False), (GATE + 1, True)])
+def test_behind_a_shut_gate_nothing_fires_and_the_daemon_hears_of_it(gated: Kernel, number: int, fires: bool):
+    gated.tables["gates"].update(layout.INDEX.pack(number), layout.INDEX.pack(1))
+    syn = packet(6, tcp(22))
+    assert gated.passes(syn)
+    assert (gated.ingress(syn) is not None) is fires
+    assert gated.ingress(arp.request(ASKER, ASKER4, SLEEPER4)) is not None, "it is answered all the same"
+
+
+def test_a_question_that_is_demand_is_answered_behind_a_shut_gate_and_fires_not(gated: Kernel):
+    gated.put(replace(ENTRY, gate=GATE, on_question=True, answers=False))
+    gated.tables["gates"].update(layout.INDEX.pack(GATE), layout.INDEX.pack(1))
+    question = arp.request(ASKER, ASKER4, SLEEPER4)
+    assert gated.passes(question)
+    assert gated.ingress(question) is None
+    gated.tables["gates"].update(layout.INDEX.pack(GATE), layout.INDEX.pack(0))
+    assert gated.ingress(question) == magic_frame(ENTRY)
+
+
+def refuse(kernel: Kernel, who: Unwelcome, until: float = float("inf")) -> None:
+    kernel.tables["refused"].update(layout.pack_unwelcome(who), layout.pack_until(until, None))
+
+
+def refused(kernel: Kernel) -> tuple[int, str, int]:
+    """How often, and what the last time."""
+    ((_key, value),) = kernel.tables["refused"].items()
+    found = layout.unpack_ignored(value)
+    assert not found.times or (found.host == HOST and clock() - found.last < 60)
+    return found.times, found.protocol, found.port
+
+
+@pytest.mark.parametrize("acts", [True, False])
+@pytest.mark.parametrize("six", [False, True])
+@pytest.mark.parametrize(("protocol", "port"), [("tcp", 22), ("", 0)])
+def test_who_is_unwelcome_wakes_nobody_and_is_not_heard_of(
+    kernel: Kernel, acts: bool, six: bool, protocol: str, port: int
+):
+    kernel.put(ENTRY)
+    refuse(kernel, Unwelcome(ASKER6 if six else ASKER4, protocol, port))
+    syn = packet(6, tcp(22), six)
+    assert not kernel.passes(syn, acts)
+    assert kernel.ingress(syn) is None
+    assert refused(kernel) == (1, "tcp", 22)
+    assert kernel.passes(packet(6, tcp(22), not six), acts), "the other family is another source"
+    assert kernel.passes(packet(6, tcp(8000), six), acts) is bool(protocol), "another port is another thing"
+
+
+@pytest.mark.parametrize(
+    "who",
+    [Unwelcome(OTHER4), Unwelcome(ASKER4, "udp", 22), Unwelcome(ASKER4, "question"), Unwelcome(ASKER4 + bytes(12))],
+)
+def test_what_is_refused_to_others_or_by_another_way_is_not(kernel: Kernel, who: Unwelcome):
+    kernel.put(ENTRY)
+    refuse(kernel, who)
+    syn = packet(6, tcp(22))
+    assert kernel.passes(syn)
+    assert kernel.ingress(syn) == magic_frame(ENTRY)
+
+
+def test_who_was_unwelcome_until_now_is_not_any_more(kernel: Kernel):
+    kernel.put(ENTRY)
+    refuse(kernel, Unwelcome(ASKER4, "tcp", 22), until=clock() - 1)
+    assert kernel.ingress(packet(6, tcp(22))) == magic_frame(ENTRY)
+
+
+@pytest.mark.parametrize("who", [Unwelcome(ASKER4), Unwelcome(ASKER4, "question")])
+def test_a_question_of_the_unwelcome_is_the_daemons_and_does_not_fire(kernel: Kernel, who: Unwelcome):
+    kernel.put(replace(ENTRY, on_question=True, answers=False))
+    refuse(kernel, who)
+    question = arp.request(ASKER, ASKER4, SLEEPER4)
+    assert kernel.passes(question)
+    assert kernel.ingress(question) is None
+    assert kernel.ingress(arp.request(OTHER, OTHER4, SLEEPER4)) == magic_frame(ENTRY)
+
+
+def test_what_a_source_wanted_beyond_its_limit_is_counted(limited: Kernel):
+    before = limited.tables["askers"].items()
+    assert before == []
+    addresses = [SLEEPER4[:3] + bytes((number,)) for number in range(20, 26)]
+    limited.put(ENTRY, *addresses)
+    for address in addresses:
+        limited.passes(_from(ASKER4, address))
+        limited.ingress(_from(ASKER4, address))
+    ((key, value),) = limited.tables["askers"].items()
+    assert layout.unpack_asker(key) == ASKER4
+    assert layout.unpack_ignored(value)._replace(last=0) == Ignored(3, 0, HOST, "tcp", 22)

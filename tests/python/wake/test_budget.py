@@ -215,9 +215,9 @@ def test_the_gate_postpones_and_gives_each_its_turn() -> None:
         turns.append(name)
         return name != "awake by itself"
 
-    async def play() -> tuple[bool, bool]:
-        gate = Gate(time.monotonic, postponed.append, turn, 600, {}, lambda: changes.append(gate.may_fire("")))
-        assert gate.may_fire("")
+    async def play() -> tuple[frozenset[str], bool]:
+        gate = Gate(time.monotonic, postponed.append, turn, 600, {}, lambda: changes.append(set(gate.short)))
+        assert not gate.short
         admitted = [gate.admit(f"web{number}", "", False) for number in range(60)]
         assert admitted == [True] * 60 and gate.waiting == 0
         assert not gate.admit("late", "", False)
@@ -227,20 +227,19 @@ def test_the_gate_postpones_and_gives_each_its_turn() -> None:
         gate.hurry("ordered")
         gate.leave("gone")
         assert postponed == [], "never from within"
-        low = gate.may_fire("")
-        assert not gate.may_fire("rack1"), "it is short for all"
+        short = gate.short
         assert gate.admit("fired", "", False, fired=True)
         for _ in range(100):
             await asyncio.sleep(0.05)
             if len(turns) == 3:
                 break
         gate.close()
-        return low, gate.waits("late")
+        return short, gate.waits("late")
 
-    assert asyncio.run(play()) == (False, False)
+    assert asyncio.run(play()) == ({""}, False)
     assert postponed == ["late", "awake by itself", "ordered"]
     assert turns == ["ordered", "late", "awake by itself"]
-    assert changes == [False]
+    assert changes == [{""}]
 
 
 def test_who_is_taken_by_anothers_coming_is_postponed_first_and_then_has_its_turn() -> None:
@@ -265,11 +264,11 @@ def test_who_is_taken_by_anothers_coming_is_postponed_first_and_then_has_its_tur
     assert told == [("postponed", "second"), ("turn", "second"), ("postponed", "third")]
 
 
-def test_whether_hosts_of_a_group_may_be_woken_unasked_is_told_when_it_changes() -> None:
+def test_which_groups_are_short_of_tokens_is_told_when_it_changes() -> None:
     now = [0.0]
 
-    async def play() -> list[tuple[bool, bool]]:
-        told: list[tuple[bool, bool]] = []
+    async def play() -> list[set[str]]:
+        told: list[set[str]] = []
         groups = {"rack1": Limit(60), "rack2": Limit(0)}
         gate = Gate(
             lambda: now[0],
@@ -277,7 +276,7 @@ def test_whether_hosts_of_a_group_may_be_woken_unasked_is_told_when_it_changes()
             lambda name: True,
             0,
             groups,
-            lambda: told.append((gate.may_fire("rack1"), gate.may_fire("rack2"))),
+            lambda: told.append(set(gate.short)),
         )
         for number in range(5):
             gate.admit(f"web{number}", "rack1", False, fired=True)
@@ -290,4 +289,4 @@ def test_whether_hosts_of_a_group_may_be_woken_unasked_is_told_when_it_changes()
         gate.close()
         return told
 
-    assert asyncio.run(play()) == [(False, True), (True, True)]
+    assert asyncio.run(play()) == [{"rack1"}, set()]

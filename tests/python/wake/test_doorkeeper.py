@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from powernap.config.wake import WakeConfig, load_wake
 from powernap.wake import events as ev
 from powernap.wake.demand.doorkeeper import TOO_MANY, Doorkeeper
 from powernap.wake.model import State, Visitor
+from powernap.wake.path.base import Unwelcome
 
 Doorkeepers = Callable[..., Doorkeeper]
 SYN = Visitor("TCP SYN", DESK, DESK4, 50000, 80)
@@ -30,9 +32,6 @@ class FakeWolves:
 
     def refused(self, host: str, visitor: Visitor, reason: str) -> None:
         self.told.append((visitor, reason))
-
-    def any_demoted(self) -> bool:
-        return bool(self.demoted)
 
     @property
     def reasons(self) -> list[str]:
@@ -75,7 +74,31 @@ def test_denied_demand_is_not_heard_and_counted_with_the_rule(doorkeeper: Doorke
     made = doorkeeper('[wake]\ndeny = ["198.18.0.9"]')
     assert made.admit(sleeper().host, knock(), 0.0) is None
     assert wolves.told == [(SYN, 'denied by the rule "198.18.0.9"')]
-    assert made.may_refuse(sleeper().host)
+
+
+def test_what_is_denied_to_one_address_can_be_refused_without_asking(doorkeeper: Doorkeepers) -> None:
+    made = doorkeeper('[wake]\ndeny = ["198.18.0.9", "fd4c::9 tcp/22"]\n[groups.lab]\ndeny = ["198.18.0.8"]')
+    assert made.denied == {
+        Unwelcome(DESK4): 'denied by the rule "198.18.0.9"',
+        Unwelcome(ipaddress.ip_address("fd4c::9").packed, "tcp", 22): 'denied by the rule "fd4c::9 tcp/22"',
+    }
+    assert not made.may_refuse(sleeper().host)
+    assert made.may_refuse(sleeper(group="lab").host), "what is denied to a group is not denied to all"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        'deny = ["198.18.0.0/31"]',
+        'deny = ["02:4c:00:00:00:09"]',
+        'deny = ["tcp/22"]',
+        'deny = ["198.18.0.9 tcp/1-2"]',
+        'allow = ["198.18.0.9"]',
+    ],
+)
+def test_what_only_the_daemon_can_judge_it_is_asked_for(doorkeeper: Doorkeepers, rule: str) -> None:
+    made = doorkeeper(f"[wake]\n{rule}")
+    assert made.may_refuse(sleeper().host) and made.denied == {}
 
 
 def test_a_group_has_its_own_rules_beside_those_of_all(doorkeeper: Doorkeepers) -> None:
@@ -144,7 +167,6 @@ def test_who_cried_wolf_is_not_heard(doorkeeper: Doorkeepers, wolves: FakeWolves
     wolves.demoted.add(DESK4)
     assert made.admit(sleeper().host, knock(), 0.0) is None
     assert wolves.reasons == ["cried wolf"]
-    assert made.may_refuse(sleeper().host)
 
 
 def test_one_source_wakes_only_so_many_hosts_unless_it_is_trusted(doorkeeper: Doorkeepers, wolves: FakeWolves) -> None:

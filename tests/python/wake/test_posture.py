@@ -11,7 +11,7 @@ from tests.python.wake.play import OWNER, SLEEP, WEB4, WEB6, Play, knock
 from powernap.wake import events as ev
 from powernap.wake.host import Host
 from powernap.wake.model import State
-from powernap.wake.path.base import Entry
+from powernap.wake.path.base import GATES, Entry
 from powernap.wake.posture import Stance, at_rest, cards, posture, standing_by
 
 
@@ -42,6 +42,12 @@ def test_a_sleeper_is_answered_for_and_woken() -> None:
 def test_a_wake_that_somebody_has_to_judge_is_not_the_kernels() -> None:
     host = play().asleep().host
     assert entry(host, may_fire=False) == replace(entry(host), fires=False)
+
+
+def test_a_sleeper_of_a_group_is_behind_its_gate() -> None:
+    lab, rack = (entry(play(group=group).asleep().host).gate for group in ("lab", "rack1"))
+    assert 0 < lab < GATES and 0 < rack < GATES and lab != rack
+    assert entry(play().asleep().host).gate == 0
 
 
 def test_what_wakes_by_a_question_is_not_answered_for() -> None:

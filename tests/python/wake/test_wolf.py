@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.python.wake.play import DESK, DESK4, THIRD
 
-from powernap.wake.criers import Criers
+from powernap.wake.criers import Criers, Refused
 from powernap.wake.model import Visitor
 from powernap.wake.notes import Notes
 from powernap.wake.wolf import Crier, Limits, Wake, crier, demotion, was_false
@@ -196,17 +196,17 @@ def test_a_pardon_ends_a_demotion_and_begins_the_count_anew(tmp_path: Path, sour
     play(tmp_path, scene, after)
 
 
-def test_it_is_told_when_the_first_is_demoted_and_when_none_is_any_more(tmp_path: Path) -> None:
+def test_it_is_told_when_somebody_is_demoted_and_when_pardoned(tmp_path: Path) -> None:
     async def scene(criers: Criers, clock: Clock, notes: Notes) -> None:
-        told: list[bool] = []
-        criers.changed = lambda: told.append(criers.any_demoted())
+        told: list[set[str]] = []
+        criers.changed = lambda: told.append({who.by for who in criers.demoted()})
         cry(criers, 5)
-        assert told == [True]
+        assert told == [{"tcp/22"}]
         criers.pardon("198.18.0.9")
-        assert told == [True, False]
+        assert told == [{"tcp/22"}, set()]
         cry(criers, 3)
         clock.now += DAY + 1
-        assert not criers.any_demoted()
+        assert not criers.demoted()
 
     play(tmp_path, scene)
 
@@ -218,6 +218,11 @@ def test_who_was_refused_is_reported_with_reason_and_count(tmp_path: Path) -> No
         last = {"count": 3, "host": "web1", "last": clock.now}
         told = {"source": "198.18.0.9", "by": "tcp/22", "reason": "wakes too many hosts", **last}
         assert criers.report()["refused"] == [told]
+        later = Refused(4, "web2", clock.now + 1)
+        criers.elsewhere = lambda: [(crier(SYN), "wakes too many hosts", later), (crier(SYN), "denied", later)]
+        found = criers.report()["refused"]
+        assert [each["count"] for each in found] == [7, 4], "the kernel's count is added"
+        assert found[0]["host"] == "web2" and found[0]["last"] == clock.now + 1
         for number in range(5000):
             criers.refused("web1", SYN._replace(ip=number.to_bytes(4, "big")), "denied")
         assert len(criers._refused) <= 1024

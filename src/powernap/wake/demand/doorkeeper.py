@@ -11,7 +11,8 @@ from powernap.wake.demand import MONITORS
 from powernap.wake.events import Asked, Event, Knock, SelfAsked
 from powernap.wake.host import Host
 from powernap.wake.model import State, Visitor
-from powernap.wake.rules import Rules, matches, parse_sources
+from powernap.wake.path.base import Unwelcome
+from powernap.wake.rules import Rules, denial, matches, parse_sources
 
 TOO_MANY = "wakes too many hosts"
 
@@ -22,8 +23,6 @@ class Wolves(Protocol):
     def refusal(self, visitor: Visitor) -> str: ...
 
     def refused(self, host: str, visitor: Visitor, reason: str) -> None: ...
-
-    def any_demoted(self) -> bool: ...
 
 
 class Doorkeeper:
@@ -42,6 +41,7 @@ class Doorkeeper:
         self._groups = {
             name: Rules.of(group.allow, group.deny).within(everywhere) for name, group in config.groups.items()
         }
+        self.denied = _unwelcome(everywhere)
         self._trusted = parse_sources(wake.trusted)
         self._off = frozenset(monitor.what for monitor in MONITORS if not getattr(config.demand, monitor.name))
         if self._asking.per_minute != wake.wakes_per_source:
@@ -52,8 +52,9 @@ class Doorkeeper:
         return what not in self._off
 
     def may_refuse(self, host: Host) -> bool:
-        """True where demand for the host may be refused by who asks and how: then nobody may wake it unseen."""
-        return bool(self._off) or bool(self._rules(host)) or self._wolves.any_demoted()
+        """True where demand for the host may be refused by more than `denied`: then nobody may wake it unseen."""
+        rules = self._rules(host)
+        return bool(self._off or rules.allow) or any(denial(rule) not in self.denied.values() for rule in rules.deny)
 
     def admit(self, host: Host, event: Event, now: float) -> Event | None:
         """The event as the host is to hear it; None where it is to hear nothing of it."""
@@ -78,6 +79,19 @@ class Doorkeeper:
 
     def _rules(self, host: Host) -> Rules:
         return self._groups.get(host.group, self._everywhere)
+
+
+def _unwelcome(rules: Rules) -> dict[Unwelcome, str]:
+    """Who is denied by address, without or with one port, and why: what does not take a parser to tell."""
+    found = {}
+    for rule in rules.deny:
+        if rule.mac is None and rule.network is not None and rule.network.num_addresses == 1:
+            source = rule.network.network_address.packed
+            if not rule.protocol:
+                found[Unwelcome(source)] = denial(rule)
+            elif len(rule.ports) == 1 and rule.ports[0][0] == rule.ports[0][1]:
+                found[Unwelcome(source, rule.protocol, rule.ports[0][0])] = denial(rule)
+    return found
 
 
 def _is_at_rest(host: Host) -> bool:

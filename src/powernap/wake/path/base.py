@@ -6,13 +6,17 @@ A path that can do nothing by itself (classic BPF) passes what concerns the addr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from powernap.net.interfaces import Interface
 from powernap.net.rawsocket import RawSocket
 from powernap.shared.ports import Ranges
+
+#: Numbers of gates are below; gate 0 is before all entries.
+GATES = 1 << 16
 
 
 class Key(NamedTuple):
@@ -33,7 +37,7 @@ class Entry:
     a claim) always reaches the daemon. `fires`: the first demand sends a magic packet at once, from the kernel where
     the path can; the demand reaches the daemon all the same. `on_question`: a question is demand (wake_on = "arp").
     `pings`: echo requests are answered. `tcp`, `udp`: the registered ports, whose SYNs and datagrams are demand.
-    `password`: SecureOn.
+    `password`: SecureOn. `gate`: which gate, besides that of all, has to be open for it to fire.
     An entry with neither `answers` nor `fires` is watched: all that concerns the address reaches the daemon.
     """
 
@@ -46,6 +50,25 @@ class Entry:
     tcp: Ranges = ()
     udp: Ranges = ()
     password: bytes = b""
+    gate: int = 0
+
+
+class Unwelcome(NamedTuple):
+    """Whose demand is ignored: a source's address, and by what: "tcp" or "udp" and a port, "question", "" for any."""
+
+    source: bytes
+    protocol: str = ""
+    port: int = 0
+
+
+class Ignored(NamedTuple):
+    """Demand that was not passed: how often, and of the last time: CLOCK_BOOTTIME seconds, the host, by what."""
+
+    times: int
+    last: float
+    host: int
+    protocol: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +121,21 @@ class PacketPath(Protocol):
         `trusted`: addresses, networks and MACs (with colons) that are exempt. Raises ValueError, OSError.
         """
 
+    def shut(self, gates: Collection[int]) -> None:
+        """Let nothing fire behind these gates (0: nothing at all); all others are open. Raises OSError."""
+
+    def refuse(self, unwelcome: Mapping[Unwelcome, float]) -> None:
+        """Neither fire for these nor pass their demand to the daemon (but for questions) until then; for no others.
+
+        Until when: CLOCK_BOOTTIME seconds, or infinity. Raises OSError, E2BIG where there are too many.
+        """
+
+    def refused(self) -> Mapping[Unwelcome, Ignored]:
+        """Of the unwelcome."""
+
+    def limited(self) -> Mapping[bytes, Ignored]:
+        """Of sources that were over their limit."""
+
     def done(self, key: Key) -> Done:
         """What the kernel did for the address since its entry was put."""
 
@@ -112,3 +150,8 @@ class PacketPath(Protocol):
 
     def close(self, keep: bool) -> None:
         """End; `keep`: what is pinned goes on without the daemon."""
+
+
+def gate_of(group: str) -> int:
+    """The same for a group at every start. Two groups may share one: it is shut where either is not to fire."""
+    return 1 + zlib.crc32(group.encode()) % (GATES - 1) if group else 0

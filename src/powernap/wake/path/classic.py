@@ -6,12 +6,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from powernap.net import bpf, bpfset
 from powernap.net.interfaces import Interface
 from powernap.net.rawsocket import RawSocket
-from powernap.wake.path.base import Done, Entry, Key
+from powernap.wake.path.base import Done, Entry, Ignored, Key, Unwelcome
 
 #: Up to so many addresses and cards the filter is made anew at once; beyond, it passes all that may concern a sleeper
 #: until they have been the same for so many seconds.
@@ -83,6 +83,18 @@ class ClassicPath:
 
     def limit(self, per_minute: int, trusted: Iterable[str]) -> None:
         """The daemon limits by itself what it wakes."""
+
+    def shut(self, gates: Collection[int]) -> None:
+        """Nothing fires here."""
+
+    def refuse(self, unwelcome: Mapping[Unwelcome, float]) -> None:
+        """The daemon refuses by itself."""
+
+    def refused(self) -> Mapping[Unwelcome, Ignored]:
+        return {}
+
+    def limited(self) -> Mapping[bytes, Ignored]:
+        return {}
 
     def done(self, key: Key) -> Done:
         return Done()

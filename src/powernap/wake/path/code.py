@@ -24,6 +24,8 @@ FRAME = -94
 L4, KEY, FLOW, TRUSTED = -120, -144, -184, -208
 NOW, CARD, MAC, VALUE, VERDICT = -216, -224, -232, -240, -248
 ASKER = TRUSTED + 4
+# The first where something else will be later
+_REFUSED, _FIRST_ASKED = TRUSTED, -448
 FLOW_TO, FLOW_PORTS, FLOW_KIND = FLOW + 16, FLOW + 32, FLOW + 36
 _SIZES = {8: DOUBLE, 4: WORD, 2: HALF, 1: BYTE}
 SECOND = 10**9
@@ -40,6 +42,9 @@ def wire(value: int, size: int = 2) -> int:
 
 class Code(asm.Assembler, ABC):
     """`tables`: file descriptors of the maps, by name."""
+
+    #: It counts for each source what was refused: one of the two programs does, as both see the same frame.
+    tells = False
 
     def __init__(self, tables: Mapping[str, int]) -> None:
         super().__init__()
@@ -235,6 +240,48 @@ class Code(asm.Assembler, ABC):
 
     # May it be?
 
+    def close_gates(self) -> None:
+        """r8 loses FIRES where the gate of all, or the entry's own, is shut."""
+        shut, after = self.fresh(), self.fresh()
+        self.copy(R1, R8)
+        self.alu("and", R1, layout.FIRES)
+        self.jump("jeq", R1, 0, after)
+        self.mov(R1, 0)
+        for last in (False, True):
+            self.here(WORD, VALUE, R1)
+            self.find("gates", VALUE)
+            self.jump("jeq", R0, 0, shut)
+            self.load(WORD, R1, R0, 0)
+            self.jump("jne", R1, 0, shut)
+            if not last:
+                self.load(HALF, R1, R7, layout.GATE_AT)
+        self.jump("ja", to=after)
+        self.label(shut)
+        self.alu("and", R8, ~layout.FIRES)
+        self.label(after)
+
+    def if_refused(self, to: str) -> None:
+        """On to the label where the source is not welcome with this, or with anything. Wants NOW, KEY and FLOW."""
+        for anything in (False, True):
+            after = self.fresh()
+            self.copy_bytes(_REFUSED, FLOW, 16)
+            if anything:
+                self.store_value(WORD, R10, _REFUSED + 16, layout.ANY)
+                self.store_value(HALF, R10, _REFUSED + 20, 0)
+            else:
+                self.at(WORD, R1, FLOW_KIND)
+                self.here(WORD, _REFUSED + 16, R1)
+                self.copy_bytes(_REFUSED + 20, FLOW_PORTS + 2, 2)
+            self.copy_bytes(_REFUSED + 22, KEY + 6, 2)
+            self.find("refused", _REFUSED)
+            self.jump("jeq", R0, 0, after)
+            self.load(DOUBLE, R1, R0, 0)
+            self.at(DOUBLE, R2, NOW)
+            self.jump_register("jlt", R1, R2, after)
+            self._ignored()
+            self.jump("ja", to=to)
+            self.label(after)
+
     def allow(self, over: str) -> None:
         """A wake is wanted: on to the label where its source has wanted too many. Wants NOW, KEY and FLOW.
 
@@ -255,6 +302,21 @@ class Code(asm.Assembler, ABC):
         self.at(DOUBLE, R1, NOW)
         self.store(DOUBLE, R7, layout.ASKED_AT, R1)
         self.label(allowed)
+
+    def _ignored(self) -> None:
+        """Note it in the source's value, at r0."""
+        if not self.tells:
+            return
+        self.mov(R1, 1)
+        self.add_atomically(DOUBLE, R0, layout.IGNORED, R1)
+        self.at(DOUBLE, R1, NOW)
+        self.store(DOUBLE, R0, layout.LAST_AT, R1)
+        self.load(DOUBLE, R1, R7, layout.HOST)
+        self.store(DOUBLE, R0, layout.LAST_HOST, R1)
+        self.at(WORD, R1, FLOW_KIND)
+        self.store(WORD, R0, layout.LAST_KIND, R1)
+        self.at(HALF, R1, FLOW_PORTS + 2)
+        self.store(HALF, R0, layout.LAST_PORT, R1)
 
     def _if_trusted(self, to: str) -> None:
         """Leaves ASKER as the source's address."""
@@ -277,7 +339,7 @@ class Code(asm.Assembler, ABC):
 
     def _spend(self, over: str) -> None:
         """A bucket that leaks: the table has the time until which the source has spent its wakes."""
-        new, later, spent = self.fresh(), self.fresh(), self.fresh()
+        new, later, spent, within = self.fresh(), self.fresh(), self.fresh(), self.fresh()
         self.find("askers", ASKER)
         self.at(DOUBLE, R1, NOW)
         self.jump("jeq", R0, 0, new)
@@ -286,7 +348,10 @@ class Code(asm.Assembler, ABC):
         self.load_map_value(R3, self.tables["settings"])
         self.load(DOUBLE, R4, R3, 8)
         self.alu_register("add", R4, R1)
-        self.jump_register("jgt", R2, R4, over)
+        self.jump_register("jle", R2, R4, within)
+        self._ignored()
+        self.jump("ja", to=over)
+        self.label(within)
         self.copy(R1, R2)
         self.label(later)
         self.load_map_value(R3, self.tables["settings"])
@@ -298,8 +363,9 @@ class Code(asm.Assembler, ABC):
         self.load_map_value(R3, self.tables["settings"])
         self.load(DOUBLE, R4, R3, 0)
         self.alu_register("add", R1, R4)
-        self.here(DOUBLE, VALUE, R1)
-        self.enter("askers", ASKER, VALUE)
+        self.here(DOUBLE, _FIRST_ASKED, R1)
+        self.zero(_FIRST_ASKED + layout.IGNORED, layout.UNTIL.size - layout.IGNORED)
+        self.enter("askers", ASKER, _FIRST_ASKED)
         self.label(spent)
 
     def in_ranges(self, register: int, at: int, to: str) -> None:

@@ -8,7 +8,7 @@ import errno
 import logging
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from powernap.machine import ebpf, ebpf_links
@@ -17,7 +17,7 @@ from powernap.machine.ebpf_links import TcxLink, pinned_link
 from powernap.net.interfaces import Interface
 from powernap.net.rawsocket import RawSocket
 from powernap.wake.path import layout
-from powernap.wake.path.base import Done, Entry, Key
+from powernap.wake.path.base import Done, Entry, Ignored, Key, Unwelcome
 from powernap.wake.path.ingress import Ingress
 from powernap.wake.path.tables import Tables
 from powernap.wake.path.tap import Tap
@@ -41,6 +41,7 @@ class EbpfPath:
         self._raws: dict[int, RawSocket] = {}
         self._links: dict[int, TcxLink] = {}
         self._own: dict[int, bytes] = {}
+        self._shut: set[int] | None = None
         try:
             self._quiet = Program(ebpf.SOCKET_FILTER, Tap(self._tables.files(), False).build(), "pn_tap")
             self.why_not_acting = self._load()
@@ -198,7 +199,38 @@ class EbpfPath:
         for key in wanted - known:
             table.update(key, layout.STAMP.pack(1))
 
+    def shut(self, gates: Collection[int]) -> None:
+        table = self._tables["gates"]
+        if self._shut is None:  # a former daemon may have left some
+            found = table.items() if self._tables.adopted else ()
+            self._shut = {layout.INDEX.unpack(key)[0] for key, value in found if any(value)}
+        for number in set(gates) - self._shut:
+            table.update(layout.INDEX.pack(number), layout.INDEX.pack(1))
+            self._shut.add(number)
+        for number in self._shut - set(gates):
+            table.update(layout.INDEX.pack(number), layout.INDEX.pack(0))
+            self._shut.discard(number)
+
+    def refuse(self, unwelcome: Mapping[Unwelcome, float]) -> None:
+        table = self._tables["refused"]
+        known = dict(table.items())
+        wanted = {layout.pack_unwelcome(who): until for who, until in unwelcome.items()}
+        for key in known.keys() - wanted.keys():
+            table.delete(key)
+        for key, until in wanted.items():
+            table.update(key, layout.pack_until(until, known.get(key)))
+
     # What happened
+
+    def refused(self) -> Mapping[Unwelcome, Ignored]:
+        pairs = self._tables["refused"].items()
+        found = {layout.unpack_unwelcome(key): layout.unpack_ignored(value) for key, value in pairs}
+        return {who: ignored for who, ignored in found.items() if ignored.times}
+
+    def limited(self) -> Mapping[bytes, Ignored]:
+        pairs = self._tables["askers"].items()
+        found = {layout.unpack_asker(key): layout.unpack_ignored(value) for key, value in pairs}
+        return {source: ignored for source, ignored in found.items() if ignored.times}
 
     def done(self, key: Key) -> Done:
         value = self._tables["entries"].lookup(layout.pack_key(key))

@@ -201,8 +201,10 @@ class Ingress(Reading):
 
     def _wake(self) -> None:
         self.label("demand")
+        self.close_gates()
         self._if_not(layout.FIRES, "leave")
         self.now()
+        self.if_refused("leave")
         self.at(DOUBLE, R1, NOW)
         self.load(DOUBLE, R2, R7, layout.FIRED_AT)
         self.alu_register("sub", R1, R2)

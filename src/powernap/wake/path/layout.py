@@ -8,13 +8,15 @@ import ipaddress
 import struct
 
 from powernap.shared.ports import Ranges
-from powernap.wake.path.base import Done, Entry, Key
+from powernap.wake.path.base import Done, Entry, Ignored, Key, Unwelcome
 
 #: Of all that follows and of what the programs mean by it. Pins of another version are thrown away.
-VERSION = 1
+VERSION = 2
 
 # Flags of an entry
 ANSWERS, FIRES, ON_QUESTION, PINGS, MORE_TCP, MORE_UDP = 1, 2, 4, 8, 16, 32
+#: Above them: the password's bytes.
+_PASSWORD_LENGTH = 8
 # Flags of a card
 OWN = 1
 
@@ -45,6 +47,7 @@ HOST, SINCE, ANSWERED, FIRED_AT, ASKED_AT, WINDOW_AT, WINDOW_COUNT, TOLD_COUNT, 
 MAC_AT = _DID.size
 FLAGS_AT = MAC_AT + 6
 PASSWORD_AT = MAC_AT + _MAC.size
+GATE_AT = PASSWORD_AT + 6
 TCP_AT = PASSWORD_AT + _PASSWORD.size
 UDP_AT = TCP_AT + _RANGES.size
 
@@ -59,6 +62,16 @@ INDEX = struct.Struct("=I")
 #: Who asks: 4 or 6 and an address; or 1 and a MAC. In the trie of those who are trusted a prefix length comes first.
 ASKER = struct.Struct("=I16s")
 TRUSTED = struct.Struct("=II16s")
+#: Who is refused: source, kind of a flow (or ANY), port as on the wire, bytes of the address.
+REFUSED = struct.Struct("=16sI2sH")
+#: Of those who are refused until then, or have spent their wakes until then (ns); what of theirs was ignored: how
+#: often, and of the last time: when, the host, kind and port as on the wire.
+UNTIL = struct.Struct("=QQQQI2s2x")
+IGNORED, LAST_AT, LAST_HOST, LAST_KIND, LAST_PORT = 8, 16, 24, 32, 36
+ANY = 255
+_KINDS = {"question": 0, "tcp": 6, "udp": 17, "": ANY}
+_PROTOCOLS = {kind: protocol for protocol, kind in _KINDS.items()}
+_FOR_EVER = (1 << 63) - 1
 #: A flow: source, destination, both ports as on the wire, kind.
 FLOW = struct.Struct("=16s16s4sI")
 #: Nanoseconds for one more wake by a source, and those that it may have saved; 0: no limit.
@@ -71,6 +84,7 @@ COUNTERS = (
     "passed",
     "held off",
     "over the limit",
+    "refused",
     "truncated",
     "malformed",
     "not sent",
@@ -89,18 +103,20 @@ def unpack_key(data: bytes) -> Key:
 
 def pack_entry(entry: Entry, now: int) -> bytes:
     """`now`: CLOCK_BOOTTIME, ns: an owner that was seen before does not count."""
-    common = _common(entry.answers, entry.fires, entry.on_question, entry.pings, entry.tcp, entry.udp, entry.password)
+    does = entry.answers, entry.fires, entry.on_question, entry.pings
+    common = _common(*does, entry.tcp, entry.udp, entry.password, entry.gate)
     return _OWN.pack(entry.host, now, entry.mac) + common
 
 
 @functools.lru_cache(maxsize=1024)
 def _common(
-    answers: bool, fires: bool, on_question: bool, pings: bool, tcp: Ranges, udp: Ranges, password: bytes
+    answers: bool, fires: bool, on_question: bool, pings: bool, tcp: Ranges, udp: Ranges, password: bytes, gate: int
 ) -> bytes:
-    """What is the same for many hosts: flags, password, ports."""
+    """What is the same for many hosts: flags, password, gate, ports."""
     flags = answers * ANSWERS | fires * FIRES | on_question * ON_QUESTION | pings * PINGS
     flags |= (len(tcp) > RANGES) * MORE_TCP | (len(udp) > RANGES) * MORE_UDP
-    packed_password = _PASSWORD.pack(password, len(password))
+    flags |= len(password) << _PASSWORD_LENGTH
+    packed_password = _PASSWORD.pack(password, gate)
     return _FLAGS.pack(flags) + packed_password + _pack_ranges(tcp) + _pack_ranges(udp)
 
 
@@ -114,7 +130,7 @@ def keep(value: bytes, before: bytes | None) -> bytes:
 def unpack_entry(value: bytes) -> Entry:
     """The entry as it was put, but for port ranges beyond those that fit."""
     mac, flags = _MAC.unpack_from(value, MAC_AT)
-    password, length = _PASSWORD.unpack_from(value, PASSWORD_AT)
+    password, gate = _PASSWORD.unpack_from(value, PASSWORD_AT)
     return Entry(
         host=STAMP.unpack_from(value)[0],
         mac=mac,
@@ -124,7 +140,8 @@ def unpack_entry(value: bytes) -> Entry:
         pings=bool(flags & PINGS),
         tcp=_unpack_ranges(value, TCP_AT),
         udp=_unpack_ranges(value, UDP_AT),
-        password=password[:length],
+        password=password[: flags >> _PASSWORD_LENGTH],
+        gate=gate,
     )
 
 
@@ -158,6 +175,32 @@ def pack_trusted(trusted: str) -> bytes:
         return TRUSTED.pack(32 + 48, 1, bytes.fromhex(trusted.replace(":", "")))
     network = ipaddress.ip_network(trusted, strict=False)
     return TRUSTED.pack(32 + network.prefixlen, network.version, network.network_address.packed)
+
+
+def pack_unwelcome(who: Unwelcome) -> bytes:
+    return REFUSED.pack(who.source, _KINDS[who.protocol], who.port.to_bytes(2, "big"), len(who.source))
+
+
+def unpack_unwelcome(data: bytes) -> Unwelcome:
+    source, kind, port, length = REFUSED.unpack(data)
+    return Unwelcome(source[:length], _PROTOCOLS[kind], int.from_bytes(port, "big"))
+
+
+def pack_until(until: float, before: bytes | None) -> bytes:
+    """`until`: CLOCK_BOOTTIME seconds or infinity. `before`: what was there, which is kept but for that."""
+    stamp = STAMP.pack(max(0, int(until * 1e9)) if until < _FOR_EVER / 1e9 else _FOR_EVER)
+    return stamp + (before or bytes(UNTIL.size))[STAMP.size :]
+
+
+def unpack_ignored(value: bytes) -> Ignored:
+    _until, times, last, host, kind, port = UNTIL.unpack(value)
+    return Ignored(times, last / 1e9, host, _PROTOCOLS.get(kind, ""), int.from_bytes(port, "big"))
+
+
+def unpack_asker(key: bytes) -> bytes:
+    """A source's address."""
+    family, source = ASKER.unpack(key)
+    return bytes(source[: 4 if family == 4 else 16])
 
 
 def pack_limit(per_minute: int) -> bytes:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from powernap.machine import ebpf, ebpf_links
 from powernap.machine.ebpf import Map
 from powernap.wake.path import layout
+from powernap.wake.path.base import GATES
 
 _log = logging.getLogger(__name__)
 
@@ -30,15 +31,19 @@ class _Kind(NamedTuple):
 #: Those that the daemon fills begin with so many entries, and grow.
 FIRST = 1 << 17
 _NEIGHBOURS = 1 << 17
+MOST_REFUSED = 1 << 14
 _GROWING = ("entries", "cards")
 _KINDS = {
     "entries": _Kind(ebpf.HASH, layout.KEY.size, layout.ENTRY_BYTES, FIRST, ebpf.NO_PREALLOC),
     "cards": _Kind(ebpf.HASH, layout.MAC.size, layout.CARD.size, FIRST, ebpf.NO_PREALLOC),
     "segments": _Kind(ebpf.HASH, layout.INDEX.size, layout.SEGMENT.size, 4096, ebpf.NO_PREALLOC),
     "trusted": _Kind(ebpf.LPM_TRIE, layout.TRUSTED.size, layout.STAMP.size, 4096, ebpf.NO_PREALLOC),
+    "refused": _Kind(ebpf.HASH, layout.REFUSED.size, layout.UNTIL.size, MOST_REFUSED, ebpf.NO_PREALLOC),
+    # One that is not 0 is shut.
+    "gates": _Kind(ebpf.ARRAY, 4, 4, GATES),
     # What the programs write: the least recently used is forgotten.
     "awake": _Kind(ebpf.LRU_HASH, layout.STAMP.size, layout.STAMP.size, 1 << 16),
-    "askers": _Kind(ebpf.LRU_HASH, layout.ASKER.size, layout.STAMP.size, 1 << 14),
+    "askers": _Kind(ebpf.LRU_HASH, layout.ASKER.size, layout.UNTIL.size, 1 << 14),
     "flows": _Kind(ebpf.LRU_HASH, layout.FLOW.size, layout.STAMP.size, 1 << 14),
     "seen": _Kind(ebpf.LRU_HASH, layout.MAC.size, layout.STAMP.size, _NEIGHBOURS),
     "settings": _Kind(ebpf.ARRAY, 4, layout.SETTINGS.size, 1),

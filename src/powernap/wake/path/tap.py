@@ -10,8 +10,20 @@ from collections.abc import Mapping
 
 from powernap.machine.ebpf_assembler import BYTE, DOUBLE, HALF, R0, R1, R2, R6, R7, R8, R9, WORD
 from powernap.wake.path import layout
-from powernap.wake.path.code import CARD, FLOW, FRAME, HOLD, MAC, NOW, PACKET_OUTGOING, PACKET_TYPE, SECOND, wire
-from powernap.wake.path.reading import ICMPV6, Reading
+from powernap.wake.path.code import (
+    CARD,
+    FLOW,
+    FLOW_KIND,
+    FRAME,
+    HOLD,
+    MAC,
+    NOW,
+    PACKET_OUTGOING,
+    PACKET_TYPE,
+    SECOND,
+    wire,
+)
+from powernap.wake.path.reading import ICMPV6, QUESTION, Reading
 
 _WHOLE = 0x40000
 #: Most frames of each second that pass: for one address of a host at rest, for one that is watched, from one card,
@@ -23,6 +35,7 @@ class Tap(Reading):
     """`acts`: the program at the ingress is there too, and answers."""
 
     claims = True
+    tells = True
 
     def __init__(self, tables: Mapping[str, int], acts: bool) -> None:
         super().__init__(tables)
@@ -106,9 +119,13 @@ class Tap(Reading):
         self.leave()
 
     def _demand(self) -> None:
-        new, known = self.fresh(), self.fresh()
+        new, known, welcome = self.fresh(), self.fresh(), self.fresh()
         self.label("demand")
         self.now()
+        self.at(WORD, R1, FLOW_KIND)
+        self.jump("jeq", R1, QUESTION, welcome)
+        self.if_refused("refused")
+        self.label(welcome)
         self.find("flows", FLOW)
         self.at(DOUBLE, R1, NOW)
         self.jump("jeq", R0, 0, new)
@@ -122,6 +139,7 @@ class Tap(Reading):
         self.enter("flows", FLOW, NOW)
         self.label(known)
         if self._acts:
+            self.close_gates()
             self.copy(R1, R8)
             self.alu("and", R1, layout.FIRES)
             self.jump("jeq", R1, 0, "may pass")
@@ -175,6 +193,9 @@ class Tap(Reading):
 
     def _others(self) -> None:
         """Frames that matter only where a watched card sent them."""
+        self.label("refused")
+        self.count("refused")
+        self.jump("ja", to="nothing")
         self.label("held off")
         self.count("held off")
         for label in ("nothing", "owner", "other"):

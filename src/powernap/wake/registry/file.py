@@ -228,6 +228,10 @@ class Registry:
         )
         return rows[0][0] if rows else None
 
+    def name(self, number: int) -> str | None:
+        rows = self._ask("SELECT name FROM hosts WHERE number = ?", number)
+        return rows[0][0] if rows else None
+
     def hosts_of_ip(self, ip: bytes) -> tuple[str, ...]:
         return tuple(
             name for (name,) in self._ask("SELECT name FROM places JOIN hosts ON number = host WHERE ip = ?", ip)
