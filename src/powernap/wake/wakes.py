@@ -68,10 +68,12 @@ class Wakes:
         now = self._clock()
         outcomes = self._waker.fire(host, effect.number, policy.volley_times())
         story = self.stories.running(host, now, time.time())  # after the packets, which are in a hurry
+        if story is not None and fired_at:
+            story.mark("kernel", fired_at)
+        if not outcomes:
+            return  # no way is due: of exec, say, there is one a wake
         if story is not None:
             story.sent(now, effect.number, outcomes)
-            if fired_at:
-                story.mark("kernel", fired_at)
         packets = sum(outcome.packets for outcome in outcomes.values())
         self._count(host.name, packets)
         ways = ", ".join(f"{way}: {outcome.text}" for way, outcome in outcomes.items() if outcome.text)

@@ -157,6 +157,25 @@ def test_a_wake_that_is_given_up_tells_what_was_tried(tmp_path: Path) -> None:
     assert '"event": "alert"' in told.read_text() and "did not wake in 120 s" in told.read_text()
 
 
+def test_a_volley_for_which_no_way_is_due_is_not_told(tmp_path: Path) -> None:
+    script = tmp_path / "power-on"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+
+    async def act(loop: Loop) -> None:
+        loop.asleep()
+        loop.tell("web1", knock())
+        loop.advance(5)
+        loop.tell("web1", ev.Hello("resume"))
+        loop.advance(10)
+        assert [detail for _name, event, detail in loop.noted if event == "magic packet"] == [
+            "volley 1, 0 packets; exec: began"
+        ]
+
+    (wake,) = played(tmp_path, act, f'[wake]\nmethods = ["exec"]\nexec = ["{script}"]\n')
+    assert [volley["ways"].keys() for volley in wake["volleys"]] == [{"exec"}]
+
+
 def story(wake: dict[str, Any]) -> str:
     return "\n".join(story_text([wake]))
 

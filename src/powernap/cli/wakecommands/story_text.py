@@ -60,7 +60,7 @@ def _moments(wake: Mapping[str, Any]) -> Iterator[tuple[float, str]]:
     yield from _marks(wake)
     for volley in wake["volleys"]:
         ways = ", ".join(f"{way} {_way(outcome)}" for way, outcome in volley["ways"].items())
-        yield volley["at"], f"volley {volley['number'] + 1}: {ways or 'nothing could be sent'}"
+        yield volley["at"], f"volley {volley['number'] + 1}: {ways}"
     for outcome in wake["outcomes"]:
         yield outcome["at"], f"{outcome['way']}: {outcome['text']}"
 
