@@ -13,7 +13,7 @@ from typing import Any
 from powernap.net.interfaces import Interface, segment_of
 from powernap.shared import ports
 from powernap.shared.errors import BadMac, BadPorts, PowernapError
-from powernap.shared.mac import mac_bytes, magic_packet
+from powernap.shared.mac import format_mac, mac_bytes, magic_packet
 from powernap.wake.model import Address, Sleep
 
 ACTIONS = ("suspend", "suspend-then-hibernate", "hibernate", "hybrid-sleep", "poweroff")
@@ -169,6 +169,8 @@ def resolve(registration: Registration, interfaces: Iterable[Interface], now: fl
     not_hosts = {ip for net in nets if net.prefixlen < 31 for ip in (net.network_address, net.broadcast_address)}
     found: list[Address] = []
     for card in registration.cards:
+        if any(card.mac == interface.mac for interface in here):
+            raise NoSegment(f"{format_mac(card.mac)} is this wake server's own card: give the host one of its own")
         ips = [ipaddress.ip_interface(text).ip for text in card.addresses]
         for ip in ips:
             if ip in own:
