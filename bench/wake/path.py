@@ -12,6 +12,7 @@ import contextlib
 import json
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from bench.wake.names import CLASSIC, EBPF, NOBODY, SCAPY, C, cpu
 SIZES = (1_000, 100_000, 1_000_000)
 RATE, SECONDS, FLOOD_SECONDS = 2000, 5.0, 2.0
 PERMILLE = 10
+#: Classic BPF's filter is made when addresses have been the same for half a second.
+SETTLE_SECONDS = 1.5
 #: Python's dictionary of a million addresses is not what the original's design is compared for; a plain filter is the
 #: same for any number.
 LARGEST = {SCAPY: 100_000, CLASSIC: 100_000}
@@ -64,11 +67,17 @@ def round_of(
 def measure(client: Client | None, hosts: int) -> dict[str, Any]:
     """`hosts`: so many wake by ARP."""
     after_mix = min(hosts // 2, int(RATE * SECONDS * PERMILLE / 1000 * 1.5))
-    return {
+    slowly = {
         "chatter": round_of(client, RATE, SECONDS, 0, hosts, 0),
         "mix": round_of(client, RATE, SECONDS, 0, hosts, PERMILLE),
+    }
+    return slowly | at_full_speed(client, after_mix, hosts)
+
+
+def at_full_speed(client: Client | None, first: int, hosts: int) -> dict[str, Any]:
+    return {
         "chatter at full speed": round_of(client, 0, FLOOD_SECONDS, 0, hosts, 0),
-        "mix at full speed": round_of(client, 0, FLOOD_SECONDS, after_mix, hosts, PERMILLE),
+        "mix at full speed": round_of(client, 0, FLOOD_SECONDS, first, hosts, PERMILLE),
     }
 
 
@@ -96,7 +105,9 @@ def candidate(name: str, hosts: int) -> dict[str, Any]:
         figures: dict[str, Any] = {"ready after s": client.ready_seconds, "RSS MB": cost(client.pid)[2]}
         if isinstance(client, Daemon):
             figures["armed after s"] = client.armed_seconds
+        time.sleep(SETTLE_SECONDS)
         figures |= measure(client, hosts // 2)
+        figures["RSS MB at the end"] = cost(client.pid)[2]
         if name == EBPF:
             said = ask("answer", RATE, 3, hosts // 2, hosts, 100)
             figures["answer"] = {name: said[name] for name in ("asked", "heard", "p50", "p99", "most")}
@@ -108,13 +119,13 @@ def main() -> None:
     for name in ("asker", "floor"):
         candidates.build(name)
     figures: dict[str, Any] = {}
-    figures[NOBODY] = measure(None, 1000)
     for hosts in SIZES:
+        nobody = figures.setdefault(NOBODY, {})[str(hosts)] = at_full_speed(None, 0, hosts)
         for name in STARTERS:
             if hosts > LARGEST.get(name, hosts):
                 continue
             figures.setdefault(name, {})[str(hosts)] = found = candidate(name, hosts)
-            print(f"{hosts:>9,} asleep, {name}: {_short(found, figures[NOBODY])}", flush=True)
+            print(f"{hosts:>9,} asleep, {name}: {_short(found, nobody)}", flush=True)
     keep("wake-path", {"rate": RATE, "permille": PERMILLE, "figures": figures})
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from bench.results import folder, read
 from bench.wake.names import CLASSIC, EBPF, HELD, LEFT, NOBODY, SCAPY, C, cpu
+from bench.wake.tables import number
 
 mpl.rcParams.update({"svg.hashsalt": "powernap", "svg.fonttype": "none", "font.size": 9})
 COLOURS = {SCAPY: "#b8b8b8", C: "#c99a4b", CLASSIC: "#7d8fa3", EBPF: "#1f6f54", LEFT: "#7d8fa3", HELD: "#1f6f54"}
@@ -23,30 +24,30 @@ def latency(axes: Axes, figures: dict[str, Any]) -> None:
         for what, style in (("p50", "-"), ("p99", ":")):
             sizes = [int(size) for size in rows]
             if sizes:
-                label = name if what == "p50" else None
+                label = name.removeprefix("powerwaked, ").split()[0].rstrip(",") if what == "p50" else None
                 values = [rows[str(size)]["mix"][what] for size in sizes]
                 axes.plot(sizes, values, style, color=colour, marker="o", markersize=3, label=label)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("sleeping hosts")
     axes.set_title("Question to magic packet, µs (dotted: p99)", loc="left")
-    axes.legend(frameon=False, fontsize=7)
+    axes.legend(frameon=False, fontsize=8, loc="center right", bbox_to_anchor=(1.05, 0.55))
     plain(axes)
 
 
 def cpu_bars(axes: Axes, figures: dict[str, Any]) -> None:
     names = [name for name in (SCAPY, C, CLASSIC, EBPF) if CPU_SIZE in figures.get(name, {})]
     for row, (what, shade) in enumerate((("mix", 1.0), ("chatter", 0.5))):
-        values = [max(cpu(figures[name][CPU_SIZE], figures[NOBODY], what), 0.01) for name in names]
+        values = [max(cpu(figures[name][CPU_SIZE], figures[NOBODY][CPU_SIZE], what), 0.01) for name in names]
         places = [place + 0.36 * row for place in range(len(names))]
         axes.barh(places, values, 0.34, color=[COLOURS[name] for name in names], alpha=shade)
         for place, value in zip(places, values, strict=True):
-            axes.text(value * 1.15, place, f"{value:,.3g}", va="center", fontsize=7)
+            axes.text(value * 1.15, place, number(value), va="center", fontsize=7)
     axes.set_xscale("log")
     axes.set_xlim(0.5, 20000)
     axes.set_yticks([place + 0.18 for place in range(len(names))], [name.split(" (")[0] for name in names])
     axes.invert_yaxis()
-    axes.set_title("CPU ms for 10,000 frames, 100,000 asleep\n(full: 1 % names a sleeper; pale: none)", loc="left")
+    axes.set_title("CPU ms for 10,000 frames, 100,000 asleep\n(full: 1 % wake somebody; pale: none)", loc="left")
     plain(axes)
 
 
@@ -55,13 +56,14 @@ def lateness(axes: Axes, figures: dict[str, Any]) -> None:
         delays = list(figures[name])
         values = [figures[name][delay][len(figures[name][delay]) // 2] for delay in delays]
         places = [place + 0.4 * row for place in range(len(delays))]
-        axes.bar(places, values, 0.38, color=COLOURS[name], label=name.replace("powerwaked, n", "N"))
+        axes.bar(places, values, 0.38, color=COLOURS[name], label=name.partition(" (")[0])
         for place, value in zip(places, values, strict=True):
             axes.text(place, value + 0.1, f"{value:.2g}", ha="center", fontsize=7)
     axes.set_xticks([place + 0.2 for place in range(len(delays))], delays)
+    axes.set_ylim(0, 1.3 * max(max(values) for values in figures[LEFT].values()))
     axes.set_xlabel("seconds that the machine takes to resume")
     axes.set_title("Connected after ready, s", loc="left")
-    axes.legend(frameon=False, fontsize=7)
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
     plain(axes)
 
 
