@@ -90,7 +90,7 @@ class Registry:
             self._reader.execute("PRAGMA query_only=1")
             self.run = self._begin(boot)
         except (OSError, sqlite3.Error, ValueError) as error:
-            remedy = _DAMAGED if type(error) is sqlite3.DatabaseError else _OUT_OF_REACH
+            remedy = _DAMAGED if error.__class__ is sqlite3.DatabaseError else _OUT_OF_REACH
             raise RegistryError(f"{path}: cannot open the registry ({reason(error)}): {remedy}") from error
 
     def _connect(self) -> sqlite3.Connection:
