@@ -95,6 +95,8 @@ def test_who_wakes_for_nothing_is_no_longer_believed_until_pardoned(lan: Lan) ->
     began = time.monotonic()
     crier.connect(web1.ipv4, 80)
     assert time.monotonic() - began < 9
+    (event,) = lan.events("", "pardoned")
+    assert event["detail"] == f"{crier.ipv4} by tcp/80"
     nobody = powerwake(lan, "pardon", "198.18.0.77")
     assert nobody.returncode == 1 and "has woken nobody" in nobody.stderr
     wait_for(lambda: not lan.server.admin.get("/v1/criers")["criers"][0]["reason"])

@@ -17,11 +17,11 @@ class EventLog:
         self._last = 0
 
     def add(self, time: float, host: str, event: str, detail: str = "") -> None:
-        """`time`: Unix time."""
+        """`time`: Unix time. `host` is empty where it concerns none."""
         self._last += 1
         self._events.append({"id": self._last, "time": time, "host": host, "event": event, "detail": detail})
         level = logging.WARNING if event in ("alert", "conflict", "expired") else logging.INFO
-        _log.log(level, "%s: %s%s", host, event, f": {detail}" if detail else "")
+        _log.log(level, "%s", ": ".join(part for part in (host, event, detail) if part))
 
     def since(self, number: int) -> dict[str, Any]:
         """Events after `number`; give `next` as the number of the next call."""

@@ -69,14 +69,15 @@ class Orders:
         packets = self._engine.wakes.packets(name)
         gate = self._engine.wakes.gate
         if end is None and gate.waits(name):
+            others = f" with {gate.waiting - 1} others" if gate.waiting > 1 else ""
             raise NotWoken(
-                f"{name} still waits for its turn after {seconds:.0f} s, as {gate.waiting - 1} others do: it will "
-                "be woken; raise wake.wakes_per_minute, or that of its group, if its power feed allows"
+                f"{name} still waits for its turn{others} after {seconds:.0f} s: it will be woken; raise "
+                "wake.wakes_per_minute, or that of its group, if its power feed allows"
             )
         if end is None or not end.woken:
             raise NotWoken(
                 f"{name} did not wake within {seconds:.0f} s ({packets} magic packets sent): see that it has power, a "
-                "network cable and Wake-on-LAN enabled in its firmware"
+                f"network cable and Wake-on-LAN enabled in its firmware; 'powerwake status {name}' has what was tried"
             )
         return {
             "name": name,

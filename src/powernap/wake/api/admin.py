@@ -105,6 +105,8 @@ class _Handlers:
         pardoned = self._service.criers.pardon(source, by)
         if not pardoned:
             raise Unknown(f"{source} {by}".rstrip() + ": has woken nobody: 'powerwake criers' shows who has")
+        for who in pardoned:
+            self._service.engine.note("", "pardoned", who)
         return answer({"pardoned": pardoned})
 
     def _record(self, request: web.Request) -> Record:
