@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import pathlib
 import shlex
 import time
+
+from ansible_collections.powernap.lab.plugins.module_utils.errors import LabError
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 FOLDER = "/opt/powernap"
@@ -108,8 +111,14 @@ class Napper:
         self.lab.wait_state(self.name, "asleep", seconds)
 
     def wake(self):
-        self.lab.magic(self.name)
-        self.lab.wait_state(self.name, "awake", 10)
+        """By magic packets, one every 2 s: one alone may be lost."""
+        end = time.monotonic() + 10
+        while self.lab.state(self.name) != "awake":
+            mine = [event for event in self.lab.events() if event["host"] == self.name]
+            assert time.monotonic() < end, f"{self.name} does not wake: {mine[-12:]}"
+            self.lab.magic(self.name)
+            with contextlib.suppress(LabError):
+                self.lab.wait_state(self.name, "awake", 2)
 
     def known_as(self, *states, seconds=15.0):
         """Wait until the wake server says so of it."""
