@@ -65,6 +65,10 @@ class TcxLink(Held):
         """Put another program in its place in one step. Raises OSError (ENOLINK where the interface is gone)."""
         bpf(_LINK_UPDATE, struct.pack("=IIIIII", self.fd, program.fd, 0, 0, 0, 0))
 
+    def end(self) -> None:
+        """Whoever has pinned it has to take the pin away before."""
+        self.close()
+
 
 def pinned_link(path: Path) -> TcxLink:
     """Return one that was pinned before. Raises OSError."""

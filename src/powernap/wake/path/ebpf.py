@@ -14,6 +14,7 @@ from pathlib import Path
 from powernap.machine import ebpf, ebpf_links
 from powernap.machine.ebpf import Map, Program
 from powernap.machine.ebpf_links import TcxLink, pinned_link
+from powernap.machine.ebpf_tc import TcFilter
 from powernap.net.interfaces import Interface
 from powernap.net.rawsocket import RawSocket
 from powernap.wake.path import layout
@@ -23,6 +24,7 @@ from powernap.wake.path.tables import Tables
 from powernap.wake.path.tap import Tap
 
 _log = logging.getLogger(__name__)
+_TCX = "tcx"
 _LOOPBACK = 1
 _ONLY = bytes(4)
 _CHUNK = 4096
@@ -39,7 +41,8 @@ class EbpfPath:
         self._where = f"pinned in {pin}" if pin is not None else f"not pinned ({why_not_pinned})"
         self._tables = Tables(pin)
         self._raws: dict[int, RawSocket] = {}
-        self._links: dict[int, TcxLink] = {}
+        self._place = _TCX
+        self._links: dict[int, TcxLink | TcFilter] = {}
         self._own: dict[int, bytes] = {}
         self._shut: set[int] | None = None
         try:
@@ -52,7 +55,7 @@ class EbpfPath:
 
     @property
     def name(self) -> str:
-        how = "eBPF at tcx" if self.acts else f"eBPF socket filter alone ({self.why_not_acting})"
+        how = f"eBPF at {self._place}" if self.acts else f"eBPF socket filter alone ({self.why_not_acting})"
         return f"{how}, {self._where}"
 
     def _load(self) -> str:
@@ -66,8 +69,20 @@ class EbpfPath:
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-            return "the kernel has no tcx, which came with Linux 6.6"
+            why_not = self._why_no_tc()
+            if why_not:
+                return f"the kernel has no tcx, which came with Linux 6.6; {why_not}"
+            self._place = "tc (clsact)"
         self._tap = Program(ebpf.SOCKET_FILTER, Tap(files, True).build(), "pn_tap")
+        return ""
+
+    def _why_no_tc(self) -> str:
+        if not self._tables.pinned:
+            return "tc would go on when powerwaked has ended, with tables that nobody could change"
+        try:
+            TcFilter(self._ingress, _LOOPBACK).undo()
+        except OSError as error:
+            return f"tc: {error.strerror or error}"
         return ""
 
     # Segments
@@ -85,7 +100,9 @@ class EbpfPath:
                 _log.warning("%s: the kernel cannot answer there by itself (%s)", interface.name, error.strerror)
         raw.filter_by(self._tap if index in self._links else self._quiet)
 
-    def _link(self, index: int) -> TcxLink:
+    def _link(self, index: int) -> TcxLink | TcFilter:
+        if self._place != _TCX:
+            return self._filter(index)
         path = self._tables.link_path(index)
         if path is not None:
             try:
@@ -97,6 +114,11 @@ class EbpfPath:
         link = TcxLink(self._ingress, index)
         if path is not None:
             ebpf_links.pin(link, path)
+        return link
+
+    def _filter(self, index: int) -> TcFilter:
+        link = TcFilter(self._ingress, index)
+        self._tables.note_filter(index)
         return link
 
     def _know_own(self, index: int, mac: bytes) -> None:
@@ -113,11 +135,10 @@ class EbpfPath:
         if mac is not None and mac not in self._own.values():
             self._tables["cards"].delete(layout.MAC.pack(mac))
         link = self._links.pop(index, None)
-        path = self._tables.link_path(index)
-        if path is not None:
-            path.unlink(missing_ok=True)
+        self._tables.unlink(index)
         if link is not None:
-            link.close()
+            with contextlib.suppress(OSError):  # its interface is gone
+                link.end()
         self._tables["segments"].delete(layout.INDEX.pack(index))
 
     # Addresses and cards

@@ -13,7 +13,7 @@ from powernap.wake.path import layout
 from powernap.wake.path.code import FRAME, INTERFACE, KEY, L4, NOW, SECOND, VALUE, VERDICT, wire
 from powernap.wake.path.reading import Reading
 
-#: Verdicts of tcx: the next program, or the network stack; the end of the frame. bpf_redirect gives a third one.
+#: Verdicts of tcx and tc: the next program, or the network stack; the end of the frame. bpf_redirect gives a third one.
 NEXT, DROP = -1, 2
 _SEGMENT, _MAGIC = -280, -408
 _HEADER = 14

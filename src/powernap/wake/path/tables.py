@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from powernap.machine import ebpf, ebpf_links
+from powernap.machine import ebpf, ebpf_links, ebpf_tc
 from powernap.machine.ebpf import Map
 from powernap.wake.path import layout
 from powernap.wake.path.base import GATES
@@ -50,6 +50,7 @@ _KINDS = {
     "counters": _Kind(ebpf.ARRAY, 4, layout.COUNTERS_BYTES, 1),
 }
 _PREFIX = f"v{layout.VERSION}-"
+_FILTER = re.compile(r"v\d+-tc-(\d+)\Z")
 _PINNED = re.compile(r"v\d+-[a-z]+(-\d+)?\Z")
 
 
@@ -89,6 +90,19 @@ class Tables:
 
     def link_path(self, index: int) -> Path | None:
         return None if self._directory is None else self._directory / f"{_PREFIX}tcx-{index}"
+
+    @property
+    def pinned(self) -> bool:
+        return self._directory is not None
+
+    def note_filter(self, index: int) -> None:
+        """That there is a filter at tc, which itself cannot be pinned. Raises OSError."""
+        self._pin(self.maps["settings"], f"tc-{index}")
+
+    def unlink(self, index: int) -> None:
+        if self._directory is not None:
+            for kind in ("tcx", "tc"):
+                (self._directory / f"{_PREFIX}{kind}-{index}").unlink(missing_ok=True)
 
     def close(self) -> None:
         for table in self.maps.values():
@@ -148,6 +162,10 @@ def unpin(directory: Path) -> bool:
     for path in found:
         with contextlib.suppress(OSError):
             path.unlink()
+        at_tc = _FILTER.match(path.name)
+        if at_tc is not None:
+            with contextlib.suppress(OSError):
+                ebpf_tc.remove(int(at_tc[1]))
     return bool(found)
 
 
