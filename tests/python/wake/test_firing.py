@@ -16,7 +16,6 @@ from powernap.wake.firing import Firing, unwelcome_of
 from powernap.wake.path.base import Ignored, Unwelcome, gate_of
 from powernap.wake.wolf import Crier, Demotion
 
-NOW = clock()
 DESK, SHOP = bytes((198, 18, 0, 9)), bytes((198, 18, 0, 8))
 
 
@@ -36,10 +35,10 @@ class FakePath:
         self.until = dict(unwelcome)
 
     def refused(self) -> dict[Unwelcome, Ignored]:
-        return {who: Ignored(7, NOW - 2, 1, "tcp", 22) for who in self.until}
+        return {who: Ignored(7, clock() - 2, 1, "tcp", 22) for who in self.until}
 
     def limited(self) -> dict[bytes, Ignored]:
-        return {SHOP: Ignored(5, NOW, 2, "question", 0)}
+        return {SHOP: Ignored(5, clock(), 2, "question", 0)}
 
 
 def made(path: Any, short: set[str], denied: dict[Unwelcome, str], demoted: dict[Crier, Demotion]) -> Firing:
