@@ -79,7 +79,8 @@ def test_who_may_not_use_the_socket_is_told(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         server.listen()
-        imports = "import locale, os, pathlib, shutil, powernap.__main__, powernap.cli.powerwake"  # out of reach for nobody
+        # What is out of reach for nobody is imported before.
+        imports = "import locale, os, pathlib, shutil, powernap.__main__, powernap.cli.powerwake"
         assert "may only be used by root" in said("list", "--socket", str(path), before=f"{imports}\nos.setuid(65534)")
 
 
