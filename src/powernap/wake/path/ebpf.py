@@ -272,7 +272,10 @@ class EbpfPath:
         return dict(zip(layout.COUNTERS, struct.unpack(f"={len(layout.COUNTERS)}Q", value), strict=True))
 
     def close(self, keep: bool) -> None:
-        if not keep:
+        if keep:
+            with contextlib.suppress(OSError):
+                self.shut(())  # nobody will open them, and a wake too many is better than one that is lost
+        else:
             self._tables.unpin()
         for link in self._links.values():
             link.close()
