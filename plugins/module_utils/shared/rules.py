@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A rule about who asks for what: "10.0.0.0/8", "02:00:00:00:00:01", "udp/5000-5100", "10.0.0.0/8 tcp/22"."""
+"""A rule about who asks for what: "10.0.0.0/8", "02:00:00:00:00:01", "udp/5000-5100", "10.0.0.0/8 tcp/22", "arp"."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from .ports import Ranges, format_ports, parse_ports
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 PROTOCOLS = ("tcp", "udp")
-FORMS = '"198.18.9.9", "10.0.0.0/8", "02:00:00:00:00:01", "tcp/22", "udp/5000-5100" or "10.0.0.0/8 tcp/22"'
+#: The kinds of demand as [demand] names them.
+KINDS = ("arp", "neighbour_solicitation", "tcp_syn", "ssh_data", "udp")
+FORMS = '"198.18.9.9", "10.0.0.0/8", "02:00:00:00:00:01", "tcp/22", "udp/5000-5100", "10.0.0.0/8 tcp/22" or "arp"'
 
 
 class Rule(NamedTuple):
-    """What is None (``protocol``: empty) may be anything. At most one of ``mac`` and ``network`` is given."""
+    """What is None or empty may be anything; at most one of ``mac`` and ``network`` is given, and of ports and ``kind``."""
 
     mac: Optional[bytes] = None
     network: Optional[Network] = None
     protocol: str = ""
     ports: Ranges = ()
+    kind: str = ""
 
     def __str__(self) -> str:
         """Return the rule in the one form in which it is stored and compared."""
@@ -36,19 +39,26 @@ class Rule(NamedTuple):
             words.append(str(self.network.network_address if whole else self.network))
         if self.protocol:
             words.append(f"{self.protocol}/{format_ports(self.ports)}")
+        if self.kind:
+            words.append(self.kind)
         return " ".join(words)
 
 
 def parse_rule(text: str) -> Rule:
-    """Read a source, a protocol with ports, or both with a blank between. Raises BadValue."""
+    """Read a source, a protocol with ports or a kind of demand, or both with a blank between. Raises BadValue."""
     words = text.split()
     if not 1 <= len(words) <= 2:
         raise BadValue(f"{text!r} is no rule: write such as {FORMS}")
     source, what = (words[0], words[1]) if len(words) == 2 else ("", words[0])
+    if what.lower() in KINDS:
+        return (parse_source(source) if source else Rule())._replace(kind=what.lower())
     protocol, slash, ports = what.partition("/")
     if protocol.lower() not in PROTOCOLS or not slash:
         if source:
-            raise BadValue(f"{text!r} is no rule: after the source write tcp/ or udp/ and a port, such as tcp/22")
+            raise BadValue(
+                f"{text!r} is no rule: after the source write tcp/ or udp/ and a port, such as tcp/22, or one of "
+                + ", ".join(KINDS)
+            )
         return parse_source(what)
     try:
         ranges = parse_ports(ports)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from powernap.shared.ports import contains
 from powernap.shared.rules import Rule, parse_rule, parse_source
-from powernap.wake.demand import PROTOCOLS
+from powernap.wake.demand import KINDS, PROTOCOLS
 from powernap.wake.model import Visitor
 
 
@@ -30,6 +30,8 @@ def matches(rule: Rule, visitor: Visitor) -> bool:
     if rule.protocol and PROTOCOLS.get(visitor.what) != rule.protocol:
         return False
     if rule.protocol and not contains(rule.ports, visitor.to_port):
+        return False
+    if rule.kind and KINDS.get(visitor.what) != rule.kind:
         return False
     return rule.network is None or ipaddress.ip_address(visitor.ip) in rule.network
 

@@ -15,7 +15,8 @@ from powernap.config.errors import ConfigError
 from powernap.config.wake import load_wake
 from powernap.shared.errors import BadValue
 from powernap.shared.mac import format_mac
-from powernap.shared.rules import parse_rule
+from powernap.shared.rules import KINDS, parse_rule
+from powernap.wake.demand import MONITORS
 from powernap.wake.model import Visitor
 from powernap.wake.rules import Rules, matches
 
@@ -44,6 +45,13 @@ QUESTION = Visitor("ARP", DESK, DESK4)
         ("198.18.0.9 tcp/22", [SYN, DATA]),
         ("198.18.0.9 tcp/23", []),
         (f"{format_mac(DESK)} udp/5050", [DATAGRAM]),
+        ("arp", [QUESTION]),
+        ("neighbour_solicitation", []),
+        ("tcp_syn", [SYN, SYN6]),
+        ("ssh_data", [DATA]),
+        ("198.18.0.9 arp", [QUESTION]),
+        ("198.18.0.8 arp", []),
+        ("198.18.0.0/15 UDP", [DATAGRAM]),
     ],
 )
 def test_a_rule_matches_what_it_says_and_nothing_else(rule: str, matching: list[Visitor]) -> None:
@@ -101,7 +109,12 @@ PORTS = st.builds(
     st.integers(1, 65535),
     st.integers(0, 100),
 )
-TEXTS = st.builds(lambda source, port: f"{source} {port}".strip(), SOURCES, PORTS | st.just("")).filter(bool)
+WHAT = PORTS | st.sampled_from(KINDS) | st.just("")
+TEXTS = st.builds(lambda source, what: f"{source} {what}".strip(), SOURCES, WHAT).filter(bool)
+
+
+def test_the_kinds_are_those_of_the_monitors() -> None:
+    assert tuple(monitor.name for monitor in MONITORS) == KINDS
 
 
 @given(TEXTS)

@@ -16,5 +16,7 @@ MONITORS: tuple[DemandMonitor, ...] = (
     UdpMonitor(),
 )
 
+#: Visitor.what to the monitor's name.
+KINDS = {monitor.what: monitor.name for monitor in MONITORS}
 #: Visitor.what to the protocol of its port; empty where it has none.
 PROTOCOLS = {monitor.what: monitor.protocol for monitor in MONITORS}

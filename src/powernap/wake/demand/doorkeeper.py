@@ -85,7 +85,7 @@ def _unwelcome(rules: Rules) -> dict[Unwelcome, str]:
     """Who is denied by address, without or with one port, and why: what does not take a parser to tell."""
     found = {}
     for rule in rules.deny:
-        if rule.mac is None and rule.network is not None and rule.network.num_addresses == 1:
+        if rule.mac is None and not rule.kind and rule.network is not None and rule.network.num_addresses == 1:
             source = rule.network.network_address.packed
             if not rule.protocol:
                 found[Unwelcome(source)] = denial(rule)
