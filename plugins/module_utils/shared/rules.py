@@ -21,7 +21,7 @@ FORMS = '"198.18.9.9", "10.0.0.0/8", "02:00:00:00:00:01", "tcp/22", "udp/5000-51
 
 
 class Rule(NamedTuple):
-    """What is None or empty may be anything; at most one of ``mac`` and ``network`` is given, and of ports and ``kind``."""
+    """None or empty: may be anything. At most one of ``mac`` and ``network`` is given, and of ports and ``kind``."""
 
     mac: Optional[bytes] = None
     network: Optional[Network] = None
