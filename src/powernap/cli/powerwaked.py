@@ -44,6 +44,9 @@ def main(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         print(f"powerwaked: needs {error.name}: install it, as with 'apt-get install python3-aiohttp'", file=sys.stderr)
         return 2
+    # A line is the message alone: what else a record could tell is not looked up (Logging HOWTO, Optimization).
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     os.umask(0o077)
     try:

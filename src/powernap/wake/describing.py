@@ -12,13 +12,13 @@ from powernap.shared.mac import format_mac
 from powernap.shared.ports import format_ports
 from powernap.wake.clock import clock
 from powernap.wake.engine import Engine
+from powernap.wake.host import Host
 from powernap.wake.refusals import Unknown
 from powernap.wake.registry import Record
 
 
-def describe_host(record: Record, engine: Engine) -> dict[str, Any]:
+def describe_host(record: Record, host: Host | None) -> dict[str, Any]:
     """Raises Unknown for a host that was forgotten just now."""
-    host = engine.roster.peek(record.name)
     if host is None:
         raise Unknown.host(record.name)
     sleep = host.sleep

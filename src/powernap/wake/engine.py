@@ -118,19 +118,19 @@ class Engine:
 
     # Hosts
 
-    def renew(self, before: Host | None, name: str) -> None:
-        """What is registered for a host has changed on disk; what it is doing stays."""
+    def renew(self, before: Host | None, name: str) -> Host | None:
+        """What is registered for a host has changed on disk; what it is doing stays. Returns the host as it is now."""
         row = self.roster.row(name)
         if row is None:
             if before is not None:
                 self._forget(before)
-            return
+            return None
         now = self.roster.host_of(row)
         old = self.roster.hosts.get(name, before)
         if old is None:
             self.roster.states[now.state.value] += 1
             self.roster.no_longer_remember(now)
-            return
+            return now
         new = replace(old, macs=now.macs, addresses=now.addresses, wake_on=now.wake_on, group=now.group)
         if name in self.roster.hosts:
             self._keep(old, new)
@@ -138,6 +138,7 @@ class Engine:
             self.roster.no_longer_remember(old)
             self.roster.no_longer_remember(new)
         self._follow(old, new)
+        return new
 
     def _forget(self, host: Host) -> None:
         self.roster.forget(host)

@@ -14,6 +14,7 @@ from powernap.wake import events as ev
 from powernap.wake.clock import clock
 from powernap.wake.criers import Criers
 from powernap.wake.engine import Engine
+from powernap.wake.host import Host
 from powernap.wake.refusals import Conflict
 from powernap.wake.registration import BadBody, locate, parse, parse_address, resolve
 from powernap.wake.registry import Journal, Record, Registry
@@ -40,8 +41,8 @@ class Enrolment:
 
     # Administrators
 
-    async def enrol(self, name: str, data: dict[str, Any]) -> tuple[bool, Record]:
-        """Register a host, or replace what was said of it. Returns (changed, record).
+    async def enrol(self, name: str, data: dict[str, Any]) -> tuple[bool, Record, Host | None]:
+        """Register a host, or replace what was said of it. Returns (changed, record, host); no host: forgotten since.
 
         Raises BadBody, Conflict, RegistryError.
         """
@@ -51,9 +52,11 @@ class Enrolment:
         change = Enrol(name, macs, addresses, wake_on, group, interfaces, time.time())
         changed, record = await self._journal.commit(change)
         if changed:
-            self._engine.renew(before, name)
+            host = self._engine.renew(before, name)
             self._engine.note(name, "enrolled", ", ".join(macs))
-        return changed, record
+        else:
+            host = self._engine.roster.peek(name)
+        return changed, record, host
 
     async def forget(self, name: str) -> bool:
         before = self._engine.roster.peek(name)

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from powernap.net.interfaces import Interface, segment_of
@@ -153,9 +154,15 @@ def parse_address(value: object, field: str) -> ipaddress.IPv4Address | ipaddres
     try:
         if not isinstance(value, str) or "%" in value:
             raise ValueError
-        return ipaddress.ip_interface(value).ip
+        return _ip(value)
     except ValueError as error:
         raise BadBody(f"{field}: {value!r} is no IP address: write it as 198.18.0.3/16 or fd4c::3/64") from error
+
+
+@lru_cache(maxsize=256)
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Each is read several times on its way: checked, laid on a segment, written. Raises ValueError."""
+    return ipaddress.ip_interface(text).ip
 
 
 def resolve(registration: Registration, interfaces: Iterable[Interface], now: float, slept: float = 0.0) -> Sleep:
@@ -171,7 +178,7 @@ def resolve(registration: Registration, interfaces: Iterable[Interface], now: fl
     for card in registration.cards:
         if any(card.mac == interface.mac for interface in here):
             raise NoSegment(f"{format_mac(card.mac)} is this wake server's own card: give the host one of its own")
-        ips = [ipaddress.ip_interface(text).ip for text in card.addresses]
+        ips = [_ip(text) for text in card.addresses]
         for ip in ips:
             if ip in own:
                 raise NoSegment(f"{ip} is this wake server's own address: give the host another one")
@@ -208,7 +215,7 @@ def lease(registration: Registration, now: float, slept: float = 0.0) -> tuple[f
 
 def locate(addresses: Iterable[str], macs: tuple[bytes, ...], interfaces: Iterable[Interface]) -> tuple[Address, ...]:
     """Where the addresses lie that an administrator gave for a host; those that lie nowhere here are left out."""
-    ips = [ipaddress.ip_interface(text).ip for text in addresses]
+    ips = [_ip(text) for text in addresses]
     return tuple(_lay(macs[0] if len(macs) == 1 else _NO_MAC, ips, tuple(interfaces)))
 
 

@@ -221,9 +221,10 @@ class Service:
 
     # For people
 
-    def describe(self, record: Record) -> dict[str, Any]:
+    def describe(self, record: Record, host: Host | None) -> dict[str, Any]:
+        """Raises Unknown where there is no host: it was forgotten just now."""
         return {
-            **describing.describe_host(record, self.engine),
+            **describing.describe_host(record, host),
             "group_described": not record.group or record.group in self.config.groups,
             "last_wake": self.orders.last_wake(record),
         }
@@ -238,7 +239,7 @@ class Service:
         after = ""
         while page := self._registry.records(after, _PAGE):
             after = page[-1].name
-            yield [self.describe(record) for record in page]
+            yield [self.describe(record, self.roster.peek(record.name)) for record in page]
 
     def status(self, version: str) -> dict[str, Any]:
         return {

@@ -63,7 +63,8 @@ class _Handlers:
         return response
 
     async def host(self, request: web.Request) -> web.Response:
-        return answer(self._service.describe(self._record(request)))
+        record = self._record(request)
+        return answer(self._service.describe(record, self._service.engine.roster.peek(record.name)))
 
     async def host_wakes(self, request: web.Request) -> web.Response:
         return answer({"wakes": self._service.wakes(request.match_info["name"])})
@@ -78,8 +79,8 @@ class _Handlers:
         name = request.match_info["name"]
         if len(name) > _LONGEST_NAME or not name.isprintable() or "/" in name or " " in name:
             raise BadBody(f"{name[:40]!r} is no host name: give one without spaces and slashes")
-        changed, record = await self._service.enrolment.enrol(name, parse_object(await read_body(request)))
-        return answer({"changed": changed, "host": self._service.describe(record), "key": record.key})
+        changed, record, host = await self._service.enrolment.enrol(name, parse_object(await read_body(request)))
+        return answer({"changed": changed, "host": self._service.describe(record, host), "key": record.key})
 
     async def forget(self, request: web.Request) -> web.Response:
         return answer({"changed": await self._service.enrolment.forget(request.match_info["name"])})

@@ -45,6 +45,8 @@ def answer(content: dict[str, Any], status: int = 200, headers: dict[str, str] |
 async def read_body(request: web.Request) -> bytes:
     """At most MOST_BYTES, within a bounded time. Raises BadBody."""
     try:
+        if request.content.is_eof():
+            return await request.read()
         return await asyncio.wait_for(request.read(), _BODY_SECONDS)
     except asyncio.TimeoutError:
         raise BadBody(f"the body did not arrive within {_BODY_SECONDS} s: send it at once") from None

@@ -193,15 +193,16 @@ class Registry:
 
     def row(self, name: str) -> Row | None:
         rows = self._ask(
-            f"SELECT captured, run, sleep, sleep_macs, lease_ends, wake_by, {COLUMNS} FROM hosts WHERE name = ?",
+            f"SELECT segment, ip, mac, captured, run, sleep, sleep_macs, lease_ends, wake_by, {COLUMNS}"
+            " FROM hosts LEFT JOIN places ON host = number WHERE name = ? ORDER BY nth",
             name,
         )
         if not rows:
             return None
-        captured, run, text, macs, lease_ends, wake_by, *columns = rows[0]
+        captured, run, text, macs, lease_ends, wake_by, *columns = rows[0][3:]
         with self._understood():
             record = record_of(tuple(columns))
-            addresses = self.addresses(record.number)
+            addresses = tuple(Address(*row[:3]) for row in rows if row[0] is not None)
             sleep = None
             if text is not None:
                 sleep = replace(
