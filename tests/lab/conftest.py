@@ -59,8 +59,8 @@ class TestLab(Lab):
         events = self.events()
         return events[-1]["id"] if events else 0
 
-    def arp_answers(self, name, seconds=1):
-        """The MACs that answer an ARP request of the desk for the host's address."""
+    def arp_answers(self, name, seconds=2):
+        """The MACs that answer ARP requests of the desk for the host's address, one each second."""
         command = ["arping", "-w", str(seconds), "-I", "eth0", self.host(name)["ipv4"]]
         out = self.run("desk", command, check=False, timeout=seconds + 5).stdout
         return {line.split("[")[1].split("]")[0].lower() for line in out.splitlines() if "reply from" in line}

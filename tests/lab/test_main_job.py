@@ -92,7 +92,7 @@ def test_a_request_wakes_the_sleeping_web_server_and_is_answered_by_it(site, url
 
 def test_the_wake_server_stands_in_for_a_sleeping_host_and_asking_does_not_wake(site):
     site.nap()
-    assert site.lab.arp_answers("web1", seconds=2) == {site.hosts["wake1"]["mac"]}
+    assert site.lab.arp_answers("web1") == {site.hosts["wake1"]["mac"]}
     site.lab.run("desk", "ping -c2 -W1 198.18.0.3", check=False)
     assert site.fetch("http://198.18.0.3:4444/", seconds=3).returncode != 0  # nothing listens there
     assert site.lab.state("web1") == "asleep"
@@ -149,7 +149,7 @@ def test_after_a_failed_suspend_the_host_answers_for_itself_again(site):
         time.sleep(0.2)
     assert site.known_state() == "awake"
     assert site.lab.arp_answers("web1") == {site.hosts["web1"]["mac"]}
-    assert site.fetch(seconds=5).stdout == "Served by web1.\n"
+    assert site.fetch().stdout == "Served by web1.\n"
 
 
 def test_a_wake_server_that_restarts_still_stands_in(site):

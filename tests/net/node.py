@@ -136,27 +136,35 @@ class Node:
         return str(entries[0].get("lladdr", "")) if entries else ""
 
     def knows(self, address: str) -> None:
-        """Have a neighbour entry for it."""
-        self.run("ping", "-c1", "-W1", "-n", address)
+        """Have a neighbour entry for it. A card that was just plugged in may lose the first question: the kernel asks
+        three times, once each second.
+        """
+        self.run("ping", "-c1", "-w5", "-n", address)
 
     def owners(self, address: str, seconds: float = 0.25) -> set[str]:
-        """The MACs of all that answer when everybody is asked for the address."""
+        """The MACs of all that answer when everybody is asked for the address, heard until so long after the first
+        answer. On a busy machine that one may take four times as long.
+        """
         ip, mine = ipaddress.ip_address(address).packed, mac_bytes(self.mac)
         if len(ip) == 16:
             question = ndp.solicitation(mine, ipaddress.ip_address(self.ipv6).packed, ip)
         else:
             question = arp.request(mine, ipaddress.ip_address(self.ipv4).packed, ip)
-        found = set()
+        found: set[str] = set()
         with self.raw() as wire:
             wire.send(question)
-            end = time.monotonic() + seconds
+            end = time.monotonic() + 4 * seconds
             while (left := end - time.monotonic()) > 0:
                 wire.settimeout(left)
                 with contextlib.suppress(TimeoutError):
                     frame, where = wire.recvfrom(2048)
                     said = parse(frame) if where[2] != socket.PACKET_OUTGOING else None
                     if isinstance(said, arp.Arp) and said.operation == arp.REPLY and said.spa == ip:
-                        found.add(format_mac(said.sha))
+                        owner = format_mac(said.sha)
                     elif isinstance(said, ndp.Advertisement) and said.target == ip:
-                        found.add(format_mac(said.link_address or said.eth_source))
+                        owner = format_mac(said.link_address or said.eth_source)
+                    else:
+                        continue
+                    end = end if found else time.monotonic() + seconds
+                    found.add(owner)
         return found

@@ -214,7 +214,7 @@ def test_a_host_that_has_another_address_now_is_awake_all_the_same(shared: Lan) 
     host = shared.sleeper("laptop4", 23)
     host.run("ip", "addr", "del", f"{host.ipv4}/16", "dev", "eth0")
     host.run("ip", "addr", "add", "198.18.0.99/16", "dev", "eth0")
-    host.run("sh", "-c", "for i in 1 2 3 4 5 6; do ping -c1 -W0.3 198.18.0.250; done >/dev/null 2>&1 &")
+    host.run("sh", "-c", "for i in $(seq 15); do ping -c1 -W0.3 198.18.0.250; done >/dev/null 2>&1 &")
     done = shared.server.admin.post("/v1/wake", {"target": "laptop4", "timeout_seconds": 5})
     assert done["state"] == "awake"
 

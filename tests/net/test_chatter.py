@@ -48,7 +48,7 @@ def test_scans_and_chatter_wake_nobody(lan: Lan) -> None:
     assert not web1.magic_at
     # The same segment still wakes it for a real knock.
     raw.send(bytes(ether / four / scapy.TCP(sport=40000, dport=8042)))
-    wait_for(lambda: web1.magic_at, 2)
+    wait_for(lambda: web1.magic_at)
 
 
 @on_each_path
@@ -195,7 +195,7 @@ def test_another_machine_that_takes_the_address_wakes_its_owner(lan: Lan) -> Non
     web1.nap()
     mine = mac_bytes(desk.mac)
     desk.raw().send(arp.announcement(mine, mine, socket.inet_aton(web1.ipv4)))
-    wait_for(lambda: web1.magic_at, 2)
+    wait_for(lambda: web1.magic_at)
     assert lan.events("web1", "conflict")
 
 

@@ -89,7 +89,7 @@ def test_a_host_that_woke_while_the_daemon_was_dead_is_found_awake(lan: Lan) -> 
     web1.says_hello = False
     web1.wake()
     lan.server.start()
-    wait_for(lambda: desk.neighbour(web1.ipv4) == web1.mac, 3)
+    wait_for(lambda: desk.neighbour(web1.ipv4) == web1.mac)
     assert not lan.events("web1", "magic packet")
 
 

@@ -61,7 +61,7 @@ def test_after_a_stop_the_kernel_goes_on_where_it_is_pinned_and_a_start_takes_al
     lan.server.stop(signal.SIGTERM)
     assert desk.owners(web1.ipv4) == ({lan.server.mac} if lan.server.pin else set())
     lan.server.start()
-    wait_for(lambda: desk.owners(web1.ipv4) == {lan.server.mac}, 2)
+    wait_for(lambda: desk.owners(web1.ipv4) == {lan.server.mac})
     connects(desk, web1)
 
 
@@ -78,7 +78,7 @@ def test_pins_are_removed_where_classic_bpf_is_configured(lan: Lan) -> None:
     config.write_text(config.read_text().replace('use = "ebpf"', 'use = "classic"'))
     server.start()
     assert pins(lan) == []
-    wait_for(lambda: desk.owners(web1.ipv4) == {server.mac}, 2)
+    wait_for(lambda: desk.owners(web1.ipv4) == {server.mac})
     server.stop(signal.SIGKILL)
     assert desk.owners(web1.ipv4) == set()
     server.start()
@@ -99,7 +99,7 @@ def test_pins_are_removed_where_another_directory_is_configured(lan: Lan) -> Non
     web1.says_hello = False
     web1.wake()
     announce(web1)
-    wait_for(lambda: desk.owners(web1.ipv4) == {web1.mac}, 3)
+    wait_for(lambda: desk.owners(web1.ipv4) == {web1.mac})
     server.pin = before
 
 

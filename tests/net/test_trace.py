@@ -110,7 +110,7 @@ def test_only_what_concerns_one_host_and_only_so_many_frames(lan: Lan, tmp_path:
     web1.nap(tcp="80")
     pcap = tmp_path / "web1.pcap"
     with tracing(lan, "--host", "web1", "--count", "2", "--json", "--pcap", str(pcap)) as trace:
-        desk.run("ping", "-c1", "-W1", "-n", lan.server.ipv4)
+        desk.knows(lan.server.ipv4)
         desk.run("ping", "-c1", "-W1", "-n", web1.ipv4, check=False)
         assert trace.process.wait(15) == 0
     frames = [json.loads(line) for line in trace.lines if "frame" in json.loads(line)]

@@ -48,7 +48,7 @@ def test_a_gateways_old_entry_is_replaced_when_the_host_sleeps(lan: Lan) -> None
         remember(router, address, web1.mac, "stale")
     web1.nap()
     for address in (web1.ipv4, web1.ipv6):
-        wait_for(lambda address=address: router.neighbour(address) == lan.server.mac, 3)
+        wait_for(lambda address=address: router.neighbour(address) == lan.server.mac)
     _, connected = away.connect(web1.ipv4, 80)
     assert web1.magic_at and connected - web1.ready_at < 1
 

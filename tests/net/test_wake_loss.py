@@ -36,7 +36,7 @@ def test_with_a_twentieth_of_frames_and_a_fifth_of_magic_packets_lost_every_conn
     assert len(late) == HOSTS * ROUNDS
     lan.lose(0)
     for sleeper in sleepers:
-        wait_for(lambda sleeper=sleeper: desk.neighbour(sleeper.ipv4) in ("", sleeper.mac), 3)
+        wait_for(lambda sleeper=sleeper: desk.neighbour(sleeper.ipv4) in ("", sleeper.mac))
         desk.knows(sleeper.ipv4)
         assert desk.neighbour(sleeper.ipv4) == sleeper.mac
 

@@ -16,7 +16,7 @@ def test_neighbours_are_sent_to_the_wake_server_while_a_host_sleeps(lan: Lan) ->
         assert desk.neighbour(address) == web1.mac
     web1.nap()
     for address in (web1.ipv4, web1.ipv6):
-        wait_for(lambda address=address: desk.neighbour(address) == lan.server.mac, 3)
+        wait_for(lambda address=address: desk.neighbour(address) == lan.server.mac)
 
 
 @on_each_path
@@ -30,7 +30,7 @@ def test_a_connection_wakes_the_host_and_is_answered_by_it(lan: Lan, family: str
     peer, _ = listener.accept()
     peer.sendall(b"hello")
     assert connection.recv(5) == b"hello"
-    wait_for(lambda: desk.neighbour(address) == web1.mac, 1)
+    wait_for(lambda: desk.neighbour(address) == web1.mac)
     lan.wait_for_state("web1", "awake")
     assert lan.events("web1", "demand")
 

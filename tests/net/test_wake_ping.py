@@ -8,8 +8,9 @@ from tests.net.lan import Lan, on_each_path, wait_for
 from tests.net.node import Node
 
 
-def answered(desk: Node, address: str) -> bool:
-    return desk.run("ping", "-c", "2", "-i", "0.2", "-W", "1", address, check=False).returncode == 0
+def answered(desk: Node, address: str, seconds: int = 5) -> bool:
+    """One ping of those sent each second is answered within so many."""
+    return desk.run("ping", "-c1", f"-w{seconds}", "-n", address, check=False).returncode == 0
 
 
 @on_each_path
@@ -19,7 +20,7 @@ def test_pings_are_answered_where_the_host_wants_it_and_wake_nobody(lan: Lan, fa
     web1.nap(answer_ping=True)
     web2.nap()
     assert answered(desk, getattr(web1, family))
-    assert not answered(desk, getattr(web2, family))
+    assert not answered(desk, getattr(web2, family), 2)
     wait_for(lambda: desk.neighbour(getattr(web1, family)) == lan.server.mac)
     assert (lan.state("web1"), lan.state("web2")) == ("proxied", "proxied")
     assert not web1.magic_at and not web2.magic_at
