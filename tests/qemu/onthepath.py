@@ -85,8 +85,12 @@ class Wire:
         return seen
 
 
+def tc(*words: str) -> str:
+    return subprocess.run(["tc", *words], capture_output=True, text=True, check=False).stdout
+
+
 def filters() -> str:
-    return subprocess.run(["tc", "filter", "show", "dev", "pn0", "ingress"], capture_output=True, text=True).stdout
+    return tc("filter", "show", "dev", "pn0", "ingress")
 
 
 def main() -> None:
@@ -129,7 +133,7 @@ def main() -> None:
     path.attach(raw, wire.here)
     path.close(keep=True)
     seen["unpinned"] = [unpin(PINS), wire.answers(QUESTION), filters()]
-    seen["loopback"] = subprocess.run(["tc", "qdisc", "show", "dev", "lo"], capture_output=True, text=True).stdout
+    seen["loopback"] = tc("qdisc", "show", "dev", "lo")
 
     others = [
         "tc",
