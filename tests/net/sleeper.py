@@ -29,6 +29,9 @@ _DEAF = """table netdev deaf {{
 }}
 """
 
+#: States of a neighbour entry by which nothing is sent.
+UNUSABLE = {"FAILED", "INCOMPLETE"}
+
 
 class Sleeper(Node):
     """A host that can sleep: nftables makes its NIC deaf and mute, and a magic packet undoes that."""
@@ -190,3 +193,14 @@ class Sleeper(Node):
         assert status == 200, content
         self.sleep()
         self.lan.wait_for_state(self.name, "proxied")
+
+
+def wrong_entries(nodes: list[Node], host: Sleeper) -> list[str]:
+    """Who believes of an address of the host that it is elsewhere."""
+    wrong = []
+    for node in nodes:
+        for entry in json.loads(run("ip", "-n", node.namespace, "-j", "neigh").stdout):
+            usable = entry["dst"] in (host.ipv4, host.ipv6, host.link) and not UNUSABLE & set(entry["state"])
+            if usable and entry.get("lladdr") != host.mac:
+                wrong.append(f"{node.name}: {entry}")
+    return wrong

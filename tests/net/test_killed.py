@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.net.lan import Lan, Node, Sleeper, on_each_path, run
+from tests.net.lan import Lan, Node, Sleeper, on_each_path
+from tests.net.sleeper import wrong_entries
 
 from powernap.net import arp
 from powernap.shared.mac import mac_bytes
@@ -27,7 +28,6 @@ SEED = int(os.environ.get("POWERNAP_KILL_SEED", "1"))
 KILLS = int(os.environ.get("POWERNAP_KILLS", "3"))
 HOSTS = 6
 AGAIN_SECONDS = 2.0
-UNUSABLE = {"FAILED", "INCOMPLETE"}
 NO_ANSWER = (OSError, http.client.HTTPException, json.JSONDecodeError)
 
 
@@ -94,16 +94,6 @@ def announce(host: Sleeper) -> None:
 def says_hello(host: Sleeper) -> None:
     with contextlib.suppress(*NO_ANSWER):
         host.say("awake", {"cause": "resume", "slept_seconds": 1.0})
-
-
-def wrong_entries(nodes: list[Node], host: Sleeper) -> list[str]:
-    wrong = []
-    for node in nodes:
-        for entry in json.loads(run("ip", "-n", node.namespace, "-j", "neigh").stdout):
-            usable = entry["dst"] in (host.ipv4, host.ipv6, host.link) and not UNUSABLE & set(entry["state"])
-            if usable and entry.get("lladdr") != host.mac:
-                wrong.append(f"{node.name}: {entry}")
-    return wrong
 
 
 @on_each_path

@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.net.lan import Lan, Node, Sleeper, on_each_path, run
+from tests.net.lan import Lan, Node, Sleeper, on_each_path
+from tests.net.sleeper import wrong_entries
 
 from powernap.shared.errors import PowernapError
 
 HOSTS, ROUNDS = 25, 4
 AFTER = 1.0  # seconds after the restore, in which everybody has to have learnt
-UNUSABLE = {"FAILED", "INCOMPLETE"}
 
 
 class Race:
@@ -60,17 +59,6 @@ class Race:
 
     def stay_up(self) -> None:
         self.host.say("awake", {"cause": "cancelled", "slept_seconds": 0.0})
-
-
-def wrong_entries(nodes: list[Node], host: Sleeper) -> list[str]:
-    """Who believes of an address of the host that it is elsewhere."""
-    wrong = []
-    for node in nodes:
-        for entry in json.loads(run("ip", "-n", node.namespace, "-j", "neigh").stdout):
-            usable = entry["dst"] in (host.ipv4, host.ipv6, host.link) and not UNUSABLE & set(entry["state"])
-            if usable and entry.get("lladdr") != host.mac:
-                wrong.append(f"{node.name}: {entry}")
-    return wrong
 
 
 @on_each_path

@@ -11,9 +11,9 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
 
 from powernap.machine.ebpf import Program
+from powernap.net.interfaces import attributes
 
 _NEW_QDISC, _DELETE_QDISC = 36, 37
 _NEW_FILTER, _DELETE_FILTER, _GET_FILTER = 44, 45, 46
@@ -72,9 +72,9 @@ def remove(interface: int) -> None:
     _ask(message(_DELETE_FILTER, 0, interface, HANDLE, _INGRESS, _INFO, _kind("bpf")))
 
 
-def message(kind: int, flags: int, interface: int, handle: int, parent: int, info: int, attributes: bytes) -> bytes:
+def message(kind: int, flags: int, interface: int, handle: int, parent: int, info: int, after: bytes) -> bytes:
     """A request with a struct tcmsg."""
-    body = struct.pack("=BxxxiIII", socket.AF_UNSPEC, interface, handle, parent, info) + attributes
+    body = struct.pack("=BxxxiIII", socket.AF_UNSPEC, interface, handle, parent, info) + after
     return struct.pack("=IHHII", 16 + len(body), kind, _REQUEST | _ACK | flags, 1, 0) + body
 
 
@@ -82,8 +82,8 @@ def filter_message(interface: int, program: int) -> bytes:
     """`program`: its file descriptor."""
     options = _attribute(_FD, struct.pack("=I", program))
     options += _attribute(_NAME, NAME.encode() + b"\0") + _attribute(_FLAGS, struct.pack("=I", _DIRECT_ACTION))
-    attributes = _kind("bpf") + _attribute(_OPTIONS | _NESTED, options)
-    return message(_NEW_FILTER, _CREATE, interface, HANDLE, _INGRESS, _INFO, attributes)
+    wanted = _kind("bpf") + _attribute(_OPTIONS | _NESTED, options)
+    return message(_NEW_FILTER, _CREATE, interface, HANDLE, _INGRESS, _INFO, wanted)
 
 
 def _make_qdisc(interface: int) -> bool:
@@ -103,8 +103,8 @@ def _is_taken(interface: int) -> bool:
         if error.errno not in (errno.ENOENT, errno.EINVAL):  # EINVAL: there is no filter at all
             raise
         return False
-    attributes = dict(_attributes(found[36:]))
-    return dict(_attributes(attributes.get(_OPTIONS, b""))).get(_NAME) != NAME.encode() + b"\0"
+    outer = dict(attributes(found[36:]))
+    return dict(attributes(outer.get(_OPTIONS, b""))).get(_NAME) != NAME.encode() + b"\0"
 
 
 def _kind(name: str) -> bytes:
@@ -113,15 +113,6 @@ def _kind(name: str) -> bytes:
 
 def _attribute(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= 4:
-        length, kind = struct.unpack_from("=HH", data)
-        if length < 4:
-            return
-        yield kind & 0x3FFF, data[4:length]
-        data = data[(length + 3) & ~3 :]
 
 
 def _ask(request: bytes) -> bytes:

@@ -107,7 +107,8 @@ def _dump(request: int, wanted: int) -> Iterator[bytes]:
                 data = data[(length + 3) & ~3 :]
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each netlink attribute in the data, as (kind, value) (linux/netlink.h, struct nlattr)."""
     while len(data) >= 4:
         length, kind = struct.unpack_from("=HH", data)
         if length < 4:
@@ -118,24 +119,24 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _link(body: bytes) -> Interface | None:
     hardware, index, flags = struct.unpack_from("=xxHiI", body)
-    attributes = dict(_attributes(body[16:]))
-    mac = attributes.get(_IFLA_ADDRESS, b"")
+    carried = dict(attributes(body[16:]))
+    mac = carried.get(_IFLA_ADDRESS, b"")
     return Interface(
-        name=attributes[_IFLA_IFNAME].rstrip(b"\0").decode(errors="replace"),
+        name=carried[_IFLA_IFNAME].rstrip(b"\0").decode(errors="replace"),
         index=index,
         mac=mac,
         up=bool(flags & _IFF_UP and flags & _IFF_RUNNING),
         ethernet=hardware == _ARPHRD_ETHER and not flags & _IFF_LOOPBACK and len(mac) == 6 and mac != ethernet.ZERO,
-        has_master=_IFLA_MASTER in attributes,
+        has_master=_IFLA_MASTER in carried,
     )
 
 
 def _address(body: bytes) -> tuple[int, Network | None]:
     family, prefix, flags, _scope, index = struct.unpack_from("=BBBBi", body)
-    attributes = dict(_attributes(body[8:]))
-    if _IFA_FLAGS in attributes:
-        flags = struct.unpack("=I", attributes[_IFA_FLAGS])[0]
-    packed = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
+    carried = dict(attributes(body[8:]))
+    if _IFA_FLAGS in carried:
+        flags = struct.unpack("=I", carried[_IFA_FLAGS])[0]
+    packed = carried.get(_IFA_LOCAL) or carried.get(_IFA_ADDRESS)
     if packed is None or flags & _TENTATIVE_OR_FAILED or family not in (socket.AF_INET, socket.AF_INET6):
         return index, None
     if family == socket.AF_INET:

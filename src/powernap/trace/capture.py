@@ -71,7 +71,7 @@ class Wire:
         for key, _mask in self._selector.select(seconds):
             for _turn in range(_BATCH):
                 try:
-                    captured = key.fileobj.receive()  # type: ignore[union-attr]
+                    captured = key.fileobj.receive()  # type: ignore[union-attr]  # only RawSockets are registered
                 except OSError as error:
                     raise TraceError(f"{key.data} hears nothing any more ({error.strerror})") from None
                 if captured is None:

@@ -15,9 +15,9 @@ from powernap.cli.wakecommands.base import ask
 from powernap.cli.wakecommands.follow import Events, clock, remark
 from powernap.shared.errors import Refused, ServerDown
 from powernap.shared.wakeapi import Admin, host_path
-from powernap.trace.library import need_scapy
 from powernap.trace.lines import Line, Lines
 from powernap.trace.names import Names
+from powernap.trace.scapy_there import need_scapy
 
 NAME = "trace"
 SUMMARY = "show what happens on the wire, in words: questions, connections, magic packets, and what comes of them"
