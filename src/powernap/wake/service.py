@@ -15,6 +15,7 @@ from powernap.config.wake import WakeConfig
 from powernap.shared.errors import PowernapError
 from powernap.wake import describing
 from powernap.wake import events as ev
+from powernap.wake.access.access import Access
 from powernap.wake.criers import Criers, limits_of
 from powernap.wake.demand.doorkeeper import Doorkeeper
 from powernap.wake.engine import Engine
@@ -58,6 +59,7 @@ class Service:
         self.started = time.time()
         self._registry = registry
         self._journal = Journal(registry)
+        self.access = Access(Path(config.registry.path).with_name("access.sqlite"))
         self.notes = Notes(Path(config.registry.path).with_name("notes.sqlite"))
         self.criers = Criers(self.notes, limits_of(config.demand))
         self._doorkeeper = Doorkeeper(config, self.criers)
@@ -103,6 +105,7 @@ class Service:
 
     def start(self) -> None:
         """Listen, and take up again what the registry says. Raises SegmentError."""
+        self.access.open()
         self.engine.open(self.roster, known_segments(self._registry))
         self._limit_sources()
         self.criers.load()
@@ -123,6 +126,7 @@ class Service:
         self.engine.close()
         await self._journal.close()
         await self.notes.close()
+        await self.access.close()
 
     def reload(self, config: WakeConfig) -> None:
         """Take over all but the listening addresses and the registry's path, which need a restart."""
