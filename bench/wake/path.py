@@ -26,6 +26,7 @@ from bench.wake.names import CLASSIC, EBPF, NOBODY, SCAPY, C, cpu
 
 SIZES = (1_000, 100_000, 1_000_000)
 RATE, SECONDS, FLOOD_SECONDS = 2000, 5.0, 2.0
+CHATTER_ROUNDS = 5
 PERMILLE = 10
 #: Classic BPF's filter is made when addresses have been the same for half a second.
 SETTLE_SECONDS = 1.5
@@ -75,8 +76,10 @@ def measure(client: Client | None, hosts: int) -> dict[str, Any]:
 
 
 def at_full_speed(client: Client | None, first: int, hosts: int) -> dict[str, Any]:
+    """A frame of chatter costs less than single rounds differ by: of some rounds the one in the middle."""
+    chatter = [round_of(client, 0, FLOOD_SECONDS, 0, hosts, 0) for _turn in range(CHATTER_ROUNDS)]
     return {
-        "chatter at full speed": round_of(client, 0, FLOOD_SECONDS, 0, hosts, 0),
+        "chatter at full speed": sorted(chatter, key=lambda round: round["sender CPU"])[CHATTER_ROUNDS // 2],
         "mix at full speed": round_of(client, 0, FLOOD_SECONDS, first, hosts, PERMILLE),
     }
 

@@ -23,6 +23,8 @@ RAW_TRACEPOINT_OPEN, MAP_LOOKUP_BATCH, MAP_UPDATE_BATCH, MAP_DELETE_BATCH = 17, 
 HASH, ARRAY, LRU_HASH, LPM_TRIE = 1, 2, 9, 11
 #: map_flags: memory is taken as entries come
 NO_PREALLOC = 1
+#: map_flags: it may be mapped into memory (Linux 5.5)
+MMAPABLE = 1 << 10
 # bpf_prog_type
 SOCKET_FILTER, SCHED_CLS, RAW_TRACEPOINT = 1, 3, 17
 SO_ATTACH_BPF = 50  # asm-generic/socket.h

@@ -18,7 +18,17 @@ SKB_STORE_BYTES, CLONE_REDIRECT, REDIRECT, SKB_LOAD_BYTES, CSUM_DIFF, SKB_CHANGE
 
 _ALU64, _ALU32, _JUMP = 0x07, 0x04, 0x05
 _BY_REGISTER = 0x08
-_ALU = {"add": 0x00, "sub": 0x10, "or": 0x40, "and": 0x50, "lsh": 0x60, "rsh": 0x70, "xor": 0xA0, "mov": 0xB0}
+_ALU = {
+    "add": 0x00,
+    "sub": 0x10,
+    "mul": 0x20,
+    "or": 0x40,
+    "and": 0x50,
+    "lsh": 0x60,
+    "rsh": 0x70,
+    "xor": 0xA0,
+    "mov": 0xB0,
+}
 _JUMPS = {"ja": 0x00, "jeq": 0x10, "jgt": 0x20, "jge": 0x30, "jset": 0x40, "jne": 0x50, "jlt": 0xA0, "jle": 0xB0}
 _PSEUDO_MAP_FD, _PSEUDO_MAP_VALUE = 1, 2
 _LITTLE = sys.byteorder == "little"

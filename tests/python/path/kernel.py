@@ -14,6 +14,7 @@ from powernap.shared.ports import contains
 from powernap.wake.path import layout
 from powernap.wake.path.base import Done, Entry, Key
 from powernap.wake.path.ingress import MAGIC_BYTES, NEXT, Ingress
+from powernap.wake.path.sieve import Sieve
 from powernap.wake.path.tables import Tables
 from powernap.wake.path.tap import Tap
 
@@ -42,6 +43,7 @@ def forbidden() -> str:
 class Kernel:
     def __init__(self) -> None:
         self.tables = Tables(None)
+        self.sieve = Sieve(self.tables["sieve"], fresh=True)
         self.sleepers: list[bytes] = []
         files = self.tables.files()
         self.tables["segments"].update(layout.INDEX.pack(LOOPBACK), layout.SEGMENT.pack(OURS, bytes(16)))
@@ -58,6 +60,7 @@ class Kernel:
         if entry is not None:
             self.tables["cards"].update(layout.MAC.pack(OWNER), layout.CARD.pack(entry.host, 0, 0, 0))
             value = layout.pack_entry(entry, time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+            self.sieve.renew(addresses or (SLEEPER4, SLEEPER6))
             for ip_address in addresses or (SLEEPER4, SLEEPER6):
                 self.tables["entries"].update(layout.pack_key(Key(LOOPBACK, 0, ip_address)), value)
 
@@ -93,6 +96,7 @@ class Kernel:
         return verdict != 0
 
     def close(self) -> None:
+        self.sieve.close()
         self.tables.close()
 
 

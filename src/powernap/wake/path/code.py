@@ -178,6 +178,8 @@ class Code(asm.Assembler, ABC):
     def find_entry(self, place: int, length: int, nobody: str) -> None:
         """r7 = the entry of the address there, r8 = its flags."""
         untagged = self.fresh()
+        self.copy_bytes(KEY + 8, place, length)
+        self._sift(length, nobody)
         self.load(WORD, R1, R6, INTERFACE)
         self.here(WORD, KEY, R1)
         self.zero(KEY + 4, 2)
@@ -188,13 +190,41 @@ class Code(asm.Assembler, ABC):
         self.here(HALF, KEY + 4, R1)
         self.label(untagged)
         self.store_value(HALF, R10, KEY + 6, length)
-        self.copy_bytes(KEY + 8, place, length)
         self.zero(KEY + 8 + length, 16 - length)
         self.find("entries", KEY)
         self.jump("jeq", R0, 0, nobody)
         self.copy(R7, R0)
         self.load(HALF, R8, R7, layout.FLAGS_AT)
         self._owner_seen()
+
+    def _sift(self, length: int, nobody: str) -> None:
+        """On to the label where the address in KEY surely has no entry: see layout.sieve_bit."""
+        if length == 4:
+            self.at(WORD, R2, KEY + 8)
+            self.from_network(R2, 32)
+            self.copy(R3, R2)
+            self.alu("rsh", R3, layout.SIEVE_BITS)
+            self.alu("mul", R3, layout.SIEVE_4)
+            self.alu_register("add", R2, R3)
+            self.alu("and", R2, (1 << layout.SIEVE_BITS) - 1)
+        else:
+            self.at(DOUBLE, R2, KEY + 8)
+            self.at(DOUBLE, R3, KEY + 16)
+            self.load_number(R4, layout.SIEVE_6_HIGH)
+            self.alu_register("mul", R2, R4)
+            self.alu_register("add", R2, R3)
+            self.load_number(R4, layout.SIEVE_6)
+            self.alu_register("mul", R2, R4)
+            self.alu("rsh", R2, 64 - layout.SIEVE_BITS)
+        self.copy(R3, R2)
+        self.alu("and", R3, 7)
+        self.alu("rsh", R2, 3)
+        self.load_map_value(R1, self.tables["sieve"])
+        self.alu_register("add", R1, R2)
+        self.load(BYTE, R1, R1, 0)
+        self.alu_register("rsh", R1, R3)
+        self.alu("and", R1, 1)
+        self.jump("jeq", R1, 0, nobody)
 
     def _owner_seen(self) -> None:
         asleep = self.fresh()

@@ -20,6 +20,7 @@ from powernap.net.rawsocket import RawSocket
 from powernap.wake.path import layout
 from powernap.wake.path.base import Done, Entry, Ignored, Key, Unwelcome
 from powernap.wake.path.ingress import Ingress
+from powernap.wake.path.sieve import Sieve
 from powernap.wake.path.tables import Tables
 from powernap.wake.path.tap import Tap
 
@@ -40,6 +41,7 @@ class EbpfPath:
     def __init__(self, pin: Path | None = None, why_not_pinned: str = "") -> None:
         self._where = f"pinned in {pin}" if pin is not None else f"not pinned ({why_not_pinned})"
         self._tables = Tables(pin)
+        self._sieve = Sieve(self._tables["sieve"], not self._tables.adopted)
         self._raws: dict[int, RawSocket] = {}
         self._place = _TCX
         self._links: dict[int, TcxLink | TcFilter] = {}
@@ -147,6 +149,7 @@ class EbpfPath:
         now = _now()
         empty = self._tables["entries"].is_empty()
         pairs: list[tuple[bytes, bytes]] = []
+        self._sieve.add(key.ip for key in entries)
         for key, entry in entries.items():
             pairs.append((layout.pack_key(key), layout.pack_entry(entry, now)))
             if len(pairs) == _CHUNK:
@@ -155,6 +158,7 @@ class EbpfPath:
         self._put(pairs, empty)
 
     def _put(self, pairs: list[tuple[bytes, bytes]], empty: bool) -> None:
+        """The sieve has them already."""
         if not empty:  # of those that are there it is kept what was done
             known = self._tables["entries"].lookup_many(key for key, _value in pairs)
             pairs = [(key, layout.keep(value, old)) for (key, value), old in zip(pairs, known, strict=True)]
@@ -176,6 +180,8 @@ class EbpfPath:
 
     def remove(self, keys: Iterable[Key]) -> None:
         self._delete(self._tables["entries"], [layout.pack_key(key) for key in keys])
+        if self._sieve.is_stale:
+            self._sieve.renew(layout.unpack_key(key).ip for key, _value in self._tables["entries"].walk())
 
     def watch_cards(self, cards: Mapping[bytes, int]) -> None:
         pairs = [(layout.MAC.pack(mac), layout.CARD.pack(host, 0, 0, 0)) for mac, host in cards.items()]
@@ -280,6 +286,7 @@ class EbpfPath:
         for link in self._links.values():
             link.close()
         self._links.clear()
+        self._sieve.close()
         self._tables.close()
 
 

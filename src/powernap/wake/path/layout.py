@@ -6,12 +6,13 @@ from __future__ import annotations
 import functools
 import ipaddress
 import struct
+import sys
 
 from powernap.shared.ports import Ranges
 from powernap.wake.path.base import Done, Entry, Ignored, Key, Unwelcome
 
 #: Of all that follows and of what the programs mean by it. Pins of another version are thrown away.
-VERSION = 2
+VERSION = 3
 
 # Flags of an entry
 ANSWERS, FIRES, ON_QUESTION, PINGS, MORE_TCP, MORE_UDP = 1, 2, 4, 8, 16, 32
@@ -59,6 +60,11 @@ STAMP = struct.Struct("=Q")
 #: Of a segment: our MAC there, and the IPv6 address that advertisements come from (zeros: the sleeper's own).
 SEGMENT = struct.Struct("=6s2x16s")
 INDEX = struct.Struct("=I")
+#: The sieve: a bit for each address that has an entry, shared with others.
+SIEVE_BITS = 24
+SIEVE_BYTES = 1 << (SIEVE_BITS - 3)
+SIEVE_4, SIEVE_6_HIGH, SIEVE_6 = 0x9E377, 0x1B873593CC9E2D51, 0x1E3779B97F4A7C15
+_SIEVE_MASK, _64_BITS = (1 << SIEVE_BITS) - 1, (1 << 64) - 1
 #: Who asks: 4 or 6 and an address; or 1 and a MAC. In the trie of those who are trusted a prefix length comes first.
 ASKER = struct.Struct("=I16s")
 TRUSTED = struct.Struct("=II16s")
@@ -99,6 +105,15 @@ def pack_key(key: Key) -> bytes:
 def unpack_key(data: bytes) -> Key:
     interface, vlan, length, ip = KEY.unpack(data)
     return Key(interface, vlan, ip[:length])
+
+
+def sieve_bit(ip: bytes) -> int:
+    """IPv4 addresses of one network lie side by side, and each has a bit of its own."""
+    if len(ip) == 4:
+        number = int.from_bytes(ip, "big")
+        return (number + (number >> SIEVE_BITS) * SIEVE_4) & _SIEVE_MASK
+    high, low = int.from_bytes(ip[:8], sys.byteorder), int.from_bytes(ip[8:], sys.byteorder)
+    return ((high * SIEVE_6_HIGH + low) * SIEVE_6 & _64_BITS) >> (64 - SIEVE_BITS)
 
 
 def pack_entry(entry: Entry, now: int) -> bytes:

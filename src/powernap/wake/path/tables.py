@@ -35,6 +35,7 @@ MOST_REFUSED = 1 << 14
 _GROWING = ("entries", "cards")
 _KINDS = {
     "entries": _Kind(ebpf.HASH, layout.KEY.size, layout.ENTRY_BYTES, FIRST, ebpf.NO_PREALLOC),
+    "sieve": _Kind(ebpf.ARRAY, 4, layout.SIEVE_BYTES, 1, ebpf.MMAPABLE),
     "cards": _Kind(ebpf.HASH, layout.MAC.size, layout.CARD.size, FIRST, ebpf.NO_PREALLOC),
     "segments": _Kind(ebpf.HASH, layout.INDEX.size, layout.SEGMENT.size, 4096, ebpf.NO_PREALLOC),
     "trusted": _Kind(ebpf.LPM_TRIE, layout.TRUSTED.size, layout.STAMP.size, 4096, ebpf.NO_PREALLOC),
