@@ -11,7 +11,9 @@ from powernap.config.errors import ConfigError
 from powernap.config.layers import PROFILE_DIRS, layers
 from powernap.config.sections import (
     SECTIONS,
+    DiscoverySettings,
     EnergySettings,
+    EnrolmentSettings,
     HistorySettings,
     InhibitorSettings,
     NapSettings,
@@ -45,6 +47,8 @@ class NapConfig:
 
     nap: NapSettings
     server: ServerSettings
+    discovery: DiscoverySettings
+    enrolment: EnrolmentSettings
     powersave: PowersaveSettings
     sleep: SleepSettings
     inhibitors: InhibitorSettings

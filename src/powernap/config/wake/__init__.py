@@ -10,6 +10,8 @@ from powernap.config.catalogue import Catalogue, Named, entries, first_line
 from powernap.config.errors import ConfigError
 from powernap.config.layers import layers
 from powernap.config.wake.demand import DemandSettings
+from powernap.config.wake.discovery import DiscoverySettings
+from powernap.config.wake.enrolment import EnrolmentSettings
 from powernap.config.wake.groups import GroupSettings
 from powernap.config.wake.listen import ListenSettings
 from powernap.config.wake.path import PathSettings
@@ -32,6 +34,8 @@ class WakeConfig:
     wake: WakeSettings
     demand: DemandSettings
     path: PathSettings
+    enrolment: EnrolmentSettings
+    discovery: DiscoverySettings
     groups: Mapping[str, GroupSettings]
     origin: Mapping[str, str]
 
@@ -43,6 +47,8 @@ SECTIONS = {
     "wake": WakeSettings,
     "demand": DemandSettings,
     "path": PathSettings,
+    "enrolment": EnrolmentSettings,
+    "discovery": DiscoverySettings,
 }
 _GROUPS = Named("groups", first_line(GroupSettings.__doc__), options_of(GroupSettings))
 CATALOGUE = Catalogue("powerwaked.toml", entries(SECTIONS), (_GROUPS,))
