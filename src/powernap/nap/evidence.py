@@ -12,6 +12,7 @@ class Reading:
     """One look of one monitor. Times are seconds of CLOCK_BOOTTIME.
 
     ``counts``: the source tells only that something happened since the last look, not when.
+    ``serves``: of one that counts, for so many seconds nobody need look to know, at the next look, of all activity.
     ``calls``: the monitor calls by itself when the activity that it reports ends or, while armed, when one begins.
     ``value``, ``threshold``: where it measures, what it found and from where on that is activity, both in ``unit``.
     """
@@ -25,6 +26,7 @@ class Reading:
     error: str = ""
     counts: bool = False
     calls: bool = False
+    serves: float = 0.0
     value: float | None = None
     threshold: float | None = None
     unit: str = ""
@@ -34,7 +36,8 @@ class Reading:
 class Evidence:
     """All readings of one look taken together.
 
-    ``last``: the newest activity, or None; ``cause``: whose it was; ``held``: active until a monitor calls.
+    ``last``: the newest activity, or None; ``cause``: whose it was; ``held``: active until a monitor calls;
+    ``serves``: for so many seconds none of those that count need be looked at.
     """
 
     last: float | None
@@ -43,6 +46,7 @@ class Evidence:
     counts: bool
     calls: bool
     empty: bool
+    serves: float = 0.0
 
 
 def weigh(
@@ -65,13 +69,15 @@ def weigh(
         when = min(when, now)
         if last is None or when > last:
             last, cause = when, describe(reading)
+    unsettled = restless(readings)
     return Evidence(
         last=last,
         cause=cause,
         held=any(reading.active_now and reading.calls and not reading.error for reading in readings),
-        counts=bool(restless(readings)),
+        counts=bool(unsettled),
         calls=all(reading.calls and not reading.error for reading in readings),
         empty=not readings,
+        serves=min((reading.serves for reading in readings if reading.name in unsettled), default=0.0),
     )
 
 

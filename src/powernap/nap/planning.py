@@ -34,7 +34,9 @@ def look_at(state: State, policy: Policy, evidence: Evidence, at: float | None) 
     elif evidence.held:
         return None
     elif evidence.counts:
-        times.append(state.now + max(_period(state, policy) / policy.looks_per_period, SHORTEST_LOOK_SECONDS))
+        period = _period(state, policy)
+        wait = max(period / policy.looks_per_period, min(evidence.serves, period), SHORTEST_LOOK_SECONDS)
+        times.append(state.now + wait)
     elif policy.observe and at is None:
         times.append(state.now + _period(state, policy))
     times += _changes(state, policy)

@@ -112,6 +112,20 @@ def test_who_only_observes_plans_what_follows_on_the_same_look(world, source):
     ]
 
 
+def test_a_look_that_serves_for_longer_is_taken_less_often_but_everybody_at_the_deadline():
+    def look_at(*readings):
+        state, _effects = step(begin(START), Look(readings, None), START, SUSPEND)
+        return state.look_at - START
+
+    assert look_at(Reading("load", "load", counts=True)) == 60
+    assert look_at(Reading("load", "load", counts=True, serves=150.0)) == 150
+    assert look_at(Reading("load", "load", counts=True, serves=5.0)) == 60
+    assert look_at(Reading("load", "load", counts=True, serves=1e6)) == 240
+    assert look_at(Reading("load", "load", counts=True, serves=150.0), Reading("disk", "disk", counts=True)) == 60
+    assert look_at(Reading("load", "load", counts=True, serves=150.0), Reading("ssh", "tcp")) == 150
+    assert look_at(Reading("load", "load", counts=True, serves=150.0), Reading("ssh", "tcp", error="lost")) == 60
+
+
 def test_a_watch_asks_only_those_and_hands_on_what_the_others_said():
     FakeMonitor.made = []
     monitors = [FakeMonitor(name, {}) for name in ("one", "two")]
