@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import napping
 import pytest
 
-UNIT = pathlib.Path(__file__).resolve().parents[2] / "roles/powernapd/templates/powernapd.service.j2"
+ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+UNIT = ROLES / "powernapd/templates/powernapd.service.j2"
 OBSERVE = '[nap]\nmode = "observe"\nabsent_seconds = 3600\nvirtualization = "none"\n'
 LOCKS = '[monitors.backup]\nkind = "lock"\n'
 GUESTS = '[monitors.guests]\nkind = "guest"\n'
@@ -40,6 +42,28 @@ def test_the_daemon_cannot_write_to_homes(napper):
     napper.start(OBSERVE + LOCKS)
     inside = napper.run(f"nsenter -m -t {napper.pid()} touch {BORG}/written", check=False)
     assert "Read-only file system" in inside.stderr
+
+
+def test_only_the_knobs_of_powersave_can_be_turned(napper):
+    napper.start(OBSERVE)
+    mounts = {}
+    for line in napper.run(f"cat /proc/{napper.pid()}/mountinfo").stdout.splitlines():
+        fields = line.split()
+        mounts[fields[4]] = fields[5].split(",")[0]  # the last mount on a path is the one that counts
+    for path in ("/proc/sys", "/sys", "/"):
+        assert mounts[path] == "ro", (path, mounts)
+    for path in ("/proc/sys/vm", "/sys/power"):  # the rest of /sys is read-only to a lab host itself
+        assert mounts[path] == "rw", (path, mounts)
+
+
+@pytest.mark.parametrize(("program", "most"), [("powernapd", 3.5), ("powerwaked", 1.9)])
+def test_the_units_are_hardened(napper, program, most):
+    unit = (ROLES / program / f"templates/{program}.service.j2").read_text()
+    said = napper.run(
+        f"cat >/tmp/{program}.service; systemd-analyze security --offline=true /tmp/{program}.service", input=unit
+    )
+    exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", said.stdout)
+    assert exposure and float(exposure[1]) <= most, said.stdout
 
 
 def test_the_unit_needs_no_template_engine():

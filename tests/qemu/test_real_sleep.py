@@ -43,6 +43,16 @@ def test_it_takes_itself_for_a_physical_machine(napper):
     assert napper.ask("status")["virtualization"]["kind"] == "none"
 
 
+def test_its_unit_lets_it_turn_the_knobs_of_powersave_and_no_others(napper, guest):
+    napper.start(SOON.replace("8", "3000", 1) + NEVER)
+    inside = ["nsenter", "-m", "-t", guest.run(["systemctl", "show", "-P", "MainPID", "powernapd"]).strip(), "sh", "-c"]
+    for path in ("/proc/sys/vm/laptop_mode", "/sys/devices/system/cpu/cpu0/power/pm_qos_resume_latency_us"):
+        guest.run([*inside, f'was=$(cat {path}) && echo "$was" >{path}'])
+    for path in ("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe"):
+        said = guest.run([*inside, f"cat {path} 2>&1 >{path}; true"])
+        assert "Read-only file system" in said, (path, said)
+
+
 def test_the_idle_machine_suspends_and_a_magic_packet_wakes_it(napper, guest):
     guest.run(["ethtool", "-s", "ens2", "wol", "d"])
     napper.start(SOON + NEVER)
