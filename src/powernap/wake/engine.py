@@ -66,6 +66,8 @@ class Engine:
         self._timers = Timers(clock, lambda name: self.tell(name, ev.Tick()))
         self._ports = PortCheck(lambda name, address, port: self.tell(name, ev.PortOpen(address, port)))
         self.released = 0
+        #: Told of each change of a host's state and of what is registered for it: before and after (None: forgotten).
+        self.followed: Callable[[Host | None, Host | None], None] = lambda before, after: None
         self._woken = woken
         self._others_to_tell = interfaces_changed
         self._do: dict[type, Callable[[Host, Any], None]] = {
@@ -130,6 +132,7 @@ class Engine:
         if old is None:
             self.roster.states[now.state.value] += 1
             self.roster.no_longer_remember(now)
+            self.followed(None, now)
             return now
         new = replace(old, macs=now.macs, addresses=now.addresses, wake_on=now.wake_on, group=now.group)
         if name in self.roster.hosts:
@@ -138,6 +141,7 @@ class Engine:
             self.roster.no_longer_remember(old)
             self.roster.no_longer_remember(new)
         self._follow(old, new)
+        self.followed(old, new)
         return new
 
     def _forget(self, host: Host) -> None:
@@ -146,6 +150,7 @@ class Engine:
         self.queue.follow_cards(cards(host), (), host.number)
         self._timers.set(host.name, NEVER)
         self.wakes.forget(host.name)
+        self.followed(host, None)
 
     def tell(self, name: str, event: Event) -> None:
         try:
@@ -201,6 +206,8 @@ class Engine:
     def _keep(self, old: Host, new: Host) -> None:
         self.roster.keep(old, new)
         self._timers.set(new.name, self.roster.deadline(new))
+        if new.state is not old.state:
+            self.followed(old, new)
 
     def _follow(self, old: Host, new: Host) -> None:
         if stands(old) == stands(new):
