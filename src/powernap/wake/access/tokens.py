@@ -6,6 +6,7 @@ A secret is 256 random bits, so a fast hash will do: there is nothing to guess b
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -78,6 +79,7 @@ class Tokens:
         self._store = store
         self._clock = clock
         self._tokens: dict[str, Token] = {}
+        self._noting: asyncio.Task[None] | None = None
         store.tables.append(_TABLE)
 
     def load(self) -> None:
@@ -119,21 +121,27 @@ class Tokens:
             return None
         return token
 
-    async def used(self, token: Token) -> None:
-        """Note that it was used; on disk once a minute. Never fails."""
+    def used(self, token: Token) -> None:
+        """Note that it was used; on disk once a minute."""
         now, known = self._clock(), self._tokens.get(token.id)
         if known is None or (known.last_used is not None and now - known.last_used < _USE_WRITTEN_EVERY_SECONDS):
             return
         self._tokens[token.id] = replace(known, last_used=now)
+        self._noting = asyncio.ensure_future(self._note_use(token.id, now))
+
+    async def _note_use(self, number: str, now: float) -> None:
         try:
             await self._store.transact(
-                lambda database: database.execute("UPDATE tokens SET last_used = ? WHERE id = ?", (now, token.id))
+                lambda database: database.execute("UPDATE tokens SET last_used = ? WHERE id = ?", (now, number))
             )
         except AccessError as error:
-            _log.warning("%s", error)
+            _log.warning("when a token was used is not noted: %s", error)
 
-    async def consume(self, number: str) -> bool:
-        """Take one use of an enrolment token; False where none is left. On disk when it returns. Raises AccessError."""
+    async def consume(self, number: str, also: Callable[[sqlite3.Connection], None] | None = None) -> bool:
+        """Take one use of an enrolment token; False where none is left. On disk when it returns. Raises AccessError.
+
+        `also`: what is to be written with it, or not at all.
+        """
         now = self._clock()
 
         def take(database: sqlite3.Connection) -> tuple[Any, ...] | None:
@@ -145,6 +153,8 @@ class Tokens:
             if not database.execute("SELECT changes()").fetchone()[0]:
                 return None
             row: tuple[Any, ...] = database.execute(f"SELECT {_COLUMNS} FROM tokens WHERE id = ?", (number,)).fetchone()
+            if also is not None:
+                also(database)
             return row
 
         row = await self._store.transact(take)
