@@ -10,7 +10,7 @@ from typing import TypeAlias
 from powernap.machine.sockdiag import Connection, established
 from powernap.shared.ports import Ranges
 
-Dump: TypeAlias = Callable[[int, int], Iterable[Connection]]
+Dump: TypeAlias = Callable[[Ranges], Iterable[Connection]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Flows:
         elapsed = max(0.0, now - self._looked) if self._looked is not None else 0.0
         flows: dict[bytes, _Flow] = {}
         newest: Use | None = None
-        for item in (item for first, last in self._ports for item in self._dump(first, last)):
+        for item in self._dump(self._ports):
             if (item.inside and not self._loopback) or item.moved_bytes is None or item.idle_seconds is None:
                 continue
             before = self._flows.get(item.key)

@@ -3,23 +3,27 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# linux/inet_diag.h, linux/sock_diag.h
-SOCK_DIAG_BY_FAMILY = 20
+from powernap.shared.ports import Ranges
+
+# linux/inet_diag.h, linux/sock_diag.h; TCPDIAG_GETSOCK is the older request, which alone dumps both families at once
+TCPDIAG_GETSOCK, SOCK_DIAG_BY_FAMILY = 18, 20
 INET_DIAG_REQ_BYTECODE = 1
 INET_DIAG_INFO = 2
-BC_SOURCE_GE, BC_SOURCE_LE, BC_DESTINATION_GE, BC_DESTINATION_LE = 2, 3, 4, 5
+BC_JUMP, BC_SOURCE_GE, BC_SOURCE_LE, BC_DESTINATION_GE, BC_DESTINATION_LE = 1, 2, 3, 4, 5
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_REQUEST_DUMP = 0x301
 # net/tcp_states.h
 ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LISTEN = 1, 4, 5, 8, 10
 #: States in which data may still move.
 OPEN = 1 << ESTABLISHED | 1 << FIN_WAIT1 | 1 << FIN_WAIT2 | 1 << CLOSE_WAIT
+EXTENSIONS = 1 << (INET_DIAG_INFO - 1)
 MESSAGE_BYTES = 72  # struct inet_diag_msg
 COOKIE_AT = 44
 # struct tcp_info: tcpi_last_data_sent and tcpi_last_data_recv in ms; tcpi_bytes_acked and tcpi_bytes_received
@@ -58,37 +62,64 @@ class Connection:
         return self.local.is_loopback or self.remote.is_loopback
 
 
-def established(first: int, last: int, remote: bool = False) -> list[Connection]:
-    """Return the open TCP connections whose local (or remote) port is in the range. Raises OSError."""
-    return list(_dump(socket.IPPROTO_TCP, OPEN, (first, last), remote))
+def established(ports: Ranges, remote: bool = False) -> list[Connection]:
+    """Return the open TCP connections whose local (or remote) port is in one of the ranges. Raises OSError."""
+    return _dump(OPEN, port_filter(ports, remote))
 
 
 def listening_tcp() -> list[Connection]:
     """Return the TCP sockets that listen. Raises OSError."""
-    return list(_dump(socket.IPPROTO_TCP, 1 << LISTEN))
+    return _dump(1 << LISTEN)
 
 
-def _dump(
-    protocol: int, states: int, ports: tuple[int, int] | None = None, remote: bool = False
-) -> Iterator[Connection]:
+def _dump(states: int, code: bytes = b"") -> list[Connection]:
+    """One pass over the kernel's sockets, where it knows the older request; else one for each family."""
+    try:
+        return _ask(both_families(states, code))
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP):
+            raise
+    return [found for family in (socket.AF_INET, socket.AF_INET6) for found in _ask(request(family, states, code))]
+
+
+def _ask(message: bytes) -> list[Connection]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 4) as sock:
         sock.settimeout(5)
-        for family in (socket.AF_INET, socket.AF_INET6):
-            sock.send(request(family, protocol, states, ports, remote))
-            yield from _answers(sock)
+        sock.send(message)
+        return list(_answers(sock))
 
 
-def request(family: int, protocol: int, states: int, ports: tuple[int, int] | None, remote: bool = False) -> bytes:
-    """Return the netlink message that dumps sockets (struct inet_diag_req_v2, then the port filter as bytecode)."""
-    body = struct.pack("=BBBBI", family, protocol, 1 << (INET_DIAG_INFO - 1), 0, states) + bytes(48)
-    if ports is not None:
-        # an operation is (code, offset if true, offset if false), followed by one that holds the port;
-        # an offset past the end of the program rejects
-        above, below = (BC_DESTINATION_GE, BC_DESTINATION_LE) if remote else (BC_SOURCE_GE, BC_SOURCE_LE)
-        code = struct.pack("=BBHBBH", above, 8, 20, 0, 0, ports[0])
-        code += struct.pack("=BBHBBH", below, 8, 12, 0, 0, ports[1])
+def both_families(states: int, code: bytes = b"") -> bytes:
+    """Return the netlink message that dumps TCP sockets of both (struct inet_diag_req), filtered by bytecode."""
+    return _message(TCPDIAG_GETSOCK, struct.pack("=BBBB48xII", 0, 0, 0, EXTENSIONS, states, 0), code)
+
+
+def request(family: int, states: int, code: bytes = b"") -> bytes:
+    """The same for TCP sockets of one family (struct inet_diag_req_v2)."""
+    body = struct.pack("=BBBBI48x", family, socket.IPPROTO_TCP, EXTENSIONS, 0, states)
+    return _message(SOCK_DIAG_BY_FAMILY, body, code)
+
+
+def _message(kind: int, body: bytes, code: bytes) -> bytes:
+    if code:
         body += struct.pack("=HH", 4 + len(code), INET_DIAG_REQ_BYTECODE) + code
-    return struct.pack("=IHHII", 16 + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, 1, 0) + body
+    return struct.pack("=IHHII", 16 + len(body), kind, NLM_F_REQUEST_DUMP, 1, 0) + body
+
+
+def port_filter(ports: Ranges, remote: bool = False) -> bytes:
+    """Return the bytecode that accepts sockets whose local (or remote) port is in one of the ranges.
+
+    An operation is (code, offset if true, offset if false); that of a comparison is followed by one that holds the
+    port. An offset to the end of the program accepts, one past it rejects.
+    """
+    above, below = (BC_DESTINATION_GE, BC_DESTINATION_LE) if remote else (BC_SOURCE_GE, BC_SOURCE_LE)
+    code = b""
+    for first, last in reversed(ports):
+        accept = struct.pack("=BBH", BC_JUMP, 4, 4 + len(code)) if code else b""
+        # 20 and 12: to the next range past the jump, or past the end
+        block = struct.pack("=BBHBBH", above, 8, 20, 0, 0, first) + struct.pack("=BBHBBH", below, 8, 12, 0, 0, last)
+        code = block + accept + code
+    return code
 
 
 def _answers(sock: socket.socket) -> Iterator[Connection]:

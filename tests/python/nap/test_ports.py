@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 
@@ -181,8 +182,39 @@ def test_the_listening_ports_are_known(segment, service):
 def test_sock_diag_sees_both_families_by_range(segment, service):
     service.connect()
     with segment.on("here"):
-        assert len(sockdiag.established(8022, 8022)) == 1
-        assert len(sockdiag.established(8023, 65535)) == 0 or service.family
-        (connection,) = sockdiag.established(8000, 8022)
+        assert len(sockdiag.established([(8022, 8022)])) == 1
+        assert len(sockdiag.established([(8023, 65535)])) == 0 or service.family
+        (connection,) = sockdiag.established([(8000, 8022)])
     assert str(connection.local) == FAMILIES[service.family][0]
     assert not connection.inside
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_sock_diag_sees_sockets_of_any_of_several_ranges_once(segment, service, monkeypatch, legacy):
+    if not legacy:
+        monkeypatch.setattr(sockdiag, "TCPDIAG_GETSOCK", sockdiag.SOCK_DIAG_BY_FAMILY)  # which refuses the message
+    service.connect()
+    other = [(1, 8021), (8023, 9000), (9002, 9002)]
+    with segment.on("here"):
+        assert sockdiag.established(other) == []
+        for place in range(4):
+            ranges = [*other[:place], (8022, 8022), *other[place:]]
+            assert len(sockdiag.established(ranges)) == 1
+        assert len(sockdiag.established([(8000, 8100), (8022, 8022), (8001, 8022)])) == 1
+        (port,) = {connection.remote_port for connection in sockdiag.established([(8022, 8022)])}
+        assert len(sockdiag.established([(8022, 8022), (port, port)], remote=True)) == 1
+        assert sockdiag.established([(8022, 8022), (port + 1, port + 1)], remote=True) == []
+
+
+def test_sockets_of_both_families_come_of_one_question_as_of_two(segment):
+    with segment.on("here"), contextlib.ExitStack() as stack:
+        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            server = stack.enter_context(socket.create_server((address, 8022), family=family))
+            stack.enter_context(socket.create_connection(server.getsockname()[:2]))
+            stack.enter_context(server.accept()[0])
+        code = sockdiag.port_filter([(8022, 8022)])
+        both = sockdiag._ask(sockdiag.both_families(sockdiag.OPEN, code))
+        each = [sockdiag._ask(sockdiag.request(f, sockdiag.OPEN, code)) for f in (socket.AF_INET, socket.AF_INET6)]
+        assert {connection.key for connection in both} == {connection.key for found in each for connection in found}
+        assert [len(found) for found in each] == [1, 1] and len(both) == 2
+        assert all(connection.moved_bytes is not None for connection in both)

@@ -144,7 +144,7 @@ def test_traffic_within_the_machine_does_not_count_unless_asked_for(connection):
 
 
 def test_a_kernel_that_does_not_count_bytes_shows_no_use_of_the_connection(connection):
-    items = [replace(item, moved_bytes=None) for item in sockdiag.established(*connection[2][0])]
+    items = [replace(item, moved_bytes=None) for item in sockdiag.established(connection[2])]
     assert Flows(connection[2], SMB, loopback=True, dump=lambda *_ports: items).look(100.0) is None
 
 

@@ -34,8 +34,7 @@ class TcpMonitor(PortMonitor):
     def look(self, now: float) -> Reading:
         connections = [
             connection
-            for first, last in self.ports
-            for connection in sockdiag.established(first, last, self.remote)
+            for connection in sockdiag.established(self.ports, self.remote)
             if connection.idle_seconds is not None and self._counts(connection)
         ]
         tally = self.tally()
