@@ -6,10 +6,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import resource
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 COMMAND_LINE_BYTES = 4096
+#: To open a command line costs more than to read it, so those of so many processes stay open.
+HELD = 512
 #: The event loop gets its turn after so many processes: about 5 ms.
 A_TURN = 500
 SHOWN = 80
@@ -33,11 +36,68 @@ class Wanted:
         return (self.uid is None or uid == self.uid) and self.pattern.search(line) is not None
 
 
+class CommandLines:
+    """Reads command lines; the first ``limit`` files of a pass stay open for the next. Such a file is one process's,
+    also when its number is another's by now, and shows what that process executes or writes there meanwhile."""
+
+    def __init__(self, proc: str, limit: int = 0) -> None:
+        self._proc, self._limit = proc, limit
+        self._old: dict[str, int] = {}
+        self._new: dict[str, int] = {}
+
+    def read(self, entry: str) -> bytes:
+        """Return the arguments joined by spaces. Raises OSError: ENOENT or ESRCH where the process has gone."""
+        fd = self._old.pop(entry, -1)
+        if fd >= 0:
+            try:
+                line = os.pread(fd, COMMAND_LINE_BYTES, 0)
+            except ProcessLookupError:  # it has gone: another may have its number
+                os.close(fd)
+            except OSError:
+                os.close(fd)
+                raise
+            else:
+                self._new[entry] = fd
+                return _joined(line)
+        fd = os.open(f"{self._proc}/{entry}/cmdline", os.O_RDONLY | os.O_CLOEXEC)
+        held = False
+        try:
+            line = os.read(fd, COMMAND_LINE_BYTES)
+            held = len(self._old) + len(self._new) < self._limit
+        finally:
+            if held:
+                self._new[entry] = fd
+            else:
+                os.close(fd)
+        return _joined(line)
+
+    def passed(self, whole: bool) -> None:
+        """A pass is over; after a whole one those that were not asked for have gone."""
+        if whole:
+            for fd in self._old.values():
+                os.close(fd)
+            self._old.clear()
+        self._old.update(self._new)
+        self._new.clear()
+
+    def close(self) -> None:
+        """Close all, and hold none from now on."""
+        self._limit = 0
+        for files in (self._old, self._new):
+            for fd in files.values():
+                os.close(fd)
+            files.clear()
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class ProcTable:
     """Passes of /proc; one at a time, so that no monitor's costs another's."""
 
     def __init__(self, proc: str = "/proc") -> None:
         self._proc = proc
+        self._lines = CommandLines(proc, min(HELD, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
         self._waiting: list[Wanted] = []
         self._pass: asyncio.Task[None] | None = None
 
@@ -55,43 +115,51 @@ class ProcTable:
         await asyncio.sleep(0)  # let the others ask
         together, self._waiting = self._waiting, []
         try:
-            for _turn in scan(together, self._proc):
+            for _turn in scan(together, self._proc, self._lines):
                 await asyncio.sleep(0)
         finally:
             self._pass = None
 
     def find_at_once(self, wanted: Wanted) -> Wanted:
         """The same without an event loop."""
-        for _turn in scan([wanted], self._proc):
+        for _turn in scan([wanted], self._proc, CommandLines(self._proc)):
             pass
         return wanted
 
+    def close(self) -> None:
+        """Give everything back."""
+        self._lines.close()
 
-def scan(together: list[Wanted], proc: str) -> Iterator[None]:
+
+def scan(together: list[Wanted], proc: str, lines: CommandLines) -> Iterator[None]:
     """Fill in what is found, the first match for each; yields now and then. This process itself never matches."""
     own = str(os.getpid())
     left = list(together)
-    for number, entry in enumerate(_processes(proc), 1):
-        if number % A_TURN == 0:
-            yield
-        if entry == own:
-            continue
-        try:
-            line = _line(f"{proc}/{entry}/cmdline")
-            matched = [wanted for wanted in left if line and _fits(wanted, proc, entry, line)]
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has gone
-        except OSError:
-            matched = [wanted for wanted in left if _unreadable(wanted, proc, entry)]
-        if matched:
-            left = [wanted for wanted in left if not any(wanted is found for found in matched)]
-            if not left:
-                return
+    whole = False
+    try:
+        for number, entry in enumerate(_processes(proc), 1):
+            if number % A_TURN == 0:
+                yield
+            if entry == own:
+                continue
+            try:
+                line = lines.read(entry)
+                matched = [wanted for wanted in left if line and _fits(wanted, proc, entry, line)]
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has gone
+            except OSError:
+                matched = [wanted for wanted in left if _unreadable(wanted, proc, entry)]
+            if matched:
+                left = [wanted for wanted in left if not any(wanted is found for found in matched)]
+                if not left:
+                    return
+        whole = True
+    finally:
+        lines.passed(whole)
 
 
-def _processes(proc: str) -> Iterator[str]:
-    with os.scandir(proc) as entries:
-        yield from (entry.name for entry in entries if entry.name.isdigit())
+def _processes(proc: str) -> list[str]:
+    return [name for name in os.listdir(proc) if name.isdigit()]  # noqa: PTH208  # thousands of names as text
 
 
 def command_line(folder: str) -> tuple[bytes, int]:
@@ -99,14 +167,6 @@ def command_line(folder: str) -> tuple[bytes, int]:
     fd = os.open(f"{folder}/cmdline", os.O_RDONLY | os.O_CLOEXEC)
     try:
         return _joined(os.read(fd, COMMAND_LINE_BYTES)), os.fstat(fd).st_uid
-    finally:
-        os.close(fd)
-
-
-def _line(file: str) -> bytes:
-    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return _joined(os.read(fd, COMMAND_LINE_BYTES))
     finally:
         os.close(fd)
 

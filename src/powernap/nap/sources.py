@@ -84,7 +84,7 @@ class Sources:
 
     def close(self) -> None:
         """Give everything back."""
-        for shared in (self._bus, self._book, self._executions, self._ports):
+        for shared in (self._bus, self._book, self._table, self._executions, self._ports):
             if shared is not None:
                 shared.close()
         self._bus = self._book = self._executions = self._ports = self._table = None

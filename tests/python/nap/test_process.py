@@ -6,15 +6,17 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from attached import attached, is_called
 
-from powernap.machine import clocks
-from powernap.machine.proctable import ProcTable
+from powernap.machine import clocks, proctable
+from powernap.machine.proctable import ProcTable, Wanted
 from powernap.nap.monitors.process import ProcessMonitor
 from powernap.nap.sources import Sources
 from powernap.shared.errors import PowernapError
@@ -151,6 +153,76 @@ def test_the_name_decides_where_the_command_line_cannot_be_read(tmp_path):
 def test_a_process_that_vanishes_during_the_pass_is_none(tmp_path):
     (tmp_path / "12").mkdir()
     assert not ProcessMonitor("work", {"pattern": "."}, ProcTable(str(tmp_path))).look(5.0).active_now
+
+
+def open_command_lines():
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return sum(str(link.readlink()).endswith("/cmdline") for link in links)
+
+
+def find(table, pattern):
+    return asyncio.run(table.find(Wanted(re.compile(pattern.encode()))))
+
+
+def test_files_that_stay_open_show_what_their_process_executes_or_calls_itself_later():
+    table = ProcTable()
+    script = "read x; exec sleep 12.5"
+    with subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE) as process:
+        try:
+            assert find(table, r"^sleep 12\.5$").pid == 0
+            assert open_command_lines() > 1
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            deadline = time.monotonic() + 10
+            while find(table, r"^sleep 12\.5$").pid != process.pid:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        finally:
+            process.kill()
+    assert find(table, r"^sleep 12\.5$").pid == 0
+    table.close()
+    assert open_command_lines() == 0
+
+
+def test_a_process_that_changes_its_own_command_line_is_seen_by_the_open_file():
+    code = (
+        "import ctypes, sys\n"
+        "start = int(open('/proc/self/stat').read().rpartition(')')[2].split()[45])\n"
+        "print(flush=True)\n"
+        "sys.stdin.readline()\n"
+        "ctypes.memmove(start, b'backup-runs\\0', 12)\n"
+        "print(flush=True)\n"
+        "sys.stdin.readline()\n"
+    )
+    table = ProcTable()
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert find(table, "^backup-runs").pid == 0
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        assert find(table, "^backup-runs").pid == process.pid
+        process.stdin.close()
+    table.close()
+
+
+def test_of_more_processes_than_files_may_stay_open_the_others_are_opened_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(proctable, "HELD", 5)
+    table = fake_proc(tmp_path, dict.fromkeys(range(1000, 1012), (b"idle\0", "idle")))
+    for _turn in range(3):
+        assert find(table, "^rsync").pid == 0
+        assert open_command_lines() == 5
+    (tmp_path / "1011/cmdline").write_bytes(b"rsync\0")
+    assert find(table, "^rsync").pid == 1011
+    for pid in range(1000, 1009):
+        shutil.rmtree(tmp_path / str(pid))
+    (tmp_path / "1011/cmdline").write_bytes(b"idle\0")
+    assert find(table, "^rsync").pid == find(table, "^rsync").pid == 0
+    assert open_command_lines() == 3, "those of what has gone are closed"
+    table.close()
+    assert open_command_lines() == 0
+    assert find(table, "^idle").pid and open_command_lines() == 0
 
 
 def test_monitors_that_ask_together_share_one_pass_and_the_loop_keeps_running(tmp_path):
