@@ -131,8 +131,13 @@ class Map(Held):
         """Add or change many in one call (Linux 5.6). Raises OSError."""
         listed = list(pairs)
         if listed:
-            keys, values = (buffer(b"".join(column)) for column in zip(*listed, strict=True))
-            bpf(MAP_UPDATE_BATCH, self._batch(None, None, keys, values, len(listed)))
+            self.update_all(*(b"".join(column) for column in zip(*listed, strict=True)))
+
+    def update_all(self, keys: bytes, values: bytes) -> None:
+        """The same of keys and values that lie one behind the other. Raises OSError."""
+        if keys:
+            held, contents = buffer(keys), buffer(values)
+            bpf(MAP_UPDATE_BATCH, self._batch(None, None, held, contents, len(keys) // self.key_bytes))
 
     def lookup_many(self, keys: Iterable[bytes]) -> list[bytes | None]:
         """The values of many keys; None for each that is not there."""

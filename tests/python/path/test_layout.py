@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from powernap.wake.path import layout
-from powernap.wake.path.base import GATES, Done, Entry, Ignored, Key, Unwelcome
+from powernap.wake.path.base import GATES, Alike, Done, Entry, Ignored, Key, Unwelcome
 
 MAC = bytes.fromhex("024c00000003")
 RANGE = st.tuples(st.integers(1, 0xFFFF), st.integers(1, 0xFFFF)).map(lambda pair: (min(pair), max(pair)))
@@ -47,6 +49,25 @@ def test_an_entry_comes_back_as_it_was(entry):
     value = layout.pack_entry(entry, 5)
     assert len(value) == layout.ENTRY_BYTES
     assert layout.unpack_entry(value) == entry
+
+
+@given(ENTRIES, st.integers(1, 2**31), st.sampled_from([4, 16]), st.data())
+def test_many_that_are_alike_are_packed_as_each_alone(entry, interface, length, data):
+    addresses = data.draw(st.lists(st.binary(min_size=length, max_size=length), min_size=1, max_size=5))
+    hosts = data.draw(st.lists(st.integers(1, 2**63), min_size=len(addresses), max_size=len(addresses)))
+    macs = [bytes([2, 0, 0, 0, 0, number]) for number in range(len(addresses))]
+    keys, values = layout.pack_alike(Alike(interface, entry, hosts, length, b"".join(addresses), b"".join(macs)), 5)
+    assert keys == b"".join(layout.pack_key(Key(interface, 0, ip)) for ip in addresses)
+    each = (replace(entry, host=host, mac=mac) for host, mac in zip(hosts, macs, strict=True))
+    assert values == b"".join(layout.pack_entry(one, 5) for one in each)
+    bits = layout.sieve_bits(b"".join(addresses), length)
+    assert list(bits) == [layout.sieve_bit(ip) for ip in addresses]
+
+
+def test_cards_are_packed_with_their_hosts():
+    keys, values = layout.pack_cards([MAC, bytes(6)], [7, 2**40])
+    assert keys == layout.MAC.pack(MAC) + layout.MAC.pack(bytes(6))
+    assert values == layout.CARD.pack(7, 0, 0, 0) + layout.CARD.pack(2**40, 0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,9 @@ from tests.python.path.kernel import ASKER, ASKER4, ASKER6, ENTRY, HERE, SLEEPER
 from tests.python.path.packets import tcp
 
 from powernap.net import checksum, ethernet
-from powernap.wake.path import layout
-from powernap.wake.path.base import Key
-from powernap.wake.path.ebpf import EbpfPath
+from powernap.wake.path import layout, tables
+from powernap.wake.path.base import Alike, Entry, Key
+from powernap.wake.path.ebpf import Adopted, EbpfPath
 from powernap.wake.path.sieve import Sieve
 from powernap.wake.path.tables import Tables
 
@@ -39,11 +40,11 @@ def knock(to: bytes) -> bytes:
 def sieve() -> Iterator[Sieve]:
     if forbidden():
         pytest.skip(forbidden())
-    tables = Tables(None)
-    made = Sieve(tables["sieve"], fresh=True)
+    shared = Tables(None)
+    made = Sieve(shared["sieve"], fresh=True)
     yield made
     made.close()
-    tables.close()
+    shared.close()
 
 
 @pytest.fixture
@@ -83,14 +84,11 @@ def test_the_same_hosts_that_sleep_again_and_again_do_not_fill_it(sieve: Sieve):
     assert not sieve.is_stale
 
 
-def test_what_a_former_daemon_has_set_is_counted(sieve: Sieve):
-    tables = Tables(None)
-    first = Sieve(tables["sieve"], fresh=True)
-    first.add(key.ip for key in KEYS)
-    second = Sieve(tables["sieve"], fresh=False)
-    assert second._set == len(KEYS)
-    for each in (first, second, tables):
-        each.close()
+def test_what_a_former_daemon_has_set_is_counted(path: EbpfPath):
+    path.put(dict.fromkeys(KEYS, ENTRY))
+    adopted = Sieve(path._tables["sieve"], fresh=False)
+    assert adopted._set == len(KEYS)
+    adopted.close()
 
 
 def bits(path: EbpfPath) -> set[bytes]:
@@ -108,3 +106,46 @@ def test_when_many_have_gone_those_that_sleep_keep_their_bits(path: EbpfPath):
     path._sieve._limit = 0
     path.remove(KEYS[4:6])
     assert bits(path) == {key.ip for key in KEYS[6:]}
+
+
+def kind(hosts: range, entry: Entry = ENTRY) -> Alike:
+    ips = b"".join(bytes((10, 0, 0, host)) for host in hosts)
+    return Alike(1, entry, list(hosts), 4, ips, b"".join(bytes((2, 0, 0, 0, 0, host)) for host in hosts))
+
+
+def test_of_many_put_again_it_is_kept_what_was_done(path: EbpfPath):
+    path.put_alike([kind(range(1, 5))])
+    key = Key(1, 0, bytes((10, 0, 0, 2)))
+    table = path._tables["entries"]
+    value = bytearray(table.lookup(layout.pack_key(key)) or b"")
+    value[layout.ANSWERED : layout.ANSWERED + 8] = layout.STAMP.pack(3)
+    table.update(layout.pack_key(key), bytes(value))
+    path.put_alike([kind(range(5, 9)), kind(range(9, 11))])
+    assert path.done(key).answered == 3
+    path.put_alike([kind(range(1, 11), replace(ENTRY, pings=False))])
+    assert path.done(key).answered == 3
+    found = dict(Adopted(table).pairs())
+    assert found[key] == replace(ENTRY, pings=False, host=2, mac=bytes((2, 0, 0, 0, 0, 2)))
+    assert len(found) == 10
+
+
+def test_of_one_put_alone_before_it_is_kept_what_was_done(path: EbpfPath):
+    key = Key(1, 0, bytes((10, 0, 0, 7)))
+    path.put({key: replace(ENTRY, host=7)})
+    table = path._tables["entries"]
+    value = bytearray(table.lookup(layout.pack_key(key)) or b"")
+    value[layout.ANSWERED : layout.ANSWERED + 8] = layout.STAMP.pack(3)
+    table.update(layout.pack_key(key), bytes(value))
+    path.put_alike([kind(range(1, 9))])
+    assert path.done(key).answered == 3
+
+
+def test_the_table_grows_under_many(path: EbpfPath, monkeypatch: pytest.MonkeyPatch):
+    small = {name: tables._KINDS[name]._replace(entries=64) for name in ("entries", "cards")}
+    monkeypatch.setattr(tables, "_KINDS", {**tables._KINDS, **small})
+    own = EbpfPath()
+    own.put_alike([kind(range(1, 200))])
+    own.watch_cards({bytes((2, 0, 0, 0, 0, host)): host for host in range(1, 200)})
+    assert len(Adopted(own._tables["entries"])) == 199
+    assert own._tables["cards"].lookup(layout.MAC.pack(bytes((2, 0, 0, 0, 0, 199)))) == layout.CARD.pack(199, 0, 0, 0)
+    own.close(keep=False)

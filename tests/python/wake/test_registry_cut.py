@@ -155,6 +155,7 @@ def complaints(registry: Registry) -> list[str]:
         lambda: registry.records("", 1000),
         lambda: registry.row("h7"),
         lambda: registry.watched(0, 100, True),
+        lambda: registry.alike(0, 100, 100, ()),
         lambda: registry.due(0.0, 0, 1e9, 10),
         lambda: registry.host_of_card(MAC),
         lambda: registry.apply([enrol("new", MAC)]),
@@ -177,6 +178,7 @@ def test_text_in_a_row_that_is_no_json_is_an_error_with_a_sentence(tmp_path: Pat
         lambda: registry.row("web1"),
         lambda: registry.records("", 9),
         lambda: registry.watched(0, 9),
+        lambda: registry.alike(0, 9, 9, ()),
     ):
         with pytest.raises(RegistryError, match="backup"):
             ask()

@@ -7,7 +7,7 @@ A path that can do nothing by itself (classic BPF) passes what concerns the addr
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -51,6 +51,23 @@ class Entry:
     udp: Ranges = ()
     password: bytes = b""
     gate: int = 0
+
+
+class Alike(NamedTuple):
+    """Entries of one interface that differ in address, host and card alone: `entry` with each of these.
+
+    `ips`, `macs`: of all `hosts`, in their order, one behind the other. Each address has `length` bytes.
+    """
+
+    interface: int
+    entry: Entry
+    hosts: Sequence[int]
+    length: int
+    ips: bytes
+    macs: bytes
+
+    def each_ip(self) -> Iterator[bytes]:
+        return (self.ips[at : at + self.length] for at in range(0, len(self.ips), self.length))
 
 
 class Unwelcome(NamedTuple):
@@ -107,6 +124,9 @@ class PacketPath(Protocol):
 
         Raises OSError.
         """
+
+    def put_alike(self, kinds: Collection[Alike]) -> None:
+        """The same for many that are of few kinds, none with a VLAN, at a fraction of the cost. Raises OSError."""
 
     def remove(self, keys: Iterable[Key]) -> None: ...
 

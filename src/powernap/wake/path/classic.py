@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from powernap.net import bpf, bpfset
 from powernap.net.interfaces import Interface
 from powernap.net.rawsocket import RawSocket
-from powernap.wake.path.base import Done, Entry, Ignored, Key, Unwelcome
+from powernap.wake.path.base import Alike, Done, Entry, Ignored, Key, Unwelcome
 
 #: Up to so many addresses and cards the filter is made anew at once; beyond, it passes all that may concern a sleeper
 #: until they have been the same for so many seconds.
@@ -60,6 +60,9 @@ class ClassicPath:
                 self._sleepers[key.interface].add(key.ip)
                 changed.add(key.interface)
         self._changed(changed)
+
+    def put_alike(self, kinds: Collection[Alike]) -> None:
+        self.put({Key(kind.interface, 0, ip): kind.entry for kind in kinds for ip in kind.each_ip()})
 
     def remove(self, keys: Iterable[Key]) -> None:
         changed = set()

@@ -18,7 +18,7 @@ from powernap.machine.ebpf_tc import TcFilter
 from powernap.net.interfaces import Interface
 from powernap.net.rawsocket import RawSocket
 from powernap.wake.path import layout
-from powernap.wake.path.base import Done, Entry, Ignored, Key, Unwelcome
+from powernap.wake.path.base import Alike, Done, Entry, Ignored, Key, Unwelcome
 from powernap.wake.path.ingress import Ingress
 from powernap.wake.path.sieve import Sieve
 from powernap.wake.path.tables import Tables
@@ -30,6 +30,7 @@ _LOOPBACK = 1
 _ONLY = bytes(4)
 _CHUNK = 4096
 _TURNS = 10
+_ALL = 1 << 63
 
 
 class EbpfPath:
@@ -46,6 +47,8 @@ class EbpfPath:
         self._place = _TCX
         self._links: dict[int, TcxLink | TcFilter] = {}
         self._own: dict[int, bytes] = {}
+        #: Hosts with greater numbers have no entries yet.
+        self._greatest = 0 if self._tables["entries"].is_empty() else _ALL
         self._shut: set[int] | None = None
         try:
             self._quiet = Program(ebpf.SOCKET_FILTER, Tap(self._tables.files(), False).build(), "pn_tap")
@@ -148,6 +151,7 @@ class EbpfPath:
     def put(self, entries: Mapping[Key, Entry]) -> None:
         now = _now()
         empty = self._tables["entries"].is_empty()
+        self._greatest = _ALL
         pairs: list[tuple[bytes, bytes]] = []
         self._sieve.add(key.ip for key in entries)
         for key, entry in entries.items():
@@ -157,17 +161,31 @@ class EbpfPath:
                 pairs = []
         self._put(pairs, empty)
 
+    def put_alike(self, kinds: Collection[Alike]) -> None:
+        if not kinds:
+            return
+        now = _now()
+        new = min(min(kind.hosts) for kind in kinds) > self._greatest
+        self._greatest = max(self._greatest, max(max(kind.hosts) for kind in kinds))
+        for kind in kinds:
+            self._sieve.set(layout.sieve_bits(kind.ips, kind.length))
+            keys, values = layout.pack_alike(kind, now)
+            if new:
+                self._update("entries", keys, values)
+            else:
+                self._put(list(zip(_cut(keys, layout.KEY.size), _cut(values, layout.ENTRY_BYTES), strict=True)), False)
+
     def _put(self, pairs: list[tuple[bytes, bytes]], empty: bool) -> None:
         """The sieve has them already."""
         if not empty:  # of those that are there it is kept what was done
             known = self._tables["entries"].lookup_many(key for key, _value in pairs)
             pairs = [(key, layout.keep(value, old)) for (key, value), old in zip(pairs, known, strict=True)]
-        self._update("entries", pairs)
+        self._update("entries", b"".join(key for key, _value in pairs), b"".join(value for _key, value in pairs))
 
-    def _update(self, name: str, pairs: list[tuple[bytes, bytes]]) -> None:
+    def _update(self, name: str, keys: bytes, values: bytes) -> None:
         for _turn in range(_TURNS):
             try:
-                self._tables[name].update_many(pairs)
+                self._tables[name].update_all(keys, values)
                 return
             except OSError as error:
                 if error.errno == errno.E2BIG:
@@ -184,11 +202,10 @@ class EbpfPath:
             self._sieve.renew(layout.unpack_key(key).ip for key, _value in self._tables["entries"].walk())
 
     def watch_cards(self, cards: Mapping[bytes, int]) -> None:
-        pairs = [(layout.MAC.pack(mac), layout.CARD.pack(host, 0, 0, 0)) for mac, host in cards.items()]
-        own = {layout.MAC.pack(mac) for mac in self._own.values()}
-        pairs = [pair for pair in pairs if pair[0] not in own]
-        for at in range(0, len(pairs), _CHUNK):
-            self._update("cards", pairs[at : at + _CHUNK])
+        others = {mac: cards[mac] for mac in cards.keys() - set(self._own.values())}
+        macs, hosts = list(others), list(others.values())
+        for at in range(0, len(macs), _CHUNK):
+            self._update("cards", *layout.pack_cards(macs[at : at + _CHUNK], hosts[at : at + _CHUNK]))
 
     def forget_cards(self, cards: Iterable[bytes]) -> None:
         own = set(self._own.values())
@@ -311,6 +328,10 @@ class Adopted(Mapping[Key, Entry]):
     def pairs(self) -> Iterator[tuple[Key, Entry]]:
         """As items(), but in one walk."""
         return ((layout.unpack_key(key), layout.unpack_entry(value)) for key, value in self._table.walk())
+
+
+def _cut(joined: bytes, size: int) -> list[bytes]:
+    return [joined[at : at + size] for at in range(0, len(joined), size)]
 
 
 def _now() -> int:

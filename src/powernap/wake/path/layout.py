@@ -7,9 +7,12 @@ import functools
 import ipaddress
 import struct
 import sys
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from powernap.shared.ports import Ranges
-from powernap.wake.path.base import Done, Entry, Ignored, Key, Unwelcome
+from powernap.wake.path.base import Alike, Done, Entry, Ignored, Key, Unwelcome
 
 #: Of all that follows and of what the programs mean by it. Pins of another version are thrown away.
 VERSION = 3
@@ -22,6 +25,7 @@ _PASSWORD_LENGTH = 8
 OWN = 1
 
 KEY = struct.Struct("=IHH16s")
+_IP_AT = KEY.size - 16
 #: Port ranges of each protocol that fit; where there are more, the daemon judges.
 RANGES = 8
 TOLD = 4
@@ -107,6 +111,16 @@ def unpack_key(data: bytes) -> Key:
     return Key(interface, vlan, ip[:length])
 
 
+def sieve_bits(ips: bytes, length: int) -> Iterator[int]:
+    """Of addresses of that length, one behind the other."""
+    if length != 4:
+        return (sieve_bit(ips[at : at + length]) for at in range(0, len(ips), length))
+    numbers = array("I", ips)
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return ((number + (number >> SIEVE_BITS) * SIEVE_4) & _SIEVE_MASK for number in numbers)
+
+
 def sieve_bit(ip: bytes) -> int:
     """IPv4 addresses of one network lie side by side, and each has a bit of its own."""
     if len(ip) == 4:
@@ -121,6 +135,34 @@ def pack_entry(entry: Entry, now: int) -> bytes:
     does = entry.answers, entry.fires, entry.on_question, entry.pings
     common = _common(*does, entry.tcp, entry.udp, entry.password, entry.gate)
     return _OWN.pack(entry.host, now, entry.mac) + common
+
+
+def pack_alike(alike: Alike, now: int) -> tuple[bytes, bytes]:
+    """All keys, and all values, one behind the other."""
+    count = len(alike.hosts)
+    keys = bytearray(pack_key(Key(alike.interface, 0, bytes(alike.length))) * count)
+    _spread(keys, KEY.size, _IP_AT, alike.ips, alike.length)
+    values = bytearray(pack_entry(replace(alike.entry, host=0, mac=bytes(6)), now) * count)
+    _spread(values, ENTRY_BYTES, HOST, _numbers(alike.hosts), 8)
+    _spread(values, ENTRY_BYTES, MAC_AT, alike.macs, 6)
+    return bytes(keys), bytes(values)
+
+
+def pack_cards(macs: Sequence[bytes], hosts: Sequence[int]) -> tuple[bytes, bytes]:
+    """The same of cards."""
+    values = bytearray(CARD.size * len(hosts))
+    _spread(values, CARD.size, 0, _numbers(hosts), 8)
+    return b"".join(mac + b"\0\0" for mac in macs), bytes(values)
+
+
+def _numbers(hosts: Sequence[int]) -> bytes:
+    return array("Q", hosts).tobytes()
+
+
+def _spread(into: bytearray, size: int, at: int, pieces: bytes, length: int) -> None:
+    """Piece after piece into byte `at` of each record of that size. A slice for each byte: no step for each record."""
+    for place in range(length):
+        into[at + place :: size] = pieces[place::length]
 
 
 @functools.lru_cache(maxsize=1024)

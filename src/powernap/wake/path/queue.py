@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from powernap.wake.model import Address
-from powernap.wake.path.base import Entry, Key, PacketPath
+from powernap.wake.path.base import Alike, Entry, Key, PacketPath
 from powernap.wake.posture import Posture
 from powernap.wake.segment import Segment
 
@@ -46,6 +46,24 @@ class PathQueue:
         for address, entry in entries.items():
             self._set(address, entry)
 
+    def put_alike(self, kinds: Collection[Alike], cards: Mapping[bytes, int]) -> None:
+        """At once, after all that waits. `cards`: MAC and number of those to watch."""
+        self.flush()
+        segments = {segment.interface.index: segment for segment in self._segments.values()}
+        for kind in kinds:
+            for ip in kind.each_ip() if kind.length > 4 else ():
+                segments[kind.interface].follow_group(ip, True)
+        try:
+            self.path.put_alike(kinds)
+            self.path.watch_cards(cards)
+        except OSError as error:
+            self._complain(error)
+
+    def index(self, segment: str) -> int | None:
+        """The interface's, None where it is not heard."""
+        found = self._segments.get(segment)
+        return None if found is None else found.interface.index
+
     def follow_cards(self, old: tuple[bytes, ...], new: tuple[bytes, ...], number: int) -> None:
         if old == new:
             return
@@ -81,9 +99,12 @@ class PathQueue:
             if watch:
                 self.path.watch_cards(watch)
         except OSError as error:
-            if not self._failed:
-                self._failed = True
-                _log.warning("the packet path does not take all addresses (%s)", error.strerror or error)
+            self._complain(error)
+
+    def _complain(self, error: OSError) -> None:
+        if not self._failed:
+            self._failed = True
+            _log.warning("the packet path does not take all addresses (%s)", error.strerror or error)
 
     def _set(self, address: Address, entry: Entry | None) -> None:
         segment = self._segments.get(address.segment)

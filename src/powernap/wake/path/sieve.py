@@ -30,9 +30,11 @@ class Sieve:
         self._limit = max(_MANY, 2 * self._set)
 
     def add(self, ips: Iterable[bytes]) -> None:
+        self.set(map(layout.sieve_bit, ips))
+
+    def set(self, numbers: Iterable[int]) -> None:
         bits = self._bits
-        for ip in ips:
-            bit = layout.sieve_bit(ip)
+        for bit in numbers:
             place, mask = bit >> 3, 1 << (bit & 7)
             byte = bits[place]
             if not byte & mask:

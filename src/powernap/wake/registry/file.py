@@ -8,17 +8,19 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from powernap.shared.errors import PowernapError
-from powernap.wake.model import Address, Sleep, State
+from powernap.wake.model import Address, Sleep
+from powernap.wake.registry import resting
 from powernap.wake.registry.changes import Change, Fact, split_macs
 from powernap.wake.registry.errors import RegistryError, reason
 from powernap.wake.registry.record import COLUMNS, Record, record_of
+from powernap.wake.registry.resting import Page, Rest
 from powernap.wake.registry.schema import VERSION, WATCHED, prepare
 from powernap.wake.registry.sleeps import from_text
 
@@ -26,7 +28,6 @@ _log = logging.getLogger(__name__)
 _CACHE_KIB = 2000
 _DAMAGED = "restore it from a backup, or move it away and run the site playbook"
 _OUT_OF_REACH = "see that its directory exists, is writable for powerwaked and has space, or set registry.path"
-_STATE = 'number, name, wake_on, "group", state, captured, run, sleep'
 
 
 class Row(NamedTuple):
@@ -37,21 +38,6 @@ class Row(NamedTuple):
     run: int
     sleep: Sleep | None
     addresses: tuple[Address, ...]
-
-
-class Rest(NamedTuple):
-    """A host at rest, as far as the packet path needs to know it. `sleep` is without addresses, cards and lease."""
-
-    number: int
-    name: str
-    wake_on: str | None
-    group: str
-    state: State
-    captured: bool
-    run: int
-    sleep: Sleep | None
-    addresses: tuple[Address, ...]
-    cards: tuple[bytes, ...]
 
 
 class Boot(NamedTuple):
@@ -274,33 +260,20 @@ class Registry:
             "SELECT number, name, sleep IS NOT NULL FROM hosts WHERE number > ? ORDER BY number LIMIT ?", after, most
         )
 
-    def watched(self, after: int, most: int, with_cards: bool = False) -> list[Rest]:
-        """The next hosts that are not just awake, in the order of their numbers."""
-        rows = self._ask(
-            f"SELECT {_STATE} FROM hosts WHERE number > ? AND {WATCHED} ORDER BY number LIMIT ?", after, most
-        )
-        if not rows:
-            return []
-        span = (rows[0][0], rows[-1][0])
-        join = f"JOIN hosts ON number = host WHERE host BETWEEN ? AND ? AND {WATCHED} ORDER BY host"
-        places = _grouped(self._ask(f"SELECT host, segment, ip, mac FROM places {join}, nth", *span))
-        cards = _grouped(self._ask(f"SELECT host, mac FROM cards {join}", *span)) if with_cards else {}
+    def watched(self, after: int, most: int, with_cards: bool = False, before_run: int | None = None) -> list[Rest]:
+        """The next hosts that are not just awake, in the order of their numbers.
+
+        `before_run`: those alone that sleep, and were last known to for certain in an earlier run than that.
+        """
         with self._understood():
-            return [
-                Rest(
-                    number,
-                    name,
-                    wake_on,
-                    group,
-                    State(state),
-                    bool(captured),
-                    run,
-                    from_text(text) if text else None,
-                    tuple(Address(*place) for place in places.get(number, ())),
-                    tuple(card for (card,) in cards.get(number, ())),
-                )
-                for number, name, wake_on, group, state, captured, run, text in rows
-            ]
+            return resting.watched(self._ask, after, most, with_cards, before_run)
+        raise AssertionError  # not reached
+
+    def alike(self, after: int, upto: int, most: int, left_out: Collection[int]) -> Page | None:
+        """The same, those together that are alike: hosts up to that number, but for these. None: there are no more."""
+        with self._understood():
+            return resting.alike(self._ask, after, upto, most, left_out)
+        raise AssertionError  # not reached
 
     def _ask(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with self._understood():
@@ -351,10 +324,3 @@ def _result(change: Change, database: sqlite3.Connection) -> Any:
         return change.apply(database)
     except PowernapError as error:
         return error
-
-
-def _grouped(rows: Iterable[tuple[Any, ...]]) -> dict[int, list[tuple[Any, ...]]]:
-    found: dict[int, list[tuple[Any, ...]]] = {}
-    for host, *others in rows:
-        found.setdefault(host, []).append(tuple(others))
-    return found
