@@ -69,10 +69,14 @@ class Bus:
         answer = await self.call((name, path, "org.freedesktop.DBus.Properties"), "Get", "ss", (interface, prop))
         return answer[0][1]
 
-    async def on_signal(self, interface: str, member: str, path: str, then: Callable[[tuple[Any, ...]], None]) -> None:
-        """Call ``then`` with the body of each such signal. Raises BusError."""
+    async def on_signal(
+        self, interface: str, member: str, path: str, then: Callable[[tuple[Any, ...]], None], arg0: str = ""
+    ) -> None:
+        """Call ``then`` with the body of each such signal, whose first argument is ``arg0``. Raises BusError."""
         self._handlers[interface, member] = then
         rule = f"type='signal',interface='{interface}',member='{member}',path='{path}'"
+        if arg0:
+            rule += f",arg0='{arg0}'"
         await self.call(
             ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus"), "AddMatch", "s", (rule,)
         )
