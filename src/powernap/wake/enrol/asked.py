@@ -10,7 +10,7 @@ from typing import Any
 
 from powernap.shared.errors import BadMac
 from powernap.shared.mac import format_mac, mac_bytes
-from powernap.wake.registration import BadBody, parse_address, parse_object
+from powernap.wake.registration import BadBody, parse_address
 
 _HEX64 = re.compile(r"\A[0-9a-f]{64}\Z")
 #: Such as a host name (RFC 1123), with the underscore that some have.
@@ -46,9 +46,8 @@ class Asked:
     ca: str = ""
 
 
-def asked(body: str | bytes) -> Asked:
+def asked(data: Mapping[str, Any]) -> Asked:
     """Of the body of POST /api/v1/enrol. Raises BadBody, which names the field."""
-    data = parse_object(body)
     key = data.get("key")
     if not isinstance(key, str) or not _HEX64.match(key):
         raise BadBody("key: give the key that the machine has made, 64 hex digits")
