@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from powernap.shared.errors import BadMac
+from powernap.shared.errors import BadMac, PowernapError
 from powernap.shared.mac import mac_bytes, normal_mac
 from powernap.wake import events as ev
 from powernap.wake.clock import clock
@@ -38,6 +38,11 @@ class Enrolment:
         self._journal = journal
         self._due = due
         self._accepted: OrderedDict[str, int] = OrderedDict()
+        #: A host is awake, and says why. A host speaks. It wants to sleep: raises Conflict where it may not. It stays.
+        self.heard: Callable[[str, str], None] = lambda name, cause: None
+        self.spoke: Callable[[str], None] = lambda name: None
+        self.may_sleep: Callable[[Record], None] = lambda record: None
+        self.stays: Callable[[str], None] = lambda name: None
 
     # Administrators
 
@@ -87,8 +92,14 @@ class Enrolment:
         said = tuple(text for card in registration.cards for text in card.addresses)
         before = self._engine.roster.peek(name)
         run = self._registry.run
+        self.spoke(name)
+        self.may_sleep(record)
         change = Register(name, sequence, sleep, body.decode(), said, sleep.wake_by, time.time(), run)
-        await self._journal.commit(change)
+        try:
+            await self._journal.commit(change)
+        except PowernapError:
+            self.stays(name)
+            raise
         self._due(sleep.wake_by)
         if self._accepted.get(name, sequence) != sequence:
             return  # it has spoken again meanwhile
@@ -110,7 +121,9 @@ class Enrolment:
         name = record.name
         if cause == "cancelled":
             self._criers.stayed_awake(name)
+        self.stays(name)
         self._engine.tell(name, ev.Hello(cause))
+        self.heard(name, cause)
         await self._journal.commit(Hello(name, sequence, self._engine.segments.interfaces(), time.time()))
         if self._accepted.get(name) == sequence:
             del self._accepted[name]

@@ -26,7 +26,7 @@ from powernap.wake.leases import Leases
 from powernap.wake.looks import Looks
 from powernap.wake.model import Address, Policy, Sleep, Visitor
 from powernap.wake.notes import Notes
-from powernap.wake.orders import Orders
+from powernap.wake.orders.waking import WakeOrders
 from powernap.wake.path.base import PacketPath, gate_of
 from powernap.wake.posture import Stance
 from powernap.wake.refusals import Unknown
@@ -100,7 +100,7 @@ class Service:
         )
         self._looks = Looks(registry, self.engine.probe, policy.look_seconds)
         self.enrolment = Enrolment(self.engine, registry, self._journal, self.criers, self.leases.saved)
-        self.orders = Orders(self.engine, registry, self._journal)
+        self.orders = WakeOrders(self.engine, registry, self._journal)
         self._settling: asyncio.Task[None] | None = None
 
     def start(self) -> None:

@@ -15,6 +15,7 @@ from powernap.config.wake.enrolment import EnrolmentSettings
 from powernap.config.wake.groups import GroupSettings
 from powernap.config.wake.listen import ListenSettings
 from powernap.config.wake.path import PathSettings
+from powernap.config.wake.policy import PolicySettings, PresenceSettings, check_policy
 from powernap.config.wake.registry import RegistrySettings
 from powernap.config.wake.wake import WakeSettings
 from powernap.shared.schema import options_of
@@ -36,6 +37,8 @@ class WakeConfig:
     path: PathSettings
     enrolment: EnrolmentSettings
     discovery: DiscoverySettings
+    policy: PolicySettings
+    presence: PresenceSettings
     groups: Mapping[str, GroupSettings]
     origin: Mapping[str, str]
 
@@ -49,6 +52,8 @@ SECTIONS = {
     "path": PathSettings,
     "enrolment": EnrolmentSettings,
     "discovery": DiscoverySettings,
+    "policy": PolicySettings,
+    "presence": PresenceSettings,
 }
 _GROUPS = Named("groups", first_line(GroupSettings.__doc__), options_of(GroupSettings))
 CATALOGUE = Catalogue("powerwaked.toml", entries(SECTIONS), (_GROUPS,))
@@ -67,6 +72,7 @@ def load_wake(path: str | Path, drop_in_dir: str | Path | None = None) -> WakeCo
     )
     _check_ways(builder, config)
     _check_others(builder, config)
+    check_policy(builder, config.groups)
     if builder.problems:
         raise ConfigError(builder.problems)
     return config

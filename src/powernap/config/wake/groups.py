@@ -38,3 +38,34 @@ class GroupSettings:
     )
     methods: tuple[str, ...] = setting("strs", (), "ways of waking its machines; empty: as in [wake]", example=["exec"])
     subnets: tuple[str, ...] = setting("networks", (), "IPv4 networks of its machines, besides those of [wake]")
+    keep_awake: int = setting(
+        "int", 0, "so many of its machines stay awake: of the others each may nap", minimum=0, maximum=1_000_000
+    )
+    keep_awake_percent: float = setting(
+        "float", 0, "the same, as a part of its machines", unit="percent", minimum=0, maximum=100
+    )
+    naps_per_minute: int = setting(
+        "int", 0, "of its machines so many may go to sleep in a minute; 0: any number", minimum=0, maximum=1_000_000
+    )
+    needs: tuple[str, ...] = setting(
+        "strs",
+        (),
+        "machines, and groups as @NAME, that must be awake while one of its machines is: they may not nap then, and "
+        "are woken with it",
+        example=["db1", "@storage"],
+    )
+    nap_windows: tuple[str, ...] = setting(
+        "strs",
+        (),
+        "its machines nap at these times only; empty: always",
+        example=["Mon-Fri 19:00-07:00", "Sat,Sun 00:00-24:00"],
+    )
+    no_nap_windows: tuple[str, ...] = setting(
+        "strs", (), "its machines do not go to sleep at these times", example=["Sun 02:00-04:00 Europe/Berlin"]
+    )
+    awake_windows: tuple[str, ...] = setting(
+        "strs",
+        (),
+        "its machines are woken when this begins, and stay awake",
+        example=["Mon-Fri 07:00-19:00 Europe/Berlin"],
+    )

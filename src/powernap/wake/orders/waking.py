@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 _WAS = {State.WAKING: "waking", State.UNREACHABLE: "unreachable"}
 
 
-class Orders:
+class WakeOrders:
     def __init__(self, engine: Engine, registry: Registry, journal: Journal) -> None:
         self._engine = engine
         self._registry = registry

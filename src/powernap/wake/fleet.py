@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All machines together: what each is, orders to many, and the site's policy; put together, opened and closed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from powernap.config.wake import WakeConfig
+from powernap.wake.engine import Engine
+from powernap.wake.enrolment import Enrolment
+from powernap.wake.host import Host
+from powernap.wake.link.hub import Hub
+from powernap.wake.model import Address
+from powernap.wake.notes import Notes
+from powernap.wake.orders.delivery import Delivery
+from powernap.wake.orders.dispatcher import Dispatcher
+from powernap.wake.orders.hours import Hours
+from powernap.wake.orders.keeper import Keeper
+from powernap.wake.orders.marks import CanaryMarks
+from powernap.wake.orders.needs import Needs
+from powernap.wake.orders.waking import WakeOrders
+from powernap.wake.presence.looking import Looking
+from powernap.wake.presence.presence import Presence
+from powernap.wake.registry import Journal, Record, Registry
+from powernap.wake.registry.awake import size
+from powernap.wake.roster import Roster
+
+
+class Fleet:
+    def __init__(
+        self,
+        config: WakeConfig,
+        registry: Registry,
+        journal: Journal,
+        notes: Notes,
+        engine: Engine,
+        roster: Roster,
+        enrolment: Enrolment,
+        hub: Hub,
+        wakes: WakeOrders,
+    ) -> None:
+        self._engine = engine
+        self.marks = CanaryMarks(registry, journal)
+        self.presence = Presence(roster, notes, engine.note)
+        self.looking = Looking(
+            registry, roster, self.presence, self._probe, self._last_seen, engine.segments.interfaces, 300.0
+        )
+        self.keeper = Keeper(
+            config,
+            self.presence.up,
+            self.presence.is_up,
+            lambda group: size(registry, group),
+            self._mark,
+            lambda: self.looking.settled,
+        )
+        self._needs = Needs(self.keeper, registry, roster, engine.tell, config.wake.resume_timeout_seconds)
+        delivery = Delivery(
+            hub, self.presence, roster, self.keeper, wakes, self.marks, self._needs.missing, engine.note
+        )
+        self.dispatcher = Dispatcher(registry, roster, self.presence, self.keeper, delivery, engine.note, config.policy)
+        self._hours = Hours(self.keeper, self.dispatcher)
+        self.presence.changed.append(self.keeper.changed)
+        hub.listeners.append(self.presence)
+        engine.followed = self._followed
+        enrolment.heard = self.presence.heard
+        enrolment.spoke = self.presence.spoke
+        enrolment.may_sleep = self._may_sleep
+        enrolment.stays = self.keeper.give_back
+        self._adopt(config)
+
+    def open(self) -> None:
+        """When the segments are heard."""
+        self.looking.open()
+        self._hours.open()
+
+    async def close(self) -> None:
+        self._hours.close()
+        self.looking.close()
+        await self.dispatcher.close()
+        self.presence.close()
+
+    def configure(self, config: WakeConfig) -> None:
+        """The configuration was read again."""
+        self.keeper.configure(config)
+        self._adopt(config)
+        self._hours.open()
+
+    def _adopt(self, config: WakeConfig) -> None:
+        self.looking.seconds = config.presence.look_seconds
+        self.dispatcher.settings = config.policy
+        self._needs.patience = config.wake.resume_timeout_seconds
+
+    def describe(self, host: Host) -> dict[str, Any]:
+        """What a host is, for people and programs."""
+        return {**self.presence.describe(host), "canary_failed": self.marks.failed(host.name)}
+
+    def counts(self) -> dict[str, Any]:
+        return {"links": self.presence.links(), "presence_questions": self.looking.questions}
+
+    async def clear(self, name: str, by: str) -> bool:
+        """A host whose canary failed may nap again. Raises RegistryError."""
+        cleared = await self.marks.clear(name)
+        if cleared:
+            self._engine.note(name, "canary cleared", by)
+        return cleared
+
+    # What the parts ask of each other
+
+    def _followed(self, before: Host | None, after: Host | None) -> None:
+        self.presence.followed(before, after)
+        if before is None or after is None or before.group != after.group:
+            self.keeper.resized()
+        self._needs.followed(before, after)
+
+    def _may_sleep(self, record: Record) -> None:
+        """A host asks to be let go. Raises NotNow."""
+        self.keeper.let_go(record.name, record.number, record.group)
+
+    def _mark(self, name: str) -> str:
+        failed = self.marks.failed(name)
+        return str(failed["why"]) if failed is not None else ""
+
+    def _probe(self, address: Address, broadcast: bool) -> None:
+        self._engine.probe(address, broadcast)
+
+    def _last_seen(self, mac: bytes) -> float | None:
+        return self._engine.path.last_seen(mac)

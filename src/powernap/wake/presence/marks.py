@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A few bytes for each machine, by its number in the registry: a million of them are 9 MB, and none is an object.
+
+What is here is of this run of the daemon: after a start nobody has been seen yet.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+
+from powernap.wake.presence.status import UP, Condition
+
+_PAGE = 4096
+_CONDITIONS = (None, *Condition)
+_INDEX = {condition: index for index, condition in enumerate(_CONDITIONS)}
+_UP = frozenset(_INDEX[condition] for condition in UP)
+_MOST_WAYS = 255
+
+
+class _Page:
+    __slots__ = ("condition", "group", "seen", "way")
+
+    def __init__(self) -> None:
+        self.condition = array("B", bytes(_PAGE))
+        self.way = array("B", bytes(_PAGE))
+        self.group = array("H", bytes(2 * _PAGE))
+        self.seen = array("I", bytes(4 * _PAGE))
+
+
+class Marks:
+    """The condition that was last told of, in which group it was counted, and when it was last seen by what."""
+
+    def __init__(self) -> None:
+        self._pages: dict[int, _Page] = {}
+        self._groups: dict[str, int] = {"": 0}
+        self._up: Counter[int] = Counter()
+        self._ways: list[str] = [""]
+
+    def condition(self, number: int) -> Condition | None:
+        """None: nothing has shown in this run what it is."""
+        page = self._pages.get(number // _PAGE)
+        return None if page is None else _CONDITIONS[page.condition[number % _PAGE]]
+
+    def is_up(self, number: int) -> bool:
+        page = self._pages.get(number // _PAGE)
+        return page is not None and page.condition[number % _PAGE] in _UP
+
+    def set(self, number: int, condition: Condition | None, group: str) -> None:
+        """A machine of this group is so from now on; None: it is forgotten."""
+        page, at = self._page(number), number % _PAGE
+        if page.condition[at] in _UP:
+            self._up[page.group[at]] -= 1
+        page.condition[at] = _INDEX[condition]
+        page.group[at] = self._groups.setdefault(group, len(self._groups)) if len(self._groups) < 65535 else 0
+        if page.condition[at] in _UP:
+            self._up[page.group[at]] += 1
+        if condition is None:
+            page.seen[at] = page.way[at] = 0
+
+    def up(self, group: str) -> int:
+        """How many of the group are up, for all that was seen in this run."""
+        index = self._groups.get(group)
+        return 0 if index is None else self._up[index]
+
+    def see(self, number: int, second: float, way: str) -> None:
+        """It was seen, so many seconds after the daemon's start."""
+        page, at = self._page(number), number % _PAGE
+        page.seen[at] = int(second) + 1
+        if way not in self._ways and len(self._ways) < _MOST_WAYS:
+            self._ways.append(way)
+        page.way[at] = self._ways.index(way) if way in self._ways else 0
+
+    def seen(self, number: int) -> tuple[float, str] | None:
+        """When it was last seen, in seconds after the daemon's start, and by what."""
+        page = self._pages.get(number // _PAGE)
+        if page is None or not page.seen[number % _PAGE]:
+            return None
+        return page.seen[number % _PAGE] - 1.0, self._ways[page.way[number % _PAGE]]
+
+    def _page(self, number: int) -> _Page:
+        page = self._pages.get(number // _PAGE)
+        if page is None:
+            page = self._pages[number // _PAGE] = _Page()
+        return page
