@@ -1,7 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Commands of `powerwake`: each one module with NAME, SUMMARY, arguments() and run(), and one line here."""
 
-from powernap.cli.wakecommands import criers, forget, list_hosts, pardon, register, status, trace, wake, wakes, watch
+from powernap.cli.wakecommands import (
+    approve,
+    criers,
+    forget,
+    list_hosts,
+    pardon,
+    pending,
+    register,
+    reject,
+    status,
+    trace,
+    wake,
+    wakes,
+    watch,
+)
 from powernap.cli.wakecommands.base import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -10,6 +24,9 @@ COMMANDS: tuple[Command, ...] = (
     status,
     register,
     forget,
+    pending,
+    approve,
+    reject,
     criers,
     pardon,
     wakes,
