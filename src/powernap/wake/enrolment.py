@@ -39,6 +39,7 @@ class Enrolment:
         self._due = due
         self._accepted: OrderedDict[str, int] = OrderedDict()
         #: A host is awake, and says why. A host speaks. It wants to sleep: raises Conflict where it may not. It stays.
+        self.forgotten: Callable[[str], None] = lambda name: None
         self.heard: Callable[[str, str], None] = lambda name, cause: None
         self.spoke: Callable[[str], None] = lambda name: None
         self.may_sleep: Callable[[Record], None] = lambda record: None
@@ -69,6 +70,7 @@ class Enrolment:
         if found:
             self._accepted.pop(name, None)
             self._engine.renew(before, name)
+            self.forgotten(name)
             self._engine.note(name, "forgotten")
         return found
 

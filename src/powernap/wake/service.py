@@ -23,6 +23,8 @@ from powernap.wake.enrolment import Enrolment
 from powernap.wake.firing import Firing
 from powernap.wake.host import Host
 from powernap.wake.leases import Leases
+from powernap.wake.link.entrance import Entrance
+from powernap.wake.link.hub import Hub
 from powernap.wake.looks import Looks
 from powernap.wake.model import Address, Policy, Sleep, Visitor
 from powernap.wake.notes import Notes
@@ -101,6 +103,10 @@ class Service:
         self._looks = Looks(registry, self.engine.probe, policy.look_seconds)
         self.enrolment = Enrolment(self.engine, registry, self._journal, self.criers, self.leases.saved)
         self.orders = WakeOrders(self.engine, registry, self._journal)
+        self.entrance = Entrance(config.listen)
+        self.authority = ""
+        self.hub = Hub(self.engine, self.enrolment, self.known, config.listen.messages_per_second)
+        self.enrolment.forgotten = self.hub.forget
         self._settling: asyncio.Task[None] | None = None
 
     def start(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from powernap.wake.notes import Notes
 
 _PER_HOST, _IN_ALL = 20, 50_000
 _KNOCKS, _VOLLEYS, _OUTCOMES = 16, 40, 20
+_FINISHED = 1000
 _LOGGED = {"hello": "hello", "booting": "booting", "restored": "restored", "waits": "waited_from"}
 
 
@@ -105,6 +107,7 @@ class Stories:
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
         self._running: dict[str, Story] = {}
+        self._finished: OrderedDict[str, dict[str, Any]] = OrderedDict()
         columns = "host TEXT NOT NULL, started REAL NOT NULL, story TEXT NOT NULL, verdict TEXT, UNIQUE (host, started)"
         notes.add_table("wakes", columns, _IN_ALL)
 
@@ -157,8 +160,13 @@ class Stories:
         del self._running[story.host]
         if story.end is not None and story.end.was_awake:
             return  # there was nothing to wake
+        told = story.told()
+        self._finished[story.host] = told
+        self._finished.move_to_end(story.host)
+        if len(self._finished) > _FINISHED:
+            self._finished.popitem(last=False)
         add = "INSERT OR REPLACE INTO wakes (host, started, story) VALUES (?, ?, ?)"
-        self._notes.write(add, (story.host, story.started, json.dumps(story.told())))
+        self._notes.write(add, (story.host, story.started, json.dumps(told)))
         self._notes.write(
             "DELETE FROM wakes WHERE host = ?1 AND started <= "
             "(SELECT started FROM wakes WHERE host = ?1 ORDER BY started DESC LIMIT 1 OFFSET ?2)",
@@ -175,12 +183,21 @@ class Stories:
 
     def forget(self, host: str) -> None:
         self._running.pop(host, None)
+        self._finished.pop(host, None)
         self._notes.write("DELETE FROM wakes WHERE host = ?", (host,))
 
     def of(self, host: str) -> list[dict[str, Any]]:
         """All wakes of the host that are known, the newest first."""
         found = [self._running[host].told()] if host in self._running else []
         return found + self._read("WHERE host = ? ORDER BY started DESC", (host,))
+
+    def last_of(self, host: str) -> dict[str, Any] | None:
+        """The host's present or last wake."""
+        if host in self._running:
+            return self._running[host].told()
+        if host in self._finished:  # it may be on its way to disk
+            return self._finished[host]
+        return next(iter(self._read("WHERE host = ? ORDER BY started DESC LIMIT 1", (host,))), None)
 
     def last(self, number: int) -> list[dict[str, Any]]:
         """The last wakes of all hosts, the newest first."""

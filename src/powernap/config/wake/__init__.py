@@ -14,6 +14,7 @@ from powernap.config.wake.discovery import DiscoverySettings
 from powernap.config.wake.enrolment import EnrolmentSettings
 from powernap.config.wake.groups import GroupSettings
 from powernap.config.wake.listen import ListenSettings
+from powernap.config.wake.listen import problems as listen_problems
 from powernap.config.wake.path import PathSettings
 from powernap.config.wake.policy import PolicySettings, PresenceSettings, check_policy
 from powernap.config.wake.registry import RegistrySettings
@@ -97,6 +98,7 @@ def _check_ways(builder: Builder, config: WakeConfig) -> None:
 
 
 def _check_others(builder: Builder, config: WakeConfig) -> None:
+    listen_problems(config.listen, builder.problem)
     for name in config.groups:
         if not name.isprintable() or not name or " " in name:
             builder.problem(f"groups.{name}", f"{name!r} is no group's name: give one without spaces, such as rack1")

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Messages one by one, each a POST: for where no WebSocket gets through."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from powernap.wake.api.answers import answer, read_body
+from powernap.wake.link.entrance import Entrance
+from powernap.wake.link.hub import Hub, Stranger
+from powernap.wake.link.websocket import address_of
+
+
+class PostPeer:
+    """Answers are returned; nothing can be sent by it."""
+
+    transport = "post"
+    lasts = False
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def send(self, text: str) -> None:
+        raise NotImplementedError
+
+    def close(self, why: str) -> None:
+        """There is nothing to close."""
+
+
+async def take(hub: Hub, entrance: Entrance, request: web.Request) -> web.Response:
+    """Raises BadBody, BadMessage, RegistryError."""
+    text = await read_body(request)
+    try:
+        answered = await hub.receive(PostPeer(address_of(request)), text)
+    except Stranger as error:
+        response = answer({"error": str(error)}, 401)
+        response.force_close()
+        return response
+    entrance.prove(request.transport)
+    return web.Response(text=f"{answered or ''}\n")
