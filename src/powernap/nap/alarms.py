@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from powernap.config.sections.sleep import SleepSettings
 from powernap.machine import clocks, wakecause
@@ -13,6 +14,9 @@ from powernap.machine.dbus import BusError
 from powernap.machine.logind import Logind
 from powernap.machine.rtc import Alarm, NoClock
 from powernap.nap.lookahead import Job, Plan, missed, plan
+
+if TYPE_CHECKING:
+    from powernap.nap.jobs import JobFiles
 
 _log = logging.getLogger("powernapd")
 #: How old the list of jobs may be.
@@ -28,6 +32,7 @@ class Alarms:
         self.settings = SleepSettings()
         self._root = root
         self._alarm = Alarm(root)
+        self._files: JobFiles | None = None
         self._jobs: tuple[Job, ...] = ()
         self._problems: tuple[str, ...] = ()
         self._listed_at = float("-inf")
@@ -37,12 +42,17 @@ class Alarms:
         self._counts: dict[str, int] | None = None
         self._missed: tuple[str, ...] = ()
 
-    def prepare(self) -> None:
-        """Import what a look needs: nothing remains to be done for the first time when a sleep is due."""
+    async def prepare(self) -> None:
+        """Read what a look needs: little remains to be done for the first time when a sleep is due."""
         if self._looks_ahead():
-            import zoneinfo  # noqa: F401
+            await self._job_files().read(time.time())
 
-            from powernap.nap import jobs  # noqa: F401
+    def _job_files(self) -> JobFiles:
+        if self._files is None:
+            from powernap.nap.jobs import JobFiles
+
+            self._files = JobFiles(self._root)
+        return self._files
 
     def _looks_ahead(self) -> bool:
         return bool(self.settings.min_sleep_seconds or self.settings.wake_for)
@@ -59,7 +69,8 @@ class Alarms:
                 from powernap.nap.jobs import gather
 
                 try:
-                    self._jobs, self._problems = await gather(logind.bus if logind is not None else None, self._root)
+                    bus = logind.bus if logind is not None else None
+                    self._jobs, self._problems = await gather(bus, self._job_files(), self._root)
                 except BusError as error:
                     self._problems = (f"systemd's timers cannot be asked: {error}",)
             self._listed_at = float("-inf") if self._problems else clocks.now()

@@ -328,7 +328,7 @@ class SleepGuard:
             threats = await beside(lambda: wolthreats.find(self._root))
             for sentence in threats:
                 _log.warning("%s", sentence)
-            self.alarms.prepare()
+            await self.alarms.prepare()
         idle_action = await self._idle_action(min(sleeps, default=float("inf")))
         if idle_action:
             _log.info("%s", idle_action)
