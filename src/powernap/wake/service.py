@@ -21,6 +21,7 @@ from powernap.wake.demand.doorkeeper import Doorkeeper
 from powernap.wake.engine import Engine
 from powernap.wake.enrolment import Enrolment
 from powernap.wake.firing import Firing
+from powernap.wake.fleet import Fleet
 from powernap.wake.host import Host
 from powernap.wake.leases import Leases
 from powernap.wake.link.entrance import Entrance
@@ -107,6 +108,17 @@ class Service:
         self.authority = ""
         self.hub = Hub(self.engine, self.enrolment, self.known, config.listen.messages_per_second)
         self.enrolment.forgotten = self.hub.forget
+        self.fleet = Fleet(
+            config,
+            registry,
+            self._journal,
+            self.notes,
+            self.engine,
+            self.roster,
+            self.enrolment,
+            self.hub,
+            self.orders,
+        )
         self._settling: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -119,6 +131,7 @@ class Service:
         self._firing.refuse()
         self.leases.open()
         self._looks.open()
+        self.fleet.open()
         self._settle(None)
 
     async def stop(self) -> None:
@@ -128,6 +141,7 @@ class Service:
         self._rollcall.close()
         self._looks.close()
         self.leases.close()
+        await self.fleet.close()
         self.roster.close()
         self.engine.close()
         await self._journal.close()
@@ -146,6 +160,7 @@ class Service:
         self._doorkeeper.adopt(config)
         self._limit_sources()
         self.engine.wakes.configure(config)
+        self.fleet.configure(config)
         self.engine.segments.want(config.wake.interfaces)
         self.roster.let_go()
         for name, host in tuple(self.roster.hosts.items()):
@@ -233,8 +248,11 @@ class Service:
 
     def describe(self, record: Record, host: Host | None) -> dict[str, Any]:
         """Raises Unknown where there is no host: it was forgotten just now."""
+        described = describing.describe_host(record, host)
+        assert host is not None
         return {
-            **describing.describe_host(record, host),
+            **described,
+            "status": self.fleet.describe(host),
             "group_described": not record.group or record.group in self.config.groups,
             "last_wake": self.orders.last_wake(record),
         }

@@ -124,6 +124,7 @@ class Presence(HubListener):
                 self._forget(before)
             return
         if before is None:
+            self.lost(after.name)  # it was registered just now: is it there?
             return
         old, new = _brief_of(before), _brief_of(after)
         link = self._links.get(after.name)
