@@ -21,7 +21,7 @@ from bench.results import folder as results
 from bench.until import until
 from bench.wake import fleet
 from powernap.shared.errors import PowernapError
-from powernap.shared.wakeapi import Admin
+from powernap.shared.wakeapi import WakeServer
 
 NETWORK = ipaddress.ip_interface("10.0.0.1/8")
 #: A registry that was made before is used again so long: leases are of a day.
@@ -46,7 +46,7 @@ pin = "{pin}"
 class Daemon(Client):
     """powerwaked. `armed_seconds`: after so long all that sleep were stood in for; from its start."""
 
-    admin: Admin
+    admin: WakeServer
     armed_seconds: float = 0.0
 
 
@@ -108,7 +108,7 @@ def powerwaked(
     config = folder / "powerwaked.toml"
     config.write_text(CONFIG.format(folder=folder, use=use, pin=pin or "", more=more))
     command = [sys.executable, "-m", "powernap", "powerwaked", "--config", str(config)]
-    admin = Admin(str(folder / "admin.sock"), timeout=60)
+    admin = WakeServer(str(folder / "admin.sock"), timeout=60)
     (folder / "admin.sock").unlink(missing_ok=True)
     begun = time.monotonic()
     with (folder / "log").open("a") as log:
@@ -124,10 +124,10 @@ def powerwaked(
         process.wait()
 
 
-def status(admin: Admin) -> dict[str, Any]:
+def status(admin: WakeServer) -> dict[str, Any]:
     """{} where it does not run."""
     try:
-        return admin.get("/v1/status")
+        return admin.get("/api/v1/status")
     except PowernapError:
         return {}
 

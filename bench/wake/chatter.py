@@ -115,10 +115,11 @@ def ours(use: str) -> dict[str, Any]:
         keys = asyncio.run(herd.enrol(MEMBERS, lan.server.admin.path))
         lan.server.inside(lambda: asyncio.run(herd.fall_asleep(MEMBERS, keys, lan.server.ipv4)) or True)
         everybody = HERD + len(sleepers)
-        until(lambda: lan.server.admin.get("/v1/status")["states"]["proxied"] == everybody, "sleep of every machine")
+        status = "/api/v1/status"
+        until(lambda: lan.server.admin.get(status)["states"]["proxied"] == everybody, "sleep of every machine")
 
         def reached() -> int:
-            return int(lan.server.admin.get("/v1/status")["interfaces"][0]["frames"])
+            return int(lan.server.admin.get(status)["interfaces"][0]["frames"])
 
         return measure(lan, sleepers, reached)
 

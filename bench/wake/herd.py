@@ -51,7 +51,7 @@ async def fall_asleep(members: list[Member], keys: list[str], server: str, tcp: 
         card = {"name": "eth0", "mac": who.mac, "addresses": [f"{who.ipv4}/{who.prefix}"]}
         body = {"action": "suspend", "interfaces": [card], "tcp_ports": tcp, "udp_ports": "", "lease_seconds": 86400}
         data = json.dumps({**body, "password": None}).encode()
-        path, sequence = f"{host_path(who.name)}/asleep", time.time_ns()
+        path, sequence = f"/v1/hosts/{who.name}/asleep", time.time_ns()
         headers = {
             signing.SEQUENCE_HEADER: str(sequence),
             signing.SIGNATURE_HEADER: signing.sign(key_of[who], "POST", path, who.name, sequence, data),

@@ -13,11 +13,12 @@ version_added: 0.1.0
 author:
   - The PowerNap authors (@powernap)
 description:
-  - Asks the wake server on which it runs to wake a registered machine, and waits until that machine answers.
-  - Run it on a wake server. To wake the machine of the present play, delegate it there.
+  - Asks a wake server to wake a registered machine, and waits until that machine answers.
+  - Run it on a wake server, or anywhere with O(server). To wake the machine of the present play, delegate it there.
 extends_documentation_fragment:
   - powernap.powernap.attributes
   - powernap.powernap.attributes.actiongroup
+  - powernap.powernap.wake_server
 attributes:
   check_mode:
     support: full
@@ -44,11 +45,6 @@ options:
       - How many seconds the machine may take to answer.
     type: int
     default: 120
-  socket:
-    description:
-      - The admin socket of C(powerwaked).
-    type: path
-    default: /run/powerwaked/admin.sock
 seealso:
   - module: powernap.powernap.powerwake_client
 """
@@ -72,6 +68,17 @@ EXAMPLES = r"""
         timeout: 300
       delegate_to: wake1
       throttle: 5
+
+- name: Wake the file server from the controller
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Ask a wake server over the network
+      powernap.powernap.powerwake:
+        name: file1
+        server: https://wake1.example.org:20709
+        token: "{{ lookup('ansible.builtin.file', '~/.config/powerwake.token') }}"
+        ca_file: /etc/powernap/server-ca.pem
 
 # ansible wake_servers -i inventory -b -m powernap.powernap.powerwake -a name=file1
 """
@@ -108,7 +115,7 @@ magic_packets:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.powernap.powernap.plugins.module_utils._wake_server import SOCKET_SPEC, find, run
+from ansible_collections.powernap.powernap.plugins.module_utils._wake_server import SERVER_SPEC, find, run
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors import Refused
 
 SLACK = 10.0  # seconds beyond the timeout until the wake server must have said that it was not reached in time
@@ -121,13 +128,13 @@ def wake(module, admin):
     if module.check_mode:
         result = predict(admin, name)
     else:
-        result = admin.post("/v1/wake", {"target": name, "timeout_seconds": timeout}, timeout=timeout + SLACK)
+        result = admin.post("/api/v1/wake", {"target": name, "timeout_seconds": timeout}, timeout=timeout + SLACK)
     return dict(result, diff={"before": {"state": result["was"]}, "after": {"state": result["state"]}})
 
 
 def predict(admin, name):
     """Return what waking would return, with nothing sent."""
-    host = find(admin.get("/v1/hosts")["hosts"], name)
+    host = find(admin, name)
     if host is None:
         raise Refused(
             404, f"the wake server knows no host {name!r}: register it with powerwake_client, or see 'powerwake list'"
@@ -143,7 +150,7 @@ def predict(admin, name):
 
 
 def main():
-    spec = dict(SOCKET_SPEC, name={"type": "str", "required": True}, timeout={"type": "int", "default": 120})
+    spec = dict(SERVER_SPEC, name={"type": "str", "required": True}, timeout={"type": "int", "default": 120})
     run(AnsibleModule(argument_spec=spec, supports_check_mode=True), wake)
 
 

@@ -15,11 +15,13 @@ author:
 description:
   - Keeps the wake server's record of one machine. Only a registered machine may announce that it naps, and only a
     registered machine is woken.
-  - Run it on the wake server; in a play for the clients, delegate it there. It needs no lock and no C(throttle), and
-    works with C(--limit), since each call concerns one machine only.
+  - Run it on the wake server, or anywhere with O(server) and a token of the role C(admin); in a play for the clients,
+    delegate it there. It needs no lock and no C(throttle), and works with C(--limit), since each call concerns one
+    machine only.
 extends_documentation_fragment:
   - powernap.powernap.attributes
   - powernap.powernap.attributes.actiongroup
+  - powernap.powernap.wake_server
 attributes:
   check_mode:
     support: full
@@ -76,11 +78,6 @@ options:
       - Return the key with which the machine proves that an announcement is its own. Set C(no_log) on the task.
     type: bool
     default: false
-  socket:
-    description:
-      - The admin socket of C(powerwaked).
-    type: path
-    default: /run/powerwaked/admin.sock
 seealso:
   - module: powernap.powernap.powerwake
 """
@@ -166,7 +163,7 @@ import ipaddress
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.powernap.powernap.plugins.module_utils._wake_server import SOCKET_SPEC, record, run
+from ansible_collections.powernap.powernap.plugins.module_utils._wake_server import SERVER_SPEC, record, run
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors import BadMac, BadValue
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.mac import normal_mac
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.wakeapi import host_path, undescribed_group
@@ -239,7 +236,7 @@ def forget(module, admin):
 
 def main():
     spec = dict(
-        SOCKET_SPEC,
+        SERVER_SPEC,
         name={"type": "str", "required": True},
         macs={"type": "list", "elements": "str"},
         addresses={"type": "list", "elements": "str"},

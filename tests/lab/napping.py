@@ -126,5 +126,5 @@ class Napper:
 
     def known_state(self):
         path = "/run/powerwaked/admin.sock"
-        answer = self.lab.run(self.server, f"curl -sS --unix-socket {path} http://x/v1/hosts/{shlex.quote(self.name)}")
+        answer = self.lab.run(self.server, f"curl -sS --unix-socket {path} http://x/api/v1/hosts/{shlex.quote(self.name)}")
         return json.loads(answer.stdout)["state"]

@@ -36,7 +36,7 @@ class Crowd:
         self._ears = self.node.raw()
         threading.Thread(target=self._hear, daemon=True).start()
         self.node.inside(self._register)
-        wait_for(lambda: lan.server.admin.get("/v1/status")["states"]["proxied"] >= size, 20, 0.1)
+        wait_for(lambda: lan.server.admin.get("/api/v1/status")["states"]["proxied"] >= size, 20, 0.1)
 
     def _enrol(self, number: int) -> Member:
         mac, ipv4 = f"02:4c:00:01:{number >> 8:02x}:{number & 255:02x}", f"198.18.{64 + (number >> 8)}.{number & 255}"
@@ -50,7 +50,7 @@ class Crowd:
             card = {"name": "eth0", "mac": member.mac, "addresses": [f"{member.ipv4}/16"]}
             body = {"action": "suspend", "interfaces": [card], "tcp_ports": self.tcp, "udp_ports": ""}
             data = json.dumps(body | {"lease_seconds": 86400, "password": None}).encode()
-            path, sequence = f"{host_path(member.name)}/asleep", time.time_ns()
+            path, sequence = f"/v1/hosts/{member.name}/asleep", time.time_ns()
             signature = signing.sign(member.key, "POST", path, member.name, sequence, data)
             headers = {signing.SEQUENCE_HEADER: str(sequence), signing.SIGNATURE_HEADER: signature}
             connection.request("POST", path, data, headers)

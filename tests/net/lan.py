@@ -101,7 +101,7 @@ class Lan:
         wait_for(lambda: self.state(name) == state, seconds)
 
     def events(self, name: str, event: str) -> list[dict[str, Any]]:
-        found = self.server.admin.get("/v1/events")["events"]
+        found = self.server.admin.get("/api/v1/events")["events"]
         return [each for each in found if (each["host"], each["event"]) == (name, event)]
 
     def borrowed(self) -> list[str]:

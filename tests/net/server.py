@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.net.node import Node, run, wait_for
 
-from powernap.shared.wakeapi import Admin
+from powernap.shared.wakeapi import WakeServer
 
 if TYPE_CHECKING:
     from tests.net.lan import Lan
@@ -32,7 +32,7 @@ class Server(Node):
         self.settings: dict[str, str] = {"probe_seconds": "0.08"}
         self.process: subprocess.Popen[bytes] | None = None
         self.log = directory / "log"
-        self.admin = Admin(str(directory / "admin.sock"), timeout=10)
+        self.admin = WakeServer(str(directory / "admin.sock"), timeout=10)
 
     def configure(self) -> Path:
         wake = "\n".join(f"{key} = {value}" for key, value in self.settings.items())
@@ -67,7 +67,7 @@ class Server(Node):
 
     def path_used(self) -> str:
         """What status says of it."""
-        return str(self.admin.get("/v1/status")["interfaces"][0]["packet_path"])
+        return str(self.admin.get("/api/v1/status")["interfaces"][0]["packet_path"])
 
     def unpin(self) -> None:
         """What is pinned goes with its file system."""
@@ -80,7 +80,7 @@ class Server(Node):
         if not Path(self.admin.path).exists():
             return False
         try:
-            return bool(self.admin.get("/v1/status"))
+            return bool(self.admin.get("/api/v1/status"))
         except Exception:  # noqa: BLE001  a stale socket
             return False
 

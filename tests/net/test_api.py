@@ -19,7 +19,7 @@ import pytest
 from tests.net.lan import Lan, Sleeper, run, wait_for
 
 from powernap.shared.errors import Refused
-from powernap.shared.wakeapi import Admin, host_path
+from powernap.shared.wakeapi import WakeServer, host_path
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_what_is_no_json_object_is_refused(web1: Sleeper, body: bytes) -> None:
 
 def test_an_endless_body_is_refused(web1: Sleeper) -> None:
     status, content = web1.say("asleep", b"x" * 100_000)
-    assert status == 400 and "longer than" in content["error"]
+    assert status == 413 and "longer than" in content["error"]
 
 
 def test_a_host_on_no_segment_here_is_told_so(web1: Sleeper) -> None:
@@ -180,16 +180,16 @@ def test_a_card_belongs_to_one_host(shared: Lan, web1: Sleeper) -> None:
 def test_unknown_hosts_and_paths_and_methods(shared: Lan) -> None:
     assert refused(shared, "get", host_path("nobody"))[0] == 404
     assert refused(shared, "get", "/v2")[0] == 404
-    assert refused(shared, "delete", "/v1/status")[0] == 405
+    assert refused(shared, "delete", "/api/v1/status")[0] == 405
     assert refused(shared, "put", host_path("a b"), {"macs": ["02:4c:00:00:00:06"]})[0] == 400
-    assert refused(shared, "post", "/v1/wake", {"target": "nobody"})[0] == 404
-    assert refused(shared, "post", "/v1/wake", {"target": "web1", "timeout_seconds": -1})[0] == 400
-    assert refused(shared, "get", "/v1/events?since=x")[0] == 400
+    assert refused(shared, "post", "/api/v1/wake", {"target": "nobody"})[0] == 404
+    assert refused(shared, "post", "/api/v1/wake", {"target": "web1", "timeout_seconds": -1})[0] == 400
+    assert refused(shared, "get", "/api/v1/events?since=x")[0] == 400
 
 
 def test_waking_a_host_that_is_awake_changes_nothing(shared: Lan, web1: Sleeper) -> None:
     for target in ("web1", web1.mac, web1.mac.upper(), web1.ipv4):
-        done = shared.server.admin.post("/v1/wake", {"target": target, "timeout_seconds": 5})
+        done = shared.server.admin.post("/api/v1/wake", {"target": target, "timeout_seconds": 5})
         assert (done["name"], done["was"], done["changed"], done["magic_packets"]) == ("web1", "awake", False, 0)
         assert done["seconds"] < 1
 
@@ -197,16 +197,16 @@ def test_waking_a_host_that_is_awake_changes_nothing(shared: Lan, web1: Sleeper)
 def test_a_host_as_the_role_registers_it_is_found_awake(shared: Lan) -> None:
     facts = {"macs": ["02:4c:00:00:00:15", "02:4c:00:00:00:fe"], "addresses": ["10.9.8.7", "198.18.0.21", "fd4c::15"]}
     shared.sleeper("laptop2", 21, **facts)
-    done = shared.server.admin.post("/v1/wake", {"target": "laptop2", "timeout_seconds": 5})
+    done = shared.server.admin.post("/api/v1/wake", {"target": "laptop2", "timeout_seconds": 5})
     assert (done["was"], done["changed"], done["magic_packets"]) == ("awake", False, 0)
 
 
 def test_a_host_without_given_addresses_is_asked_by_what_it_last_registered(shared: Lan) -> None:
     host = shared.sleeper("laptop3", 22, addresses=[])
     host.nap()
-    woken = shared.server.admin.post("/v1/wake", {"target": "laptop3", "timeout_seconds": 10})
+    woken = shared.server.admin.post("/api/v1/wake", {"target": "laptop3", "timeout_seconds": 10})
     shared.wait_for_state("laptop3", "awake", 10)
-    again = shared.server.admin.post("/v1/wake", {"target": "laptop3", "timeout_seconds": 5})
+    again = shared.server.admin.post("/api/v1/wake", {"target": "laptop3", "timeout_seconds": 5})
     assert (woken["changed"], again["was"], again["changed"], again["magic_packets"]) == (True, "awake", False, 0)
 
 
@@ -215,14 +215,14 @@ def test_a_host_that_has_another_address_now_is_awake_all_the_same(shared: Lan) 
     host.run("ip", "addr", "del", f"{host.ipv4}/16", "dev", "eth0")
     host.run("ip", "addr", "add", "198.18.0.99/16", "dev", "eth0")
     host.run("sh", "-c", "for i in $(seq 15); do ping -c1 -W0.3 198.18.0.250; done >/dev/null 2>&1 &")
-    done = shared.server.admin.post("/v1/wake", {"target": "laptop4", "timeout_seconds": 5})
+    done = shared.server.admin.post("/api/v1/wake", {"target": "laptop4", "timeout_seconds": 5})
     assert done["state"] == "awake"
 
 
 def test_waking_a_sleeper_takes_as_long_as_it_takes(shared: Lan, web1: Sleeper) -> None:
     web1.nap()
     web1.resume_delay = 0.5
-    done = shared.server.admin.post("/v1/wake", {"target": "web1", "timeout_seconds": 10})
+    done = shared.server.admin.post("/api/v1/wake", {"target": "web1", "timeout_seconds": 10})
     assert (done["was"], done["state"], done["changed"]) == ("asleep", "awake", True)
     assert 0.5 <= done["seconds"] < 2 and done["magic_packets"] >= 3
     last = shared.server.admin.get(host_path("web1"))["last_wake"]
@@ -231,17 +231,17 @@ def test_waking_a_sleeper_takes_as_long_as_it_takes(shared: Lan, web1: Sleeper) 
 
 def test_a_host_that_does_not_wake_is_an_error_and_an_alert(shared: Lan) -> None:
     shared.server.admin.put(host_path("dead1"), {"macs": ["02:4c:00:00:00:66"], "addresses": ["198.18.0.66"]})
-    status, sentence = refused(shared, "post", "/v1/wake", {"target": "dead1", "timeout_seconds": 0.7})
+    status, sentence = refused(shared, "post", "/api/v1/wake", {"target": "dead1", "timeout_seconds": 0.7})
     assert status == 504 and "magic packets" in sentence
     wait_for(lambda: shared.events("dead1", "alert"), 5)
     assert shared.state("dead1") == "unreachable"
 
 
 def test_events_are_numbered_and_can_be_followed(shared: Lan, web1: Sleeper) -> None:
-    first = shared.server.admin.get("/v1/events?since=0")
-    assert shared.server.admin.get(f"/v1/events?since={first['next']}")["events"] == []
+    first = shared.server.admin.get("/api/v1/events?since=0")
+    assert shared.server.admin.get(f"/api/v1/events?since={first['next']}")["events"] == []
     web1.say("awake", {"cause": "boot"})
-    new = shared.server.admin.get(f"/v1/events?since={first['next']}")["events"]
+    new = shared.server.admin.get(f"/api/v1/events?since={first['next']}")["events"]
     assert [event["event"] for event in new][:1] == ["hello"]
     assert abs(new[0]["time"] - time.time()) < 10
 
@@ -368,7 +368,7 @@ def test_it_runs_as_a_user_with_that_one_capability(bare_lan: Lan, request: pyte
     if run(*reachable, check=False).returncode:
         pytest.skip("this Python is out of reach for user nobody")
     server.directory = Path(tempfile.mkdtemp(prefix="powerwaked"))
-    server.admin = Admin(str(server.directory / "admin.sock"))
+    server.admin = WakeServer(str(server.directory / "admin.sock"))
     request.addfinalizer(lambda: shutil.rmtree(server.directory))
     os.chown(server.directory, 65534, 65534)
     user = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=+net_raw", "--ambient-caps=+net_raw"]

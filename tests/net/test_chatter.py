@@ -62,7 +62,7 @@ def test_a_trace_of_chatter_wakes_nobody_and_little_of_it_reaches_the_daemon(lan
         sleeper.nap(tcp="22,80,8000-8099", udp="4500,5000")
 
     def seen() -> int:
-        return int(lan.server.admin.get("/v1/status")["interfaces"][0]["frames"])
+        return int(lan.server.admin.get("/api/v1/status")["interfaces"][0]["frames"])
 
     before = seen()
     with desk.raw() as wire, desk.raw() as ears:
@@ -75,7 +75,7 @@ def test_a_trace_of_chatter_wakes_nobody_and_little_of_it_reaches_the_daemon(lan
                 answered += answers(ears, mac_bytes(chatter.SCANNER.mac))
         time.sleep(0.5)
         answered += answers(ears, mac_bytes(chatter.SCANNER.mac))
-    status = lan.server.admin.get("/v1/status")["interfaces"][0]
+    status = lan.server.admin.get("/api/v1/status")["interfaces"][0]
     sent, reached = number + 1, seen() - before
     print(f"{sent} frames on the wire, {reached} reached the daemon; dropped there: {status['dropped']}")
     assert {lan.state(sleeper.name) for sleeper in sleepers} == {"proxied"}
@@ -133,7 +133,7 @@ def test_strange_frames_are_counted_and_harm_nothing(lan: Lan) -> None:
     raw.send(forged.to_bytes())
 
     def dropped() -> dict[str, int]:
-        return dict(lan.server.admin.get("/v1/status")["interfaces"][0]["dropped"])
+        return dict(lan.server.admin.get("/api/v1/status")["interfaces"][0]["dropped"])
 
     wait_for(lambda: dropped().get("bad arp", 0) >= 1 and dropped().get("vlan", 0) >= 1)
     assert lan.state("web1") == "proxied"

@@ -17,7 +17,7 @@ from powernap.shared.wakeapi import Refused
 
 
 def wakes(lan: Lan, name: str = "web1") -> list[dict[str, Any]]:
-    return list(lan.server.admin.get(f"/v1/hosts/{name}/wakes")["wakes"])
+    return list(lan.server.admin.get(f"/api/v1/hosts/{name}/wakes")["wakes"])
 
 
 def powerwake(lan: Lan, *arguments: str) -> str:
@@ -69,7 +69,7 @@ def test_each_way_of_waking_wakes_by_itself(bare_lan: Lan, way: str) -> None:
     bare_lan.server.start()
     web1 = bare_lan.sleeper()
     web1.nap()
-    answer = bare_lan.server.admin.post("/v1/wake", {"target": "web1", "timeout_seconds": 20})
+    answer = bare_lan.server.admin.post("/api/v1/wake", {"target": "web1", "timeout_seconds": 20})
     assert answer["changed"] and answer["magic_packets"] >= 1
     assert set(wakes(bare_lan)[0]["volleys"][0]["ways"]) == {way}
 
@@ -108,7 +108,7 @@ def test_a_host_that_does_not_wake_is_told_to_the_sites_program(bare_lan: Lan, t
     web1.nap()
     web1.lose = 1000
     with pytest.raises(Refused):
-        bare_lan.server.admin.post("/v1/wake", {"target": "web1", "timeout_seconds": 2})
+        bare_lan.server.admin.post("/api/v1/wake", {"target": "web1", "timeout_seconds": 2})
     wait_for(told.exists, 15)
     alert = json.loads(told.read_text())
     assert (alert["host"], alert["event"]) == ("web1", "alert") and "did not wake" in alert["detail"]
@@ -124,10 +124,10 @@ def test_a_host_beyond_the_budget_waits_for_its_turn_and_says_so(bare_lan: Lan) 
     listener = second.listen(80)
     for host in (first, second):
         host.nap()
-    bare_lan.server.admin.post("/v1/wake", {"target": "web1", "timeout_seconds": 10})
+    bare_lan.server.admin.post("/api/v1/wake", {"target": "web1", "timeout_seconds": 10})
     knocking = begin_to_connect(desk, second.ipv4)
-    wait_for(lambda: bare_lan.server.admin.get("/v1/hosts/web2")["waits_for_turn"])
-    assert bare_lan.server.admin.get("/v1/status")["waiting_for_turn"] == 1
+    wait_for(lambda: bare_lan.server.admin.get("/api/v1/hosts/web2")["waits_for_turn"])
+    assert bare_lan.server.admin.get("/api/v1/status")["waiting_for_turn"] == 1
     assert not second.magic_at
     assert "waking (waits for its turn)" in powerwake(bare_lan, "list")
     listener.settimeout(20)

@@ -88,7 +88,7 @@ def test_in_a_flood_it_lives_stays_small_and_wakes_whom_it_should(lan: Lan) -> N
         connection, connected = desk.connect(web2.ipv4, 80, 10)
         connection.close()
         woken = web2.magic_at[0] - asked
-        status = lan.server.admin.get("/v1/status")
+        status = lan.server.admin.get("/api/v1/status")
         assert status["held_frames"] <= 64
         rate = flood.end()
         print(
@@ -104,7 +104,7 @@ def test_in_a_flood_it_lives_stays_small_and_wakes_whom_it_should(lan: Lan) -> N
     web1.settle()  # a SYN is demand, whoever sends it
     lan.wait_for_state("web1", "awake")
     desk.connect(web1.ipv4, 80, 10)[0].close()
-    status = lan.server.admin.get("/v1/status")
+    status = lan.server.admin.get("/api/v1/status")
     assert status["held_frames"] == 0
     assert quiet.asleep and lan.state("quiet") == "proxied"
     grown = process.memory_info().rss - before

@@ -92,7 +92,7 @@ def test_what_the_daemon_sends_is_no_demand_even_where_it_passes_another_of_its_
     server.run("ip", "link", "add", "mac0", "link", "eth0", "type", "macvlan", "mode", "bridge")
     server.run("ip", "addr", "add", "198.18.0.2/24", "dev", "mac0")
     server.run("ip", "link", "set", "mac0", "up")
-    wait_for(lambda: len(server.admin.get("/v1/status")["interfaces"]) == 2)
+    wait_for(lambda: len(server.admin.get("/api/v1/status")["interfaces"]) == 2)
     before = time.monotonic()
     web1 = lan.sleeper()
     web1.nap()
@@ -111,7 +111,7 @@ def test_what_this_machine_sends_to_others_stays_in_the_kernel(lan: Lan) -> None
     lan.server.knows(desk.ipv6)
 
     def frames() -> int:
-        return int(lan.server.admin.get("/v1/status")["interfaces"][0]["frames"])
+        return int(lan.server.admin.get("/api/v1/status")["interfaces"][0]["frames"])
 
     def send(address: str, number: int) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET

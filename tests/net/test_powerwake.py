@@ -49,16 +49,16 @@ def test_watch_follows_events_across_a_restart(lan: Lan, watch: tuple[subprocess
 
     def changed() -> Any:
         body["wake_on"] = "arp" if body.get("wake_on") == "demand" else "demand"  # type: ignore[assignment]
-        lan.server.admin.put("/v1/hosts/web1", body)
+        lan.server.admin.put("/api/v1/hosts/web1", body)
         return told("enrolled")
 
     wait_for(changed, 15, 0.3)
-    lan.server.admin.put("/v1/hosts/other", {"macs": ["02:4c:00:00:00:44"]})
+    lan.server.admin.put("/api/v1/hosts/other", {"macs": ["02:4c:00:00:00:44"]})
     lan.server.stop()
     wait_for(lambda: any("waiting for it to come back" in line for line in lines), 10)
     lan.server.start()
     wait_for(lambda: any("answers again" in line for line in lines), 10)
-    lan.server.admin.delete("/v1/hosts/web1")
+    lan.server.admin.delete("/api/v1/hosts/web1")
     wait_for(lambda: told("forgotten"), 10)
     assert not any("other" in line for line in lines)
     process.send_signal(signal.SIGINT)
@@ -70,7 +70,7 @@ def test_status_and_list_show_what_the_server_knows(lan: Lan) -> None:
     listener = web1.listen(80)
     web1.nap(tcp="80,8000-8099")
     asleep = shown(lan, "status", "web1")
-    assert asleep.startswith("web1: proxied for") and "TCP 80,8000-8099" in asleep and "last wake: none" in asleep
+    assert asleep.startswith("web1: napping for") and "TCP 80,8000-8099" in asleep and "last wake: none" in asleep
     desk.connect(web1.ipv4, 80)[0].close()
     lan.wait_for_state("web1", "awake", 10)
     (row,) = (line for line in shown(lan, "list").splitlines() if line.startswith("web1"))

@@ -55,7 +55,7 @@ class Race:
         self.desk.connect(address, 80, 20)[0].close()
 
     def order(self) -> None:
-        self.lan.server.admin.post("/v1/wake", {"target": self.host.name, "timeout_seconds": 15}, timeout=20)
+        self.lan.server.admin.post("/api/v1/wake", {"target": self.host.name, "timeout_seconds": 15}, timeout=20)
 
     def stay_up(self) -> None:
         self.host.say("awake", {"cause": "cancelled", "slept_seconds": 0.0})

@@ -39,7 +39,7 @@ def test_a_sleeper_is_captured_again_within_two_seconds_of_the_restart(lan: Lan)
 
 def taken_up(lan: Lan) -> None:
     """All sleepers are beyond doubt again."""
-    wait_for(lambda: lan.server.admin.get("/v1/status")["packet_path"]["sleepers_taken_up"], 10)
+    wait_for(lambda: lan.server.admin.get("/api/v1/status")["packet_path"]["sleepers_taken_up"], 10)
 
 
 @pytest.mark.parametrize("path", ["ebpf"], indirect=True)
@@ -111,7 +111,7 @@ def test_an_interface_that_comes_and_goes_is_followed(lan: Lan) -> None:
     server = lan.server
 
     def names() -> set[str]:
-        return {card["name"] for card in server.admin.get("/v1/status")["interfaces"]}
+        return {card["name"] for card in server.admin.get("/api/v1/status")["interfaces"]}
 
     assert names() == {"eth0"}
     server.run("ip", "link", "add", "eth1", "up", "type", "veth", "peer", "name", "eth1peer")
@@ -126,7 +126,7 @@ def test_sleepers_are_stood_in_for_again_after_the_interface_came_back(lan: Lan,
     server, desk, web1 = lan.server, lan.client(), lan.sleeper()
 
     def names() -> set[str]:
-        return {card["name"] for card in server.admin.get("/v1/status")["interfaces"]}
+        return {card["name"] for card in server.admin.get("/api/v1/status")["interfaces"]}
 
     def groups() -> str:
         return server.run("ip", "maddr", "show", "dev", "eth0").stdout

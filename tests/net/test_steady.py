@@ -306,7 +306,7 @@ def test_on_a_full_disk_sleepers_are_stood_in_for_when_an_interface_is_back(bare
     fill(small_disk)
     wait_for(lambda: web2.say("asleep", web2.registration())[0] == 503)  # until the journal's own room is used up
     server.run("ip", "link", "set", "eth0", "down")
-    wait_for(lambda: not server.admin.get("/v1/status")["interfaces"])
+    wait_for(lambda: not server.admin.get("/api/v1/status")["interfaces"])
     server.run("ip", "link", "set", "eth0", "up")
     server.run("ip", "addr", "add", f"{server.ipv6}/64", "dev", "eth0", "nodad")
     wait_for(lambda: desk.owners(web1.ipv4) == {server.mac}, 5)

@@ -19,7 +19,7 @@ FAMILIES = ("ipv4", "ipv6")
 
 
 def held(lan: Lan) -> int:
-    return int(lan.server.admin.get("/v1/status")["held_frames"])
+    return int(lan.server.admin.get("/api/v1/status")["held_frames"])
 
 
 def from_the_server(ears: socket.socket, lan: Lan, seconds: float) -> Iterator[bytes]:

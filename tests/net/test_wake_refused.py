@@ -22,7 +22,7 @@ def powerwake(lan: Lan, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def refused_count(lan: Lan, source: str) -> int:
-    refused = lan.server.admin.get("/v1/criers")["refused"]
+    refused = lan.server.admin.get("/api/v1/criers")["refused"]
     return sum(each["count"] for each in refused if each["source"] == source)
 
 
@@ -99,7 +99,7 @@ def test_who_wakes_for_nothing_is_no_longer_believed_until_pardoned(lan: Lan) ->
     assert event["detail"] == f"{crier.ipv4} by tcp/80"
     nobody = powerwake(lan, "pardon", "198.18.0.77")
     assert nobody.returncode == 1 and "has woken nobody" in nobody.stderr
-    wait_for(lambda: not lan.server.admin.get("/v1/criers")["criers"][0]["reason"])
+    wait_for(lambda: not lan.server.admin.get("/api/v1/criers")["criers"][0]["reason"])
     listener.close()
 
 

@@ -27,7 +27,7 @@ class Two:
             sleeper.serve(80)
 
     def cards(self) -> set[str]:
-        return {card["name"] for card in self.server.admin.get("/v1/status")["interfaces"]}
+        return {card["name"] for card in self.server.admin.get("/api/v1/status")["interfaces"]}
 
     def card_mac(self, segment: int) -> str:
         return f"02:4c:00:00:{segment:02x}:01"
@@ -97,7 +97,7 @@ def test_tagged_frames_concern_no_sleeper_of_the_untagged_segment(lan: Lan) -> N
         for tag in (b"\x81\x00\x00\x07", b"\x88\xa8\x00\x07", b"\x81\x00\x00\x07\x81\x00\x00\x08"):
             wire.send(knock[:12] + tag + knock[12:])
         if lan.server.path == "classic":  # eBPF knows them by their VLAN, and drops them in the kernel
-            dropped = wait_for(lambda: lan.server.admin.get("/v1/status")["interfaces"][0]["dropped"])
+            dropped = wait_for(lambda: lan.server.admin.get("/api/v1/status")["interfaces"][0]["dropped"])
             assert set(dropped) == {"vlan"}
         time.sleep(0.2)
         assert lan.state("web1") == "proxied" and not web1.magic_at

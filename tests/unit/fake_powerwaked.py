@@ -12,7 +12,8 @@ import socketserver
 import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler
-from urllib.parse import unquote
+from ipaddress import ip_address
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -24,6 +25,14 @@ def describe(name, state, registered):
     """Return a host's record: what the wake server takes to hold, and what was given."""
     known = dict(registered, wake_on=registered["wake_on"] or "demand")
     return dict(known, name=name, state=state, registered=registered)
+
+
+def plain(text):
+    """Return a MAC or IP address in one form."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return text.lower().replace("-", ":")
 
 
 class FakePowerwaked:
@@ -74,11 +83,11 @@ class FakePowerwaked:
         return [call for call in self.calls if call[0] != "GET"]
 
     def handle(self, method, path, body):
-        if (method, path) == ("GET", "/v1/hosts"):
-            return 200, {"hosts": list(self.hosts.values())}
-        if (method, path) == ("POST", "/v1/wake"):
+        if method == "GET" and path.startswith("/api/v1/hosts?"):
+            return self.find(parse_qs(urlsplit(path).query)["target"][0])
+        if (method, path) == ("POST", "/api/v1/wake"):
             return self.wake_answer or self.wake(body["target"])
-        name = unquote(path.split("/")[3])
+        name = unquote(path.split("/")[4])
         if method == "PUT":
             before = self.hosts.get(name)
             self.hosts[name] = after = describe(name, before["state"] if before else "awake", dict(NOT_GIVEN, **body))
@@ -90,6 +99,13 @@ class FakePowerwaked:
             del self.hosts[name]
             return 200, {"changed": True}
         return 200, {"key": KEY} if path.endswith("/key") else self.hosts[name]
+
+    def find(self, target):
+        """Return the page of the one host that this name or address, in whatever form, is of."""
+        for host in self.hosts.values():
+            if target == host["name"] or plain(target) in map(plain, host["macs"] + host["addresses"]):
+                return 200, {"hosts": [host], "next": None}
+        return 404, {"detail": f"no host {target}"}
 
     def wake(self, target):
         host = self.hosts.get(target)

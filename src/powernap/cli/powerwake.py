@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""powerwake: wake machines and manage what the wake server on this machine knows. Standard library only.
+"""powerwake: wake machines and manage what a wake server knows. Standard library only.
 
 Exit status: 0 done, 1 not done (not woken, refused), 2 wrong use or no wake server.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 
 from powernap import __version__
@@ -31,10 +32,33 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
+def _remote(common: argparse.ArgumentParser) -> None:
+    """Options that the environment may give, too."""
+    common.add_argument(
+        "--server",
+        default=os.environ.get("POWERWAKE_SERVER", ""),
+        metavar="URL",
+        help="another machine's powerwaked, such as https://wake1:20709 (environment: POWERWAKE_SERVER)",
+    )
+    common.add_argument(
+        "--token-file",
+        default=os.environ.get("POWERWAKE_TOKEN_FILE", ""),
+        metavar="FILE",
+        help="file with the token for it (POWERWAKE_TOKEN_FILE)",
+    )
+    common.add_argument(
+        "--ca-file",
+        default=os.environ.get("POWERWAKE_CA_FILE", ""),
+        metavar="FILE",
+        help="CA that signed its certificate; default: those that this machine trusts (POWERWAKE_CA_FILE)",
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print JSON")
-    common.add_argument("--socket", default=ADMIN_SOCKET, metavar="PATH", help="powerwaked's admin socket")
+    common.add_argument("--socket", default=ADMIN_SOCKET, metavar="PATH", help="powerwaked's Unix socket, for root")
+    _remote(common)
     parser = argparse.ArgumentParser(prog="powerwake", description="Wake machines; manage the wake server.")
     parser.add_argument("--version", action="version", version=f"powerwake {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

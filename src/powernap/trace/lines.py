@@ -85,7 +85,7 @@ class Lines:
         return host in concerned(seen, self.names)
 
     def event(self, event: Mapping[str, Any]) -> None:
-        """One of the daemon's, as GET /v1/events has it."""
+        """One of the daemon's, as GET /api/v1/events has it."""
         host, detail = str(event["host"]), str(event["detail"])
         what = f"powerwaked, {host}: {event['event']}" if host else f"powerwaked: {event['event']}"
         self._add(Line(event["time"], f"{what}: {detail}" if detail else what, (host,) if host else (), event=event))

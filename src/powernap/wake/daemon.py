@@ -20,7 +20,7 @@ from powernap.config import ConfigError
 from powernap.config.wake import WakeConfig, load_wake
 from powernap.machine import sdnotify
 from powernap.shared.errors import PowernapError
-from powernap.wake.api.admin import admin_api
+from powernap.wake.api.application import application
 from powernap.wake.api.hosts import host_api
 from powernap.wake.path.choose import choose, remove_pins
 from powernap.wake.registry import Registry, RegistryError
@@ -60,6 +60,7 @@ async def serve(path: str, config: WakeConfig) -> None:
         watchdog.cancel()
     finally:
         service.orders.give_up()
+        service.engine.log.close()
         for runner in runners:
             await runner.cleanup()
         await service.stop()
@@ -141,7 +142,7 @@ async def _listen_admin(service: Service, path: str) -> web.AppRunner:
             f"cannot make the admin socket {path} ({_reason(error)}): make its directory writable for powerwaked, or "
             "set listen.admin_socket"
         ) from error
-    runner = await _runner(admin_api(service))
+    runner = await _runner(application(service))
     await web.SockSite(runner, admin).start()
     return runner
 

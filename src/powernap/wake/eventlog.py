@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
+from itertools import islice
 from typing import Any
 
 _log = logging.getLogger(__name__)
@@ -12,17 +14,47 @@ _KEPT = 1000
 
 
 class EventLog:
+    """`last`: the number of the last event; `first`: of the oldest that is kept, or of the one to come."""
+
     def __init__(self) -> None:
         self._events: deque[dict[str, Any]] = deque(maxlen=_KEPT)
-        self._last = 0
+        self.last = 0
+        self.closed = False
+        self._followers: set[asyncio.Future[None]] = set()
+
+    @property
+    def first(self) -> int:
+        return self.last - len(self._events) + 1
 
     def add(self, time: float, host: str, event: str, detail: str = "") -> None:
         """`time`: Unix time. `host` is empty where it concerns none."""
-        self._last += 1
-        self._events.append({"id": self._last, "time": time, "host": host, "event": event, "detail": detail})
+        self.last += 1
+        self._events.append({"id": self.last, "time": time, "host": host, "event": event, "detail": detail})
+        if self._followers:
+            self._tell()
         level = logging.WARNING if event in ("alert", "conflict", "expired") else logging.INFO
         _log.log(level, "%s", ": ".join(part for part in (host, event, detail) if part))
 
     def since(self, number: int) -> dict[str, Any]:
         """Events after `number`; give `next` as the number of the next call."""
-        return {"events": [event for event in self._events if event["id"] > number], "next": self._last}
+        return {"events": list(islice(self._events, max(0, number + 1 - self.first), None)), "next": self.last}
+
+    async def more(self, number: int, seconds: float) -> bool:
+        """Wait until there is an event after `number`; False where none came in that time, or this has closed."""
+        if self.last <= number and not self.closed:
+            follower: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._followers.add(follower)
+            await asyncio.wait([follower], timeout=seconds)
+            self._followers.discard(follower)
+        return self.last > number
+
+    def close(self) -> None:
+        """Nobody shall wait any longer."""
+        self.closed = True
+        self._tell()
+
+    def _tell(self) -> None:
+        for follower in self._followers:
+            if not follower.done():
+                follower.set_result(None)
+        self._followers.clear()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from powernap.wake.criers import Criers, limits_of
 from powernap.wake.demand.doorkeeper import Doorkeeper
 from powernap.wake.engine import Engine
 from powernap.wake.enrolment import Enrolment
+from powernap.wake.figures import Figures
 from powernap.wake.firing import Firing
 from powernap.wake.fleet import Fleet
 from powernap.wake.host import Host
@@ -34,6 +36,7 @@ from powernap.wake.path.base import PacketPath, gate_of
 from powernap.wake.posture import Stance
 from powernap.wake.refusals import Unknown
 from powernap.wake.registry import Journal, Record, Registry, RegistryError, Rest, Row
+from powernap.wake.registry.changes import Fact
 from powernap.wake.relocation import changed, known_segments, relocate
 from powernap.wake.rollcall import RollCall
 from powernap.wake.roster import Roster
@@ -61,8 +64,9 @@ class Service:
         self.config = config
         self.started = time.time()
         self._registry = registry
-        self._journal = Journal(registry)
-        self.access = Access(Path(config.registry.path).with_name("access.sqlite"))
+        self.figures = Figures()
+        self._journal = Journal(registry, self.figures.commit_seconds.add)
+        self.access = Access(Path(config.registry.path).with_name("access.sqlite"), config.api.audit_days)
         self.notes = Notes(Path(config.registry.path).with_name("notes.sqlite"))
         self.criers = Criers(self.notes, limits_of(config.demand))
         self._doorkeeper = Doorkeeper(config, self.criers)
@@ -155,6 +159,7 @@ class Service:
         if config.path != self.config.path:
             _log.warning("changes of [path] take effect at the next restart")
         self.config = config
+        self.access.audit.days = config.api.audit_days
         self.engine.policy = self.roster.policy = policy_of(config)
         self.criers.limits = limits_of(config.demand)
         self._doorkeeper.adopt(config)
@@ -180,6 +185,7 @@ class Service:
         return record
 
     def _wake_ended(self, name: str, end: ev.WakeEnded) -> None:
+        self.figures.wake_ended(end.woken, end.was_awake, end.seconds, end.reason)
         self.orders.ended(name, end)
         if end.woken and not end.was_awake and isinstance(end.asked_by, Visitor) and end.reason in ("demand", "arp"):
             self.criers.woke(name, end.asked_by)
@@ -262,12 +268,29 @@ class Service:
         self.record(name)
         return self.engine.wakes.stories.of(name)
 
-    def hosts(self) -> Iterator[list[dict[str, Any]]]:
-        """All, page by page: there may be more than memory holds."""
-        after = ""
+    def hosts(self, after: str = "") -> Iterator[list[dict[str, Any]]]:
+        """All whose names follow `after`, page by page: there may be more than memory holds."""
         while page := self._registry.records(after, _PAGE):
             after = page[-1].name
-            yield [self.describe(record, self.roster.peek(record.name)) for record in page]
+            described = []
+            for record in page:
+                with contextlib.suppress(Unknown):  # forgotten just now
+                    described.append(self.describe(record, self.roster.peek(record.name)))
+            yield described
+
+    @property
+    def taken_up(self) -> bool:
+        """All that slept at the start has been taken up again."""
+        return self._rollcall.over
+
+    @property
+    def links(self) -> int:
+        """Hosts whose link is open."""
+        return 0
+
+    async def try_registry(self) -> None:
+        """Write into it. Raises RegistryError."""
+        await self._journal.commit(Fact("tried", time.time()))
 
     def status(self, version: str) -> dict[str, Any]:
         return {
@@ -276,7 +299,7 @@ class Service:
             "registry": self.config.registry.path,
             "warnings": describing.warnings(self.engine),
             **self.engine.counts(),
-            **describing.describe_path(self.engine, self._rollcall.over),
+            **describing.describe_path(self.engine, self.taken_up),
         }
 
 

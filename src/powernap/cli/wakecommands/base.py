@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from powernap.shared.wakeapi import Admin
+from powernap.shared.wakeapi import WakeServer, read_token
 
 
 class Command(Protocol):
@@ -22,9 +22,10 @@ class Command(Protocol):
     def run(self, options: argparse.Namespace) -> int: ...
 
 
-def ask(options: argparse.Namespace) -> Admin:
-    """The admin API of the wake server on this machine. Its calls raise ServerDown or Refused."""
-    return Admin(options.socket)
+def ask(options: argparse.Namespace) -> WakeServer:
+    """The API of the wake server that is meant. Its calls raise ServerDown or Refused. Raises BadValue."""
+    token = read_token(options.token_file) if options.server and options.token_file else ""
+    return WakeServer(options.socket, options.server, token, options.ca_file)
 
 
 def say(options: argparse.Namespace, content: Mapping[str, Any], text: str) -> None:

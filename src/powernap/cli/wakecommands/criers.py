@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    content = ask(options).get("/v1/criers")
+    content = ask(options).get("/api/v1/criers")
     parts = [_criers(content["criers"])] if content["criers"] else ["nobody has woken a machine by demand"]
     if content["refused"]:
         parts.append(_refused(content["refused"]))

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from powernap.shared.errors import ServerDown
-from powernap.shared.wakeapi import Admin
+from powernap.shared.wakeapi import WakeServer
 
 _FROM_NOW_ON = 2**53
 
@@ -16,17 +16,17 @@ _FROM_NOW_ON = 2**53
 class Events:
     """What happens from now on. Raises ServerDown where there is no wake server to begin with."""
 
-    def __init__(self, admin: Admin) -> None:
+    def __init__(self, admin: WakeServer) -> None:
         self._admin = admin
-        self._next = int(admin.get(f"/v1/events?since={_FROM_NOW_ON}")["next"])
+        self._next = int(admin.get(f"/api/v1/events?since={_FROM_NOW_ON}")["next"])
         self._lost = False
 
     def new(self) -> list[dict[str, Any]]:
         """Those since the last call, none while powerwaked is away: that is said once, and when it is back."""
         try:
-            news = self._admin.get(f"/v1/events?since={self._next}")
+            news = self._admin.get(f"/api/v1/events?since={self._next}")
             if news["next"] < self._next:  # it has started anew, and counts from the beginning
-                news = self._admin.get("/v1/events?since=0")
+                news = self._admin.get("/api/v1/events?since=0")
         except ServerDown as error:
             if not self._lost:
                 remark(f"{error}; waiting for it to come back")

@@ -8,7 +8,7 @@ import sys
 
 from powernap.cli.wakecommands.base import ask, say
 from powernap.shared.errors import Refused
-from powernap.shared.wakeapi import Admin, host_path
+from powernap.shared.wakeapi import WakeServer, host_path
 
 NAME = "forget"
 SUMMARY = "forget a machine; its key is gone for good"
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _left_asleep(admin: Admin, name: str) -> str:
+def _left_asleep(admin: WakeServer, name: str) -> str:
     """A sentence where the machine sleeps: nobody will answer for it any more."""
     try:
         host = admin.get(host_path(name))

@@ -11,18 +11,21 @@ from powernap.cli.wakecommands.base import ago, ask, say, state_of, table
 
 NAME = "list"
 SUMMARY = "list the registered machines and their states"
+_NONE_FITS = "no machine fits"
 _NONE = "no machine is registered: run the site playbook or 'powerwake register'"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """It has none of its own."""
+    parser.add_argument("pattern", nargs="?", metavar="NAME", help="only machines whose name fits, such as 'web*'")
+    parser.add_argument("--state", metavar="STATE[,STATE]", help="only machines in these states")
+    parser.add_argument("--group", metavar="NAME", help='only machines of this group; "" for those of none')
 
 
 def run(options: argparse.Namespace) -> int:
-    content = ask(options).get("/v1/hosts")
-    hosts = content["hosts"]
+    hosts = list(ask(options).hosts(pattern=options.pattern, state=options.state, group=options.group))
     heads = ("NAME", "GROUP", "STATE", "SINCE", "LAST WAKE", "ADDRESSES", "MACS")
-    say(options, content, table(heads, map(_row, hosts)) if hosts else _NONE)
+    none = _NONE_FITS if options.pattern or options.state or options.group is not None else _NONE
+    say(options, {"hosts": hosts}, table(heads, map(_row, hosts)) if hosts else none)
     return 0
 
 

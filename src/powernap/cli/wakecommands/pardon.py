@@ -19,6 +19,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    content = ask(options).post("/v1/pardon", {"source": options.source, "by": options.by})
+    content = ask(options).post("/api/v1/pardon", {"source": options.source, "by": options.by})
     say(options, content, "\n".join(f"{each} is believed again" for each in content["pardoned"]))
     return 0

@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     admin = ask(options)
     if options.name is None:
-        content = admin.get("/v1/status")
+        content = admin.get("/api/v1/status")
         say(options, content, _server(content))
     else:
         content = admin.get(host_path(options.name))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The story of a wake, as GET /v1/hosts/NAME/wakes has it, in words. Pure."""
+"""The story of a wake, as GET /api/v1/hosts/NAME/wakes has it, in words. Pure."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from powernap.cli.wakecommands.base import ask
 from powernap.cli.wakecommands.follow import Events, clock, remark
 from powernap.shared.errors import Refused, ServerDown
-from powernap.shared.wakeapi import Admin, host_path
+from powernap.shared.wakeapi import WakeServer, host_path
 from powernap.trace.lines import Line, Lines
 from powernap.trace.names import Names
 from powernap.trace.scapy_there import need_scapy
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
 class _Server:
     """What the wake server on this machine says; where there is none, frames are told without names."""
 
-    def __init__(self, admin: Admin, host: str | None) -> None:
+    def __init__(self, admin: WakeServer, host: str | None) -> None:
         """Raises ServerDown where it is asked for a host, and Refused where there is none of that name."""
         self._admin = admin
         self.names, self.interfaces = Names(), list[str]()
@@ -79,7 +79,7 @@ class _Server:
         self._refused: dict[tuple[str, str, str], int] = {}
         try:
             self._events = Events(admin)
-            status = admin.get("/v1/status")
+            status = admin.get("/api/v1/status")
             cards = status["interfaces"]
             self.interfaces = [card["name"] for card in cards]
             addresses = [address.partition("/")[0] for card in cards for address in card["addresses"]]
@@ -99,7 +99,7 @@ class _Server:
         if host is not None:
             self.names.put(self._admin.get(host_path(host)))
         if count <= _MOST_NAMES:
-            for record in self._admin.get("/v1/hosts")["hosts"]:
+            for record in self._admin.hosts():
                 self.names.put(record)
         elif host is None:
             remark(f"{count} machines are registered, too many to know all by name: give one with --host")
@@ -117,7 +117,7 @@ class _Server:
 
     def _refusals(self) -> dict[str, str]:
         """Whose demand was ignored since the last call, and why."""
-        refused = self._admin.get("/v1/criers")["refused"]
+        refused = self._admin.get("/api/v1/criers")["refused"]
         counts = {(each["source"], each["reason"], each["by"]): each["count"] for each in refused}
         grown = [who for who, count in counts.items() if count != self._refused.get(who)]
         self._refused = counts

@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     body = {"target": options.target, "timeout_seconds": options.timeout, "asked_by": _who()}
     try:
-        done = ask(options).post("/v1/wake", body, timeout=options.timeout + _LONGER_THAN_SERVER)
+        done = ask(options).post("/api/v1/wake", body, timeout=options.timeout + _LONGER_THAN_SERVER)
     except ServerDown as error:
         return _wake_alone(options, str(error))
     except Refused as error:

@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    path = "/v1/wakes" if options.name is None else host_path(options.name) + "/wakes"
+    path = "/api/v1/wakes" if options.name is None else host_path(options.name) + "/wakes"
     content = ask(options).get(path)
     say(options, content, wakes_text(content["wakes"]) if content["wakes"] else "no wake is known of")
     return 0

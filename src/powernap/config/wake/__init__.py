@@ -9,6 +9,7 @@ from powernap.config.build import Builder
 from powernap.config.catalogue import Catalogue, Named, entries, first_line
 from powernap.config.errors import ConfigError
 from powernap.config.layers import layers
+from powernap.config.wake.api import ApiSettings
 from powernap.config.wake.demand import DemandSettings
 from powernap.config.wake.discovery import DiscoverySettings
 from powernap.config.wake.enrolment import EnrolmentSettings
@@ -36,6 +37,7 @@ class WakeConfig:
     wake: WakeSettings
     demand: DemandSettings
     path: PathSettings
+    api: ApiSettings
     enrolment: EnrolmentSettings
     discovery: DiscoverySettings
     policy: PolicySettings
@@ -51,6 +53,7 @@ SECTIONS = {
     "wake": WakeSettings,
     "demand": DemandSettings,
     "path": PathSettings,
+    "api": ApiSettings,
     "enrolment": EnrolmentSettings,
     "discovery": DiscoverySettings,
     "policy": PolicySettings,

@@ -79,7 +79,7 @@ class Tokens:
         self._store = store
         self._clock = clock
         self._tokens: dict[str, Token] = {}
-        self._noting: asyncio.Task[None] | None = None
+        self._noting: set[asyncio.Task[None]] = set()
         store.tables.append(_TABLE)
 
     def load(self) -> None:
@@ -127,7 +127,9 @@ class Tokens:
         if known is None or (known.last_used is not None and now - known.last_used < _USE_WRITTEN_EVERY_SECONDS):
             return
         self._tokens[token.id] = replace(known, last_used=now)
-        self._noting = asyncio.ensure_future(self._note_use(token.id, now))
+        task = asyncio.ensure_future(self._note_use(token.id, now))
+        self._noting.add(task)
+        task.add_done_callback(self._noting.discard)
 
     async def _note_use(self, number: str, now: float) -> None:
         try:
@@ -160,7 +162,8 @@ class Tokens:
         row = await self._store.transact(take)
         if row is None:
             return False
-        self._tokens[number] = Token(*row)
+        if number in self._tokens:  # else it was revoked just now
+            self._tokens[number] = Token(*row)
         return True
 
     async def revoke(self, number: str) -> bool:

@@ -1,37 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JSON in and out, and errors as one sentence each."""
+"""JSON in and out, and errors that no handler answered."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from powernap.shared.errors import PowernapError
-from powernap.wake.refusals import Conflict, NotWoken, Unknown
-from powernap.wake.registration import BadBody, NoSegment
-from powernap.wake.registry import RegistryError
+from powernap.wake.api.problems import KINDS, TooLong, explain, kind_of, problem
+from powernap.wake.api.route import MOST_BYTES, Handler
+from powernap.wake.registration import BadBody
 
-MOST_BYTES = 64 * 1024
 _BODY_SECONDS = 10
-_STATUS: dict[type[PowernapError], int] = {
-    BadBody: 400,
-    Unknown: 404,
-    NoSegment: 409,
-    Conflict: 409,
-    RegistryError: 503,
-    NotWoken: 504,
-}
+_BYTES_A_SECOND = 1024 * 1024
 _log = logging.getLogger(__name__)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def status_of(error: PowernapError) -> int:
-    return _STATUS.get(type(error), 400)
+    return KINDS[kind_of(error)].status
 
 
 def encode(content: dict[str, Any]) -> bytes:
@@ -42,16 +34,32 @@ def answer(content: dict[str, Any], status: int = 200, headers: dict[str, str] |
     return web.Response(body=encode(content), status=status, content_type="application/json", headers=headers)
 
 
-async def read_body(request: web.Request) -> bytes:
-    """At most MOST_BYTES, within a bounded time. Raises BadBody."""
+async def read_body(request: web.Request, most: int = MOST_BYTES) -> bytes:
+    """At most so many bytes, within a bounded time. Raises BadBody, TooLong."""
+    too_long = TooLong(f"the body is longer than {most} bytes: send less")
+    if (request.content_length or 0) > most:
+        raise too_long
+    seconds = _BODY_SECONDS + most / _BYTES_A_SECOND
     try:
-        if request.content.is_eof():
-            return await request.read()
-        return await asyncio.wait_for(request.read(), _BODY_SECONDS)
+        body = await asyncio.wait_for(_read(request, most), seconds)
     except asyncio.TimeoutError:
-        raise BadBody(f"the body did not arrive within {_BODY_SECONDS} s: send it at once") from None
-    except web.HTTPRequestEntityTooLarge:
-        raise BadBody(f"the body is longer than {MOST_BYTES} bytes: send less") from None
+        raise BadBody(f"the body did not arrive within {seconds:.0f} s: send it at once") from None
+    except (web.RequestPayloadError, HttpProcessingError):
+        raise BadBody("the body is cut off or not encoded as its header says: send it whole") from None
+    if len(body) > most:
+        raise too_long
+    return body
+
+
+async def _read(request: web.Request, most: int) -> bytes:
+    parts, size = [], 0
+    while size <= most:
+        part = await request.content.readany()
+        if not part:
+            break
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
 
 
 @web.middleware
@@ -59,18 +67,20 @@ async def explain_errors(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except PowernapError as error:
-        return answer({"error": str(error)}, status_of(error))
+        return explain(error)
     except web.HTTPNotFound:
-        return answer({"error": f"{request.path}: there is no such resource: see the API's documentation"}, 404)
+        return problem(
+            "not-found", f"{request.path}: there is no such resource: /api/v1/openapi.json has those that there are"
+        )
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
-        return answer({"error": f"{request.path}: {request.method} is not possible here: use {allowed}"}, 405)
-    except web.HTTPException:
+        sentence = f"{request.path}: {request.method} is not possible here: use {allowed}"
+        return problem("bad-method", sentence, {"Allow": allowed})
+    except web.HTTPExpectationFailed:
+        return problem("bad-expectation", "Expect: only 100-continue is known: leave the header out")
+    except web.HTTPException as error:
+        _log.warning("%s %s: answered with %s", request.method, request.path, HTTPStatus(error.status).phrase)
         raise
     except Exception:  # noqa: BLE001  a fault of one handler must not look like a fault of the client
         _log.exception("%s %s failed", request.method, request.path)
-        return answer({"error": "powerwaked failed to handle this request: see its journal and report a bug"}, 500)
-
-
-def application() -> web.Application:
-    return web.Application(middlewares=[explain_errors], client_max_size=MOST_BYTES)
+        return problem("fault", "powerwaked failed to handle this request: see its journal and report a bug")

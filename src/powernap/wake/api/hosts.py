@@ -9,7 +9,8 @@ from aiohttp import web
 
 from powernap.shared import signing
 from powernap.shared.errors import PowernapError
-from powernap.wake.api.answers import answer, application, encode, read_body, status_of
+from powernap.wake.api.answers import answer, encode, explain_errors, read_body, status_of
+from powernap.wake.api.route import MOST_BYTES
 from powernap.wake.registration import BadBody, parse_object
 from powernap.wake.registry import Record
 from powernap.wake.service import Service
@@ -20,6 +21,12 @@ _Act = Callable[[Record, int, bytes], Awaitable[None]]
 
 
 def host_api(service: Service) -> web.Application:
+    app = web.Application(middlewares=[explain_errors], client_max_size=MOST_BYTES)
+    add_host_routes(app, service)
+    return app
+
+
+def add_host_routes(app: web.Application, service: Service) -> None:
     async def asleep(request: web.Request) -> web.Response:
         return await _signed(service, request, service.enrolment.asleep)
 
@@ -32,10 +39,8 @@ def host_api(service: Service) -> web.Application:
 
         return await _signed(service, request, hello)
 
-    app = application()
     app.router.add_post("/v1/hosts/{name}/asleep", asleep)
     app.router.add_post("/v1/hosts/{name}/awake", awake)
-    return app
 
 
 async def _signed(service: Service, request: web.Request, act: _Act) -> web.Response:

@@ -36,6 +36,7 @@ class Route:
 
     `answer`, `body`: JSON Schema (2020-12; what api/check.py knows of it). `also`: further answers by status.
     `most_bytes`: of the body. `audited`: None: where it changes something (not GET) and is not for everybody.
+    `streams`: the answer has no end. `problems`: kinds (problems.py) besides those that any route may answer with.
     """
 
     method: str
@@ -51,6 +52,8 @@ class Route:
     media: str = JSON
     most_bytes: int = MOST_BYTES
     audited: bool | None = None
+    streams: bool = False
+    problems: tuple[str, ...] = ()
     description: str = ""
 
     @property

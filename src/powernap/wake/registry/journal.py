@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,8 +18,11 @@ _log = logging.getLogger(__name__)
 
 
 class Journal:
-    def __init__(self, registry: Registry) -> None:
+    """`took(seconds)` is told of each transaction."""
+
+    def __init__(self, registry: Registry, took: Callable[[float], None] = lambda seconds: None) -> None:
         self._registry = registry
+        self._took = took
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="registry")
         self._waiting: list[tuple[Change, asyncio.Future[Any]]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -38,6 +43,7 @@ class Journal:
         loop = asyncio.get_running_loop()
         while self._waiting:
             batch, self._waiting = self._waiting, []
+            began = time.monotonic()
             try:
                 results = await loop.run_in_executor(
                     self._thread, self._registry.apply, [change for change, _done in batch]
@@ -49,6 +55,7 @@ class Journal:
                     if not done.done():
                         done.set_exception(RegistryError(str(error)))
                 continue
+            self._took(time.monotonic() - began)
             for (_change, done), result in zip(batch, results, strict=True):
                 if done.done():
                     continue

@@ -15,7 +15,7 @@ def test_wakes_a_sleeping_machine(run, fake_server):
     assert result["changed"] is True
     assert (result["was"], result["state"], result["seconds"], result["magic_packets"]) == ("proxied", "awake", 1.5, 2)
     assert result["diff"] == {"before": {"state": "proxied"}, "after": {"state": "awake"}}
-    assert fake_server.changes() == [("POST", "/v1/wake", {"target": "web1", "timeout_seconds": 120})]
+    assert fake_server.changes() == [("POST", "/api/v1/wake", {"target": "web1", "timeout_seconds": 120})]
 
 
 def test_changes_nothing_where_the_machine_is_awake(run, fake_server):

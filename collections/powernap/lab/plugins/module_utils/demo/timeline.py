@@ -19,7 +19,7 @@ with socket.socket(socket.AF_UNIX) as s:
     s.sendall(b'{"command": "decisions"}\\n')
     print(s.makefile().read())
 """
-_WAKE = "curl -sS --max-time 5 --unix-socket /run/powerwaked/admin.sock 'http://wake/v1/events?since=0'"
+_WAKE = "curl -sS --max-time 5 --unix-socket /run/powerwaked/admin.sock 'http://wake/api/v1/events?since=0'"
 
 
 @dataclass(frozen=True, order=True)

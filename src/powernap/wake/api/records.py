@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Registered hosts: list them, look at one, register, forget; their keys, for administrators alone."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from fnmatch import translate
+from typing import Any
+
+from aiohttp import web
+
+from powernap.shared.errors import PowernapError
+from powernap.wake.api.answers import answer
+from powernap.wake.api.problems import content, kind_of
+from powernap.wake.api.route import Parameter, Route, Schema
+from powernap.wake.api.schemas import (
+    CHANGED,
+    CONDITIONS,
+    FACTS,
+    FLAG,
+    HOST,
+    KEY,
+    NAME,
+    NAMED_FACTS,
+    NEW_NAME,
+    STATES,
+    TEXT,
+    limit,
+    listed,
+    or_null,
+    partly,
+    thing,
+)
+from powernap.wake.registration import BadBody
+from powernap.wake.service import Service
+
+_MOST, _DEFAULT = 5000, 1000
+_BATCH_BYTES = 16 * 1024 * 1024
+_AT_ONCE = 500
+_REGISTERED = thing(changed=FLAG, host=HOST, key=KEY)
+_OF_BATCH: Schema = {
+    "type": "object",
+    "properties": {
+        "name": TEXT,
+        "changed": FLAG,
+        "host": HOST,
+        "key": KEY,
+        "status": {"type": "integer"},
+        "error": TEXT,
+    },
+    "required": ["name"],
+    "additionalProperties": False,
+}
+_FILTERS = (
+    Parameter(
+        "state",
+        {"type": "array", "items": {"type": "string", "enum": [*dict.fromkeys((*CONDITIONS, *STATES))]}},
+        "only hosts that are so, by `status` or by the wake server's own `state`",
+    ),
+    Parameter("group", {"type": "string", "maxLength": 64}, 'only hosts of this group; "" for those of none'),
+    Parameter("pattern", {"type": "string", "maxLength": 253}, "only hosts whose name fits, such as web*"),
+    Parameter("target", {"type": "string", "maxLength": 253}, "the one host of this name, MAC or IP address"),
+    Parameter(
+        "fields",
+        {"type": "array", "items": {"type": "string", "enum": [*HOST["properties"]]}},
+        "only these of each host",
+    ),
+    limit(_MOST, _DEFAULT),
+    Parameter("after", {"type": "string", "maxLength": 253}, "`next` of the page before"),
+)
+
+
+def routes(service: Service) -> list[Route]:
+    do = _Handlers(service)
+    new = Parameter("name", NEW_NAME, "the name under which it is registered", place="path")
+    return [
+        Route(
+            "GET",
+            "/api/v1/hosts",
+            do.many,
+            "viewer",
+            "Hosts, in the order of their names, page by page",
+            thing(hosts=listed(partly(HOST)), next=or_null(TEXT)),
+            parameters=_FILTERS,
+            description="`next` is null on the last page.",
+        ),
+        Route(
+            "PUT",
+            "/api/v1/hosts",
+            do.enrol_many,
+            "admin",
+            "Register any number of hosts",
+            thing(changed=FLAG, hosts=listed(_OF_BATCH)),
+            body=thing(hosts={"type": "array", "items": NAMED_FACTS, "maxItems": 100_000}),
+            most_bytes=_BATCH_BYTES,
+            description="Each is judged by itself: one that is refused has `status` and `error`, all others count.",
+        ),
+        Route("GET", "/api/v1/hosts/{name}", do.one, "viewer", "One host", HOST, parameters=(NAME,)),
+        Route(
+            "PUT",
+            "/api/v1/hosts/{name}",
+            do.enrol,
+            "admin",
+            "Register a host, or replace what was said of it",
+            _REGISTERED,
+            body=FACTS,
+            parameters=(new,),
+            problems=("conflict",),
+        ),
+        Route(
+            "DELETE",
+            "/api/v1/hosts/{name}",
+            do.forget,
+            "admin",
+            "Forget a host, and its key with it",
+            CHANGED,
+            parameters=(NAME,),
+        ),
+        Route(
+            "GET",
+            "/api/v1/hosts/{name}/key",
+            do.key,
+            "admin",
+            "The key with which the host signs",
+            thing(key=KEY),
+            parameters=(NAME,),
+            audited=True,
+        ),
+    ]
+
+
+class _Handlers:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def many(self, request: web.Request) -> web.Response:
+        given = request["parameters"]
+        fields, most = given.get("fields"), given.get("limit", _DEFAULT)
+        if "target" in given:
+            record = self._service.orders.find(given["target"])
+            described = self._service.describe(record, self._service.engine.roster.peek(record.name))
+            found, more = [host for host in (described,) if _fits(given)(host)], False
+        else:
+            found, more = await self._page(_fits(given), most, given.get("after", ""))
+        last = found[-1]["name"] if more else None
+        if fields is not None:
+            found = [{field: host[field] for field in fields} for host in found]
+        return answer({"hosts": found, "next": last})
+
+    async def _page(
+        self, fits: Callable[[dict[str, Any]], bool], most: int, after: str
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """So many that fit, and whether more hosts follow."""
+        found: list[dict[str, Any]] = []
+        for page in self._service.hosts(after):
+            for host in page:
+                if len(found) == most:
+                    return found, True
+                if fits(host):
+                    found.append(host)
+            await asyncio.sleep(0)  # frames come first
+        return found, False
+
+    async def one(self, request: web.Request) -> web.Response:
+        record = self._service.record(request.match_info["name"])
+        return answer(self._service.describe(record, self._service.engine.roster.peek(record.name)))
+
+    async def key(self, request: web.Request) -> web.Response:
+        return answer({"key": self._service.record(request.match_info["name"]).key})
+
+    async def enrol(self, request: web.Request) -> web.Response:
+        return answer(await self._enrol(request.match_info["name"], request["body"]))
+
+    async def _enrol(self, name: str, facts: dict[str, Any]) -> dict[str, Any]:
+        changed, record, host = await self._service.enrolment.enrol(name, facts)
+        return {"changed": changed, "host": self._service.describe(record, host), "key": record.key}
+
+    async def enrol_many(self, request: web.Request) -> web.Response:
+        """They share transactions: one flush of the disk is for many."""
+        asked = request["body"]["hosts"]
+        names = [each["name"] for each in asked]
+        if len(set(names)) != len(names):
+            twice = next(name for number, name in enumerate(names) if name in names[:number])
+            raise BadBody(f"hosts: {twice} is given twice: give each host once")
+        done: list[dict[str, Any]] = []
+        for begin in range(0, len(asked), _AT_ONCE):
+            done += await asyncio.gather(*(self._enrol_one(each) for each in asked[begin : begin + _AT_ONCE]))
+        return answer({"changed": any(each.get("changed") for each in done), "hosts": done})
+
+    async def _enrol_one(self, asked: dict[str, Any]) -> dict[str, Any]:
+        name = asked["name"]
+        try:
+            return {"name": name, **await self._enrol(name, {key: asked[key] for key in asked if key != "name"})}
+        except PowernapError as error:
+            return {"name": name, "status": content(kind_of(error), "")["status"], "error": str(error)}
+
+    async def forget(self, request: web.Request) -> web.Response:
+        return answer({"changed": await self._service.enrolment.forget(request.match_info["name"])})
+
+
+def _fits(given: dict[str, Any]) -> Callable[[dict[str, Any]], bool]:
+    states, group = given.get("state"), given.get("group")
+    pattern = re.compile(translate(given["pattern"])) if "pattern" in given else None
+
+    def fits(host: dict[str, Any]) -> bool:
+        return (
+            (states is None or host["state"] in states or host["status"]["state"] in states)
+            and (group is None or host["group"] == group)
+            and (pattern is None or pattern.match(host["name"]) is not None)
+        )
+
+    return fits
