@@ -92,13 +92,12 @@ class Enrolment:
         registration = parse(body)
         sleep = resolve(registration, interfaces, clock())
         said = tuple(text for card in registration.cards for text in card.addresses)
-        before = self._engine.roster.peek(name)
         run = self._registry.run
         self.spoke(name)
         self.may_sleep(record)
         change = Register(name, sequence, sleep, body.decode(), said, sleep.wake_by, time.time(), run)
         try:
-            await self._journal.commit(change)
+            before = await self._journal.commit(change)
         except PowernapError:
             self.stays(name)
             raise
@@ -106,17 +105,16 @@ class Enrolment:
         if self._accepted.get(name, sequence) != sequence:
             return  # it has spoken again meanwhile
         self._accepted.pop(name, None)
-        if before is not None:
-            self._engine.roster.hold(before)
-            if not record.addresses:
-                macs = tuple(mac_bytes(mac) for mac in record.macs)
-                self._engine.roster.asked_at(name, locate(said, macs, interfaces))
-            self._engine.tell(name, ev.Asleep(sleep))
-            demoted = self._criers.slept(name, registration.used)
-            if registration.used is not None:
-                self._engine.wakes.stories.verdict(name, "used" if registration.used else "for nothing")
-            if demoted:
-                self._engine.note(name, "demoted", demoted)
+        self._engine.roster.hold(before)
+        if not record.addresses:
+            macs = tuple(mac_bytes(mac) for mac in record.macs)
+            self._engine.roster.asked_at(name, locate(said, macs, interfaces))
+        self._engine.tell(name, ev.Asleep(sleep))
+        demoted = self._criers.slept(name, registration.used)
+        if registration.used is not None:
+            self._engine.wakes.stories.verdict(name, "used" if registration.used else "for nothing")
+        if demoted:
+            self._engine.note(name, "demoted", demoted)
 
     async def awake(self, record: Record, sequence: int, cause: str) -> None:
         """The host is believed at once, whatever the disk says. Raises RegistryError."""

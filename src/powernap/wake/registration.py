@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from powernap.net.interfaces import Interface, segment_of
+from powernap.net.interfaces import Interface, Network, segment_of
 from powernap.shared import ports
 from powernap.shared.errors import BadMac, BadPorts, PowernapError
 from powernap.shared.mac import format_mac, mac_bytes, magic_packet
@@ -24,6 +24,7 @@ _ALL_HOSTS = ipaddress.ip_address("255.255.255.255")
 _LEASE = (60, 400 * 86400)
 _WAKE_EARLIER = (0.1, 600.0)
 _NO_MAC = bytes(6)
+_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class BadBody(PowernapError):
@@ -111,9 +112,14 @@ def _flag(data: Mapping[str, Any], field: str) -> bool | None:
 def _ports(data: Mapping[str, Any], field: str) -> ports.Ranges:
     value = _needed(data, field, 'the ports that wake the host, such as "22,8000-8099", or "" for none')
     try:
-        return ports.parse_ports(value)
+        return _ranges(value) if isinstance(value, str) else ports.parse_ports(value)
     except BadPorts as error:
         raise BadBody(f"{field}: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def _ranges(text: str) -> ports.Ranges:
+    return ports.parse_ports(text)
 
 
 def _password(value: object) -> str | None:
@@ -171,9 +177,7 @@ def resolve(registration: Registration, interfaces: Iterable[Interface], now: fl
     A link-local address lies on every segment: it goes where its card's other addresses are.
     """
     here = tuple(interfaces)
-    own = {network.ip for interface in here for network in interface.networks}
-    nets = [each.network for interface in here for each in interface.networks if each.version == 4]
-    not_hosts = {ip for net in nets if net.prefixlen < 31 for ip in (net.network_address, net.broadcast_address)}
+    own, not_hosts = _nobodys(tuple(interface.networks for interface in here))
     found: list[Address] = []
     for card in registration.cards:
         if any(card.mac == interface.mac for interface in here):
@@ -203,6 +207,17 @@ def resolve(registration: Registration, interfaces: Iterable[Interface], now: fl
         lease_ends=lease_ends,
         wake_by=wake_by,
         pings=registration.pings,
+    )
+
+
+@lru_cache(maxsize=4)
+def _nobodys(networks: tuple[tuple[Network, ...], ...]) -> tuple[frozenset[_Ip], frozenset[_Ip]]:
+    """This server's own addresses, and those that stand for whole networks."""
+    every = [network for each in networks for network in each]
+    nets = [each.network for each in every if each.version == 4 and each.network.prefixlen < 31]
+    return (
+        frozenset(each.ip for each in every),
+        frozenset(ip for net in nets for ip in (net.network_address, net.broadcast_address)),
     )
 
 

@@ -116,9 +116,10 @@ class Roster(Book):
                 self.doubted.add(name)
         return host
 
-    def hold(self, before: Host) -> None:
+    def hold(self, row: Row) -> None:
         """A host has just registered its sleep on disk: have it in memory as it was before, to be told of it."""
-        if before.name not in self.hosts:
+        if row.record.name not in self.hosts:
+            before = self.host_of(row)
             self._known[before.name] = _essence(before)
             self._hold(None, before)
 

@@ -18,9 +18,9 @@ from powernap.net.interfaces import Interface
 from powernap.shared.mac import format_mac, mac_bytes
 from powernap.wake.model import Address, Sleep, State
 from powernap.wake.registration import locate
-from powernap.wake.registry.errors import Conflict, Unknown
-from powernap.wake.registry.record import COLUMNS, Record, record_of
-from powernap.wake.registry.sleeps import to_text
+from powernap.wake.registry.errors import Conflict, RegistryError, Unknown
+from powernap.wake.registry.record import COLUMNS, ROWS_OF_HOST, Record, Row, record_of, row_of
+from powernap.wake.registry.sleeps import split_macs, to_text
 
 _SLEEP = "sleep = ?, sleep_macs = ?, wake_by = ?, lease_ends = ?, slept_at = coalesce(?, slept_at)"
 _NO_SLEEP = (None,) * 5
@@ -89,7 +89,7 @@ class Forget:
 
 @dataclass(frozen=True)
 class Register:
-    """A host goes to sleep. Returns its number."""
+    """A host goes to sleep. Returns what was there of it before."""
 
     name: str
     sequence: int
@@ -100,8 +100,19 @@ class Register:
     at: float
     run: int
 
-    def apply(self, database: sqlite3.Connection) -> int:
-        number = spoken(database, self.name, self.sequence)
+    def apply(self, database: sqlite3.Connection) -> Row:
+        found = database.execute(ROWS_OF_HOST, (self.name,)).fetchall()
+        if not found:
+            raise Unknown.host(self.name)
+        try:
+            before = row_of(found)
+        except (ValueError, TypeError) as error:
+            raise RegistryError(
+                f"what the registry has of {self.name} cannot be read ({error}): 'powerwake forget {self.name}' and "
+                "register it anew"
+            ) from None
+        number = before.record.number
+        _refuse_used(self.sequence, before.record.sequence)
         _refuse_cards(database, number, self.sleep.macs, "give each host its own cards")
         for address in self.sleep.addresses:
             other = database.execute(
@@ -118,10 +129,10 @@ class Register:
             (self.sequence, self.at, self.run, self.due, json.dumps(self.said), *_sleep(self.sleep, self.at), number),
         )
         database.execute("INSERT OR REPLACE INTO registrations (host, body) VALUES (?, ?)", (number, self.body))
-        given = database.execute("SELECT macs FROM hosts WHERE number = ?", (number,)).fetchone()[0]
-        write_cards(database, number, (*self.sleep.macs, *(mac_bytes(mac) for mac in json.loads(given))))
-        write_places(database, number, self.sleep.addresses, True)
-        return number
+        write_cards(database, number, (*self.sleep.macs, *map(mac_bytes, before.record.macs)))
+        if self.sleep.addresses != before.addresses:
+            write_places(database, number, self.sleep.addresses, True)
+        return before
 
 
 @dataclass(frozen=True)
@@ -226,9 +237,13 @@ def spoken(database: sqlite3.Connection, name: str, sequence: int) -> int:
     found = database.execute("SELECT number, sequence FROM hosts WHERE name = ?", (name,)).fetchone()
     if found is None:
         raise Unknown.host(name)
-    if sequence <= found[1]:
-        raise Conflict(f"sequence number {sequence} was used before: send a greater one")
+    _refuse_used(sequence, found[1])
     return int(found[0])
+
+
+def _refuse_used(sequence: int, last: int) -> None:
+    if sequence <= last:
+        raise Conflict(f"sequence number {sequence} was used before: send a greater one")
 
 
 def _refuse_cards(database: sqlite3.Connection, number: int, cards: Iterable[bytes], remedy: str) -> None:
@@ -262,10 +277,6 @@ def write_places(database: sqlite3.Connection, number: int, addresses: tuple[Add
             " WHERE ? OR NOT EXISTS (SELECT 1 FROM hosts WHERE number = places.host AND sleep IS NOT NULL)",
             (segment, ip, mac, number, nth, asleep),
         )
-
-
-def split_macs(joined: bytes) -> tuple[bytes, ...]:
-    return tuple(joined[at : at + 6] for at in range(0, len(joined), 6))
 
 
 def _sleep(sleep: Sleep, at: float | None) -> tuple[object, ...]:

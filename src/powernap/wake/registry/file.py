@@ -9,35 +9,23 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from powernap.shared.errors import PowernapError
-from powernap.wake.model import Address, Sleep
+from powernap.wake.model import Address
 from powernap.wake.registry import resting
-from powernap.wake.registry.changes import Change, Fact, split_macs
+from powernap.wake.registry.changes import Change, Fact
 from powernap.wake.registry.errors import RegistryError, reason
-from powernap.wake.registry.record import COLUMNS, Record, record_of
+from powernap.wake.registry.record import COLUMNS, ROWS_OF_HOST, Record, Row, record_of, row_of
 from powernap.wake.registry.resting import Page, Rest
 from powernap.wake.registry.schema import VERSION, WATCHED, prepare
-from powernap.wake.registry.sleeps import from_text
 
 _log = logging.getLogger(__name__)
 _CACHE_KIB = 2000
 _DAMAGED = "restore it from a backup, or move it away and run the site playbook"
 _OUT_OF_REACH = "see that its directory exists, is writable for powerwaked and has space, or set registry.path"
-
-
-class Row(NamedTuple):
-    """All that is on disk of one host that matters for what it does. `addresses`: where it is asked or sleeps."""
-
-    record: Record
-    captured: bool
-    run: int
-    sleep: Sleep | None
-    addresses: tuple[Address, ...]
 
 
 class Boot(NamedTuple):
@@ -178,23 +166,9 @@ class Registry:
             return [record_of(row) for row in rows]
 
     def row(self, name: str) -> Row | None:
-        rows = self._ask(
-            f"SELECT segment, ip, mac, captured, run, sleep, sleep_macs, lease_ends, wake_by, {COLUMNS}"
-            " FROM hosts LEFT JOIN places ON host = number WHERE name = ? ORDER BY nth",
-            name,
-        )
-        if not rows:
-            return None
-        captured, run, text, macs, lease_ends, wake_by, *columns = rows[0][3:]
+        rows = self._ask(ROWS_OF_HOST, name)
         with self._understood():
-            record = record_of(tuple(columns))
-            addresses = tuple(Address(*row[:3]) for row in rows if row[0] is not None)
-            sleep = None
-            if text is not None:
-                sleep = replace(
-                    from_text(text), addresses=addresses, macs=split_macs(macs), lease_ends=lease_ends, wake_by=wake_by
-                )
-            return Row(record, bool(captured), run, sleep, addresses)
+            return row_of(rows) if rows else None
 
     def addresses(self, number: int) -> tuple[Address, ...]:
         rows = self._ask("SELECT segment, ip, mac FROM places WHERE host = ? ORDER BY nth", number)

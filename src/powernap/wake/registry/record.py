@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the registry says of one host, as people see it."""
+"""What the registry says of one host: as people see it, and with what it sleeps with."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from powernap.wake.model import Address, Sleep
+from powernap.wake.registry.sleeps import from_text, split_macs
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,32 @@ def record_of(row: tuple[Any, ...]) -> Record:
         since,
         json.loads(last_wake) if last_wake else None,
     )
+
+
+class Row(NamedTuple):
+    """All that is on disk of one host that matters for what it does. `addresses`: where it is asked or sleeps."""
+
+    record: Record
+    captured: bool
+    run: int
+    sleep: Sleep | None
+    addresses: tuple[Address, ...]
+
+
+ROWS_OF_HOST = (
+    f"SELECT segment, ip, mac, captured, run, sleep, sleep_macs, lease_ends, wake_by, {COLUMNS}"
+    " FROM hosts LEFT JOIN places ON host = number WHERE name = ? ORDER BY nth"
+)
+
+
+def row_of(rows: list[tuple[Any, ...]]) -> Row:
+    """Of what ROWS_OF_HOST finds, if it finds any. Raises ValueError."""
+    captured, run, text, macs, lease_ends, wake_by, *columns = rows[0][3:]
+    record = record_of(tuple(columns))
+    addresses = tuple(Address(*row[:3]) for row in rows if row[0] is not None)
+    sleep = None
+    if text is not None:
+        sleep = replace(
+            from_text(text), addresses=addresses, macs=split_macs(macs), lease_ends=lease_ends, wake_by=wake_by
+        )
+    return Row(record, bool(captured), run, sleep, addresses)

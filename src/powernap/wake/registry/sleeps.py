@@ -6,16 +6,27 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from powernap.wake.model import Sleep
 
 _ELSEWHERE = ("addresses", "macs", "lease_ends", "wake_by")
 _FIELDS = tuple(field.name for field in fields(Sleep) if field.name not in _ELSEWHERE)
+_values = attrgetter(*_FIELDS)
 
 
 def to_text(sleep: Sleep) -> str:
-    return json.dumps({name: getattr(sleep, name) for name in _FIELDS})
+    return _text(_values(sleep))
+
+
+@lru_cache(maxsize=512)
+def _text(values: tuple[Any, ...]) -> str:
+    return json.dumps(dict(zip(_FIELDS, values, strict=True)))
+
+
+def split_macs(joined: bytes) -> tuple[bytes, ...]:
+    return tuple(joined[at : at + 6] for at in range(0, len(joined), 6))
 
 
 @lru_cache(maxsize=512)
