@@ -20,14 +20,16 @@ from powernap.config import ConfigError
 from powernap.config.wake import WakeConfig, load_wake
 from powernap.machine import sdnotify
 from powernap.shared.errors import PowernapError
+from powernap.wake import tls
 from powernap.wake.api.application import application
-from powernap.wake.api.hosts import host_api
+from powernap.wake.link.entrance import CannotListen
 from powernap.wake.path.choose import choose, remove_pins
 from powernap.wake.registry import Registry, RegistryError
 from powernap.wake.registry.changes import Fact
 from powernap.wake.service import Service
 
 _log = logging.getLogger(__name__)
+_GOODBYE_SECONDS = 8.0
 
 
 class StartError(PowernapError):
@@ -60,6 +62,8 @@ async def serve(path: str, config: WakeConfig) -> None:
         watchdog.cancel()
     finally:
         service.orders.give_up()
+        service.entrance.close()
+        await service.hub.close(_GOODBYE_SECONDS)
         service.engine.log.close()
         for runner in runners:
             await runner.cleanup()
@@ -120,15 +124,22 @@ async def _feed_watchdog() -> None:
 
 async def _listen_tcp(service: Service, config: WakeConfig) -> web.AppRunner:
     address, port = config.listen.address, config.listen.port
-    runner = await _runner(host_api(service))
+    directory = Path(config.registry.path).with_name("tls")
+    context = tls.context(config.listen, directory)
+    service.authority = tls.authority(config.listen, directory)
+    if service.authority:
+        _log.info("clients are to believe the authority with the fingerprint %s", tls.fingerprint(service.authority))
+    runner = await _runner(application(service))
+    assert runner.server is not None
+    service.entrance.plain_too = True
     try:
-        await web.TCPSite(runner, address, port, reuse_address=True).start()
-    except (OSError, socket.gaierror) as error:
+        service.entrance.open(runner.server, context)
+    except CannotListen as error:
         await runner.cleanup()
         raise StartError(
-            f"cannot listen on {address} port {port} ({_reason(error)}): set listen.address to an address of this "
-            "machine and listen.port to a port that no other program uses"
-        ) from error
+            f"cannot listen on {address} port {port} ({error}): set listen.address to an address of this machine and "
+            "listen.port to a port that no other program uses"
+        ) from None
     return runner
 
 

@@ -12,6 +12,7 @@ from powernap import __version__
 from powernap.wake.api import keyring, metrics, openapi, records, server, stream, waking
 from powernap.wake.api.answers import answer
 from powernap.wake.api.route import Route, Schema
+from powernap.wake.link import routes as link
 from powernap.wake.service import Service
 
 PACKAGES: tuple[Callable[[Service], list[Route]], ...] = (
@@ -21,6 +22,7 @@ PACKAGES: tuple[Callable[[Service], list[Route]], ...] = (
     keyring.routes,
     stream.routes,
     metrics.routes,
+    link.routes,
 )
 _DOCUMENT: Schema = {"type": "object", "required": ["openapi", "info", "paths"]}
 

@@ -116,6 +116,8 @@ class Entrance:
         self._tasks: set[asyncio.Task[None]] = set()
         self._paused = False
         self._closed = False
+        #: Clients of before the link speak HTTP; they are signed, too.
+        self.plain_too = False
 
     def open(self, protocol: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None) -> None:
         """``protocol()``: a new one of those that understand connections. Raises CannotListen."""
@@ -199,13 +201,16 @@ class Entrance:
     async def _let_in(self, came: socket.socket, guard: Guard) -> None:
         loop = asyncio.get_running_loop()
         try:
-            if self._tls is not None and await _first_byte(came) != _TLS_HANDSHAKE:
+            tls = self._tls
+            if tls is not None and await _first_byte(came) != _TLS_HANDSHAKE:
                 self.counts["no_tls"] += 1
-                _say_no_tls(came)
-                self._shut(came, guard)
-                return
-            seconds = self._listen.unproven_seconds if self._tls is not None else None
-            await loop.connect_accepted_socket(lambda: guard, came, ssl=self._tls, ssl_handshake_timeout=seconds)
+                if not self.plain_too:
+                    _say_no_tls(came)
+                    self._shut(came, guard)
+                    return
+                tls = None
+            seconds = self._listen.unproven_seconds if tls is not None else None
+            await loop.connect_accepted_socket(lambda: guard, came, ssl=tls, ssl_handshake_timeout=seconds)
         except OSError:  # ssl.SSLError is one, too
             self.counts["handshake_failed"] += 1
             self._shut(came, guard)

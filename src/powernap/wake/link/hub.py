@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from powernap.shared.envelope import MOST_BYTES, TO_CLIENT, TO_SERVER, BadMessage, Message, Sealed, read, seal
@@ -93,9 +95,12 @@ class Hub:
             "replaced": 0,
         }
         self._engine, self._enrolment, self._record = engine, enrolment, record
+        self.greet: Callable[[Record, Mapping[str, Any], str], Awaitable[None]] | None = None
+        self.formerly: Callable[[str], tuple[Record, PowernapError] | None] = lambda name: None
         self._last_seq = time.time_ns()
         self._under_way: dict[tuple[str, int], asyncio.Future[str | None]] = {}
         self._closed = False
+        self._gone = asyncio.Event()
 
     # In
 
@@ -114,6 +119,12 @@ class Hub:
         except BadMessage:
             known = False
         if not known or record is None:
+            answer = self._to_former(sealed)
+            if answer is not None:
+                if peer.lasts:
+                    peer.send(answer)
+                    return None
+                return answer
             self.counts["strangers"] += 1
             raise Stranger(
                 f"{name} is not known here by that key: run the site playbook or 'powerwake register' on the wake "
@@ -126,6 +137,18 @@ class Hub:
                 peer.send(answer)
             return None
         return answer
+
+    def _to_former(self, sealed: Sealed) -> str | None:
+        """What a host hears that signs with a name that it had before; None: it is not such a one."""
+        found = self.formerly(sealed.message.host)
+        if found is None:
+            return None
+        record, error = found
+        try:
+            message = sealed.opened(record.key, TO_SERVER)
+        except BadMessage:
+            return None
+        return self._refuse(replace(record, name=message.host), message, error)
 
     def _read(self, text: bytes) -> Sealed:
         try:
@@ -195,6 +218,8 @@ class Hub:
 
     async def _hello(self, peer: Peer, record: Record, message: Message) -> str:
         name, hello = record.name, words.hello(message.body)
+        if self.greet is not None:
+            await self.greet(record, message.body, peer.address)
         if hello.state in words.RUNNING:
             self._enrolment.accept(record, message.seq)
             try:
@@ -235,7 +260,7 @@ class Hub:
 
     def _refuse(self, record: Record, message: Message, error: PowernapError) -> str:
         self.counts["refused"] += 1
-        body: dict[str, Any] = {"ok": False, "error": str(error)}
+        body: dict[str, Any] = {"ok": False, "error": str(error), **getattr(error, "told", {})}
         if isinstance(error, (Flood, NotNow)):
             body["again_seconds"] = round(error.again_seconds, 1)
         elif isinstance(error, RegistryError):
@@ -254,6 +279,8 @@ class Hub:
     def lost(self, peer: Peer, how: str = "the connection ended") -> None:
         """A peer that lasts is no more."""
         name = self.sessions.lost(peer)
+        if not len(self.sessions):
+            self._gone.set()
         if name is None or self._closed:
             return
         self.orders.lost(name)
@@ -271,8 +298,8 @@ class Hub:
             peer.close("this host is no longer known by the key that it had")
             self._tell(lambda listener: listener.left(name, "forgotten", peer))
 
-    def close(self) -> None:
-        """Say good-bye to all, and when to come back: not all at once."""
+    async def close(self, seconds: float) -> None:
+        """Say good-bye to all, and when to come back: not all at once. Returns when they have gone, or in that time."""
         self._closed = True
         self.orders.close()
         links = self.sessions.links()
@@ -283,6 +310,10 @@ class Hub:
                 again = round(random.uniform(0.5, spread), 1)
                 peer.send(self._seal(record, "bye", {"cause": "stopping", "again_seconds": again}))
             peer.close("powerwaked is stopping")
+        if links:
+            self._gone.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._gone.wait(), seconds)
 
     # Out
 

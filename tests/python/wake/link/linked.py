@@ -68,7 +68,7 @@ async def place(directory: Path, **listen: Any) -> AsyncIterator[Place]:
         yield Place(directory, service, service.entrance.ports[0], directory / "tls" / "ca.pem")
     finally:
         service.entrance.close()
-        service.hub.close()
+        await service.hub.close(10)
         await runner.cleanup()
         await service.stop()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.python.wake.link.linked import (
     CLOSE,
+    SECONDS,
     TEXT,
     Place,
     Refused,
@@ -352,7 +353,7 @@ def test_who_waits_for_an_order_hears_that_the_server_stops_and_hosts_when_to_co
         await host.link()
         given = asyncio.ensure_future(there.hub.order("web1", "nap", {}, "ann", 30))
         await host.hear()
-        there.hub.close()
+        closing = asyncio.ensure_future(there.hub.close(SECONDS))
         with pytest.raises(OrderLost, match="powerwaked is stopping"):
             await given
         bye = await host.hear()
@@ -360,6 +361,7 @@ def test_who_waits_for_an_order_hears_that_the_server_stops_and_hosts_when_to_co
         with pytest.raises(Refused, match="stopping") as refused:
             await host.hear()
         assert refused.value.code == 1001
+        await closing
 
     run(tmp_path, act)
 
