@@ -37,7 +37,7 @@ def main(words: list[str]) -> int:
         return _sample()
     path = Path(options.check_config or options.config)
     try:
-        config = setup.load(path)
+        config = setup.load(path)  # without what was ordered from afar, which can only be dropped
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -114,6 +114,7 @@ def _log_to_journal(debug: bool) -> None:
 async def _run(path: Path, config: NapConfig, state_dir: Path, control_path: str) -> None:
     """Run until SIGTERM or SIGINT. Raises PowernapError."""
     _make(state_dir)
+    config, _ordered = setup.load_in_use(path, state_dir)
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     parts = setup.build(config)

@@ -30,7 +30,7 @@ def values(config: NapConfig | WakeConfig) -> Iterator[tuple[str, str]]:
         section = getattr(config, part.name)
         if is_dataclass(section):
             yield from _section(part.name, section)
-        elif part.name not in ("origin", "notes"):
+        elif part.name not in ("origin", "notes", "include"):
             for name, named in section.items():
                 yield from (_named if isinstance(named, Section) else _section)(f"{part.name}.{name}", named)
 

@@ -107,9 +107,11 @@ def layers(
     drop_in_dir: Path,
     overlay: Mapping[Path, str] | None = None,
     stand_for: Mapping[str, tuple[str, ...]] | None = None,
+    profile: str = "",
 ) -> Merged:
     """Return the main file merged with the profiles that it includes and its drop-ins; ``stand_for`` as in Merged.
 
+    ``profile``: included in place of those, "" for none.
     Without ``profile_dirs`` there is no "include": the key is left for the schema to refuse. Raises ConfigError.
     """
     files = Files(overlay)
@@ -121,6 +123,8 @@ def layers(
         for file, layer in drop_ins:
             if "include" in layer:
                 include, source = layer.pop("include"), file
+        if profile:
+            include, source = [profile], Path(f"the profile {profile}, which was ordered")
         Profiles(merged, files, profile_dirs).add(include, source)
         merged.include, merged.include_file = tuple(include), str(source)
     merged.add(main, str(path))

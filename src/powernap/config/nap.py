@@ -59,6 +59,7 @@ class NapConfig:
     warnings: Mapping[str, Section]
     origin: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
 
 
 ENABLED = Option("enabled", "bool", True, "false: as if this section were not there")
@@ -76,16 +77,17 @@ def load_nap(
     profile_dirs: tuple[str, ...] = PROFILE_DIRS,
     drop_in_dir: str | Path | None = None,
     overlay: Mapping[Path, str] | None = None,
+    profile: str = "",
 ) -> NapConfig:
     """Read powernapd's configuration.
 
     ``monitors`` and ``warnings`` map each kind to its options. Drop-ins are read from the folder named like the file,
-    with ``.d`` for its suffix. ``overlay`` holds texts that count as if they were written. Raises ConfigError with
-    every problem that was found.
+    with ``.d`` for its suffix. ``overlay`` holds texts that count as if they were written. ``profile`` stands for
+    what the files include, "" for none. Raises ConfigError with every problem that was found.
     """
     path = Path(path)
     dirs = [Path(where) for where in profile_dirs]
-    merged = layers(path, dirs, Path(drop_in_dir or path.with_suffix(".d")), overlay, {"steps": CLASSIC})
+    merged = layers(path, dirs, Path(drop_in_dir or path.with_suffix(".d")), overlay, {"steps": CLASSIC}, profile)
     builder = Builder(merged)
     builder.only((*SECTIONS, "steps", "monitors", "warnings"))
     config = NapConfig(
@@ -95,6 +97,7 @@ def load_nap(
         warnings=_named(builder, "warnings", warnings),
         origin=merged.origin,
         notes=tuple(_replaced(*each) for each in merged.replaced),
+        include=merged.include,
     )
     if not builder.problems:
         _cross_check(builder, config)
@@ -145,6 +148,9 @@ def _cross_check(builder: Builder, config: NapConfig) -> None:
             "nap.stage2_absent_seconds",
             f'a second stage follows only action = "powersave", not {nap.action}: set it to 0',
         )
+    ca_file = config.server.ca_file
+    if ca_file != "system" and not ca_file.startswith("/"):
+        builder.problem("server.ca_file", f'{ca_file!r} is neither a path that begins with a slash nor "system"')
     if nap.ups:
         from powernap.machine import nut
 

@@ -23,6 +23,7 @@ _log = logging.getLogger("powernapd")
 LIST_SECONDS = 10.0
 #: An alarm of whole seconds wakes the machine so much earlier than asked, at most.
 EARLY_SECONDS = 2.0
+CANARY = "the end of a canary"
 
 
 class Alarms:
@@ -41,6 +42,11 @@ class Alarms:
         self._wake_for = ""
         self._counts: dict[str, int] | None = None
         self._missed: tuple[str, ...] = ()
+        self.longest_seconds: float | None = None  #: of the next sleep alone: it ends by the clock, whatever happens
+
+    def possible(self) -> bool:
+        """Tell whether some clock can wake this machine."""
+        return self._alarm.possible()
 
     async def prepare(self) -> None:
         """Read what a look needs: little remains to be done for the first time when a sleep is due."""
@@ -85,18 +91,26 @@ class Alarms:
         self._missed = ()
         self._counts = wakecause.snapshot(self._root)
         self.due = None
-        if self._plan.wake_at is None:
+        seconds, wake_for = self._ends()
+        if seconds is None:
             return
-        seconds = max(1.0, self._plan.wake_at - time.time())
         try:
             how = self._alarm.set(seconds, through_poweroff=action != "suspend")
         except NoClock as error:
-            if not self._is_limit():
+            if not self._is_limit() or wake_for == CANARY:
                 raise
             _log.warning("%s, so sleep.max_sleep_seconds has no effect", error)
             return
-        self.due, self._wake_for = clocks.now() + seconds, self._plan.wake_for
+        self.due, self._wake_for = clocks.now() + seconds, wake_for
         _log.info("the machine wakes by its clock in %.0f s for %s (%s)", seconds, self._wake_for, how)
+
+    def _ends(self) -> tuple[float | None, str]:
+        """Return in how many seconds the clock is to wake the machine, and for what; None: it need not."""
+        planned = None if self._plan.wake_at is None else max(1.0, self._plan.wake_at - time.time())
+        longest = self.longest_seconds
+        if longest is not None and (planned is None or longest < planned):
+            return longest, CANARY
+        return planned, self._plan.wake_for
 
     def woken(self, slept_seconds: float) -> str:
         """The machine runs again: take the alarm back, and return what woke it; "" where nothing tells."""
@@ -113,7 +127,7 @@ class Alarms:
     def clear(self) -> None:
         """Take the alarm back."""
         self._alarm.clear()
-        self.due, self._counts = None, None
+        self.due, self._counts, self.longest_seconds = None, None, None
 
     def notes(self) -> tuple[str, ...]:
         """Return what people should know, one sentence each."""

@@ -98,8 +98,8 @@ async def _history(daemon: Daemon, request: Request) -> AsyncIterator[Reply]:
                 if before is not None:
                     yield before
                 before = line
-            elif before is None or before.get("t", 0) < since:
-                before = line
+            elif "state" in line and (before is None or before.get("t", 0) < since):
+                before = line  # remarks of before are of no use
     except FileNotFoundError:
         before = None
     except OSError as error:

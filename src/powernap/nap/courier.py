@@ -1,142 +1,135 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carries messages to the wake server: one at a time, in order, and "awake" again and again until acknowledged."""
+"""Carries what this machine has to say to its wake server. Without one nothing of the channel is imported."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from powernap.config.sections import ServerSettings
-from powernap.nap.background import beside
-from powernap.shared.errors import PowernapError
+from powernap.machine import clocks
 
 if TYPE_CHECKING:
-    from powernap.nap.link import Link
+    from powernap.nap.link.channel import Channel, Host
 
-_log = logging.getLogger("powernapd")
-FIRST_RETRY_SECONDS = 1.0
-LONGEST_RETRY_SECONDS = 300.0
-#: So often "awake" is tried while powernapd ends, one FIRST_RETRY_SECONDS after the other.
-LAST_TRIES = 2
-#: Beyond the time limit of each step of a connection: name resolution has none of its own.
-SLACK_SECONDS = 10.0
+
+class Carrier(Protocol):
+    """How powernapd speaks to a wake server."""
+
+    async def register(self, content: Mapping[str, Any]) -> None: ...
+    async def rehearse(self) -> None: ...
+    def announce(self, cause: str, slept_seconds: float) -> None: ...
+    def changed(self) -> None: ...
+    def sleeping(self) -> None: ...
+    def tell_done(self, content: Mapping[str, Any]) -> None: ...
+    async def settled(self, seconds: float) -> None: ...
+    def retire(self) -> None: ...
+    async def end(self, cause: str = "stopped") -> None: ...
+    def as_dict(self) -> dict[str, Any]: ...
+
+
+def carrier(
+    server: ServerSettings, name: str, state_dir: Path, host: Callable[[], Host], turn: asyncio.Lock
+) -> Carrier:
+    """``host``: asked for where there is a channel; ``turn``: for those who have none."""
+    if _plain(server.url):
+        from powernap.nap.link.plain_courier import PlainCourier
+
+        return PlainCourier(server, state_dir, turn)
+    return Courier(server, name, state_dir, host)
+
+
+def _plain(url: str) -> bool:
+    """http:// to another machine: a wake server that has no channel yet."""
+    if not url.startswith("http:"):
+        return False
+    try:
+        return not ipaddress.ip_address(urlsplit(url).hostname or "").is_loopback
+    except ValueError:
+        return urlsplit(url).hostname != "localhost"
 
 
 class Courier:
-    """``acknowledged``: whether the last message was (None: none was sent); ``error``: why not."""
+    """Speaks by the channel; to nobody where server.url is ""."""
 
-    def __init__(self, server: ServerSettings, state_dir: Path, turn: asyncio.Lock | None = None) -> None:
-        """``turn``: shared with the couriers before and after, so that no word overtakes another."""
+    def __init__(self, server: ServerSettings, name: str, state_dir: Path, host: Callable[[], Host]) -> None:
         self.url = server.url
-        self.acknowledged: bool | None = None
-        self.error = ""
-        self._server = server
-        self._state_dir = state_dir
-        self._link: Link | None = None
-        self._turn = turn or asyncio.Lock()
+        self._server, self._name, self._state_dir, self._host = server, name, state_dir, host
+        self._channel: Channel | None = None
         self._retired = False
-        self._ending = asyncio.Event()
-        self._announcing: asyncio.Task[None] | None = None
-        self._sending: set[asyncio.Task[None]] = set()
 
     async def register(self, content: Mapping[str, Any]) -> None:
         """Say that this machine is about to sleep. Raises PowernapError unless it is acknowledged."""
-        self.stop()
-        await self._send("asleep", content)
-
-    def announce(self, cause: str, slept_seconds: float) -> None:
-        """Say that this machine is awake, again and again until it is acknowledged. A newer word replaces it."""
-        self.stop()
-        if self.url:
-            content = {"cause": cause, "slept_seconds": round(slept_seconds, 3)}
-            self._announcing = asyncio.ensure_future(self._announce(content))
-
-    def stop(self) -> None:
-        """Give up announcing."""
-        if self._announcing is not None:
-            self._announcing.cancel()
-            self._announcing = None
+        await self._open().ask("asleep", content)
 
     async def rehearse(self) -> None:
         """Find out whether the wake server hears us, knows us and writes down what we say. Raises PowernapError."""
-        await self._send("awake", {"cause": "rehearsal", "slept_seconds": 0.0})
+        await self._open().ask("awake", {"cause": "rehearsal", "slept_seconds": 0.0})
+
+    def announce(self, cause: str, slept_seconds: float) -> None:
+        """Say that this machine is awake, again and again until it is acknowledged. A newer word replaces it."""
+        if self.url and not self._retired:
+            self._open().announce(cause, slept_seconds)
+
+    def changed(self) -> None:
+        """The state of the machine is another."""
+        if self._channel is not None:
+            self._channel.changed()
+
+    def tell_done(self, content: Mapping[str, Any]) -> None:
+        """Say what became of an order."""
+        if self._channel is not None and not self._retired:
+            self._channel.tell("done", content, f"done {content['order']}")
+
+    def sleeping(self) -> None:
+        """The machine stops in a moment; an announcement follows when it runs again."""
+        if self._channel is not None:
+            self._channel.sleeping()
+
+    async def settled(self, seconds: float) -> None:
+        """Wait until all that was said is answered, or time is over."""
+        if self._channel is not None:
+            await self._channel.settled(seconds)
 
     def retire(self) -> None:
-        """Another one takes over: what is still to be sent is not."""
-        self.stop()
+        """Another one takes over: what is still to be said is not."""
         self._retired = True
+        if self._channel is not None:
+            self._channel.close()
 
-    async def end(self) -> None:
-        """Give the last announcement LAST_TRIES, then give up."""
-        self._ending.set()
-        if self._announcing is not None:
-            await asyncio.wait([self._announcing], timeout=self._server.timeout_seconds)
-        self.stop()
+    async def end(self, cause: str = "stopped") -> None:
+        """Say what is still to be said, and farewell; for as long as the wake server has to answer."""
+        if self._channel is not None and not self._retired:
+            await self._channel.end(cause)
 
-    async def _announce(self, content: Mapping[str, Any]) -> None:
-        wait = FIRST_RETRY_SECONDS
-        last_tries = LAST_TRIES
-        while True:
-            ending = self._ending.is_set()
-            try:
-                await self._send("awake", content)
-            except PowernapError as error:
-                _log.log(
-                    logging.WARNING if wait == FIRST_RETRY_SECONDS else logging.DEBUG,
-                    "could not tell the wake server that this machine is awake, trying again: %s",
-                    error,
-                )
-                last_tries -= ending
-                if not last_tries:
-                    return
-                if ending:
-                    await asyncio.sleep(FIRST_RETRY_SECONDS)
-                else:
-                    await self._pause(wait)
-                wait = min(2 * wait, LONGEST_RETRY_SECONDS)
-                continue
-            _log.info("told the wake server that this machine is awake (%s)", content["cause"])
-            return
+    def as_dict(self) -> dict[str, Any]:
+        """Times are seconds ago, or from now."""
+        channel = self._channel
+        if channel is None:
+            return {"url": self.url, "acknowledged": None, "error": ""}
+        now = clocks.now()
+        return {
+            "url": self.url,
+            "acknowledged": channel.acknowledged,
+            "error": channel.error,
+            "link": channel.by,
+            "linked_seconds": _ago(channel.since, now),
+            "acknowledged_seconds": _ago(channel.acknowledged_at, now),
+            "next_try_seconds": None if channel.next_try is None else round(max(0.0, channel.next_try - now), 3),
+            "ca_fingerprint": channel.fingerprint,
+        }
 
-    async def _pause(self, seconds: float) -> None:
-        """Wait for the next try; not while powernapd ends."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._ending.wait(), seconds)
+    def _open(self) -> Channel:
+        if self._channel is None:
+            from powernap.nap.link.channel import Channel
 
-    async def _send(self, verb: str, content: Mapping[str, Any]) -> None:
-        """Send in turn. Shielded: a message that is on its way must be over before the next may overtake it."""
-        task = asyncio.ensure_future(self._send_in_turn(verb, content))
-        self._sending.add(task)
-        task.add_done_callback(self._sent)
-        await asyncio.shield(task)
+            self._channel = Channel(self._server, self._name, self._state_dir, self._host())
+        return self._channel
 
-    def _sent(self, task: asyncio.Task[None]) -> None:
-        self._sending.discard(task)
-        error = None if task.cancelled() else task.exception()
-        self.acknowledged, self.error = error is None, str(error or "")
 
-    async def _send_in_turn(self, verb: str, content: Mapping[str, Any]) -> None:
-        async with self._turn:
-            if self._retired:
-                raise PowernapError("the configuration was read again meanwhile")
-            try:
-                await asyncio.wait_for(
-                    beside(lambda: self._connect().send(verb, content)),
-                    2 * self._server.timeout_seconds + SLACK_SECONDS,
-                )
-            except asyncio.TimeoutError as error:
-                raise PowernapError(
-                    f"the wake server {self.url} did not answer in time: is the name in server.url resolved?"
-                ) from error
-
-    def _connect(self) -> Link:
-        if self._link is None:
-            from powernap.nap.link import Link  # brings http.client, which costs memory
-
-            server = self._server
-            self._link = Link(server.url, server.name, server.key_file, self._state_dir, server.timeout_seconds)
-        return self._link
+def _ago(at: float | None, now: float) -> float | None:
+    return None if at is None else round(max(0.0, now - at), 3)

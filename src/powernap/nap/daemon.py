@@ -10,15 +10,15 @@ import time
 from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from powernap import __version__
 from powernap.config import NapConfig
-from powernap.config.sections import HistorySettings
+from powernap.config.sections import HistorySettings, ServerSettings
 from powernap.machine import clocks, sdnotify
-from powernap.nap import report, setup
+from powernap.nap import override, report, setup
 from powernap.nap.background import beside
-from powernap.nap.courier import Courier
+from powernap.nap.courier import Carrier, carrier
 from powernap.nap.decisions import Decisions, in_effect, journal_fields
 from powernap.nap.doing import Doing
 from powernap.nap.engine import step
@@ -30,6 +30,7 @@ from powernap.nap.events import (
     CancelWarning,
     Effect,
     Event,
+    GoingToSleep,
     Look,
     LookAt,
     NapNow,
@@ -44,8 +45,9 @@ from powernap.nap.events import (
 from powernap.nap.evidence import Reading
 from powernap.nap.history import History
 from powernap.nap.looktimer import LookTimer
+from powernap.nap.override import Override
 from powernap.nap.planning import alone
-from powernap.nap.policy import policy_of
+from powernap.nap.policy import Step, policy_of
 from powernap.nap.preparation import Preparation
 from powernap.nap.recording import Recorder
 from powernap.nap.setup import Parts
@@ -56,6 +58,9 @@ from powernap.nap.surroundings import SurroundingsReader
 from powernap.nap.warnings.crier import Crier
 from powernap.shared.errors import PowernapError
 from powernap.shared.virtual import Virtualization
+
+if TYPE_CHECKING:
+    from powernap.nap.linked import Linked
 
 _log = logging.getLogger("powernapd")
 #: Shortest time between looks that a monitor's call brings about: while activity must be noticed at once, and else.
@@ -74,6 +79,8 @@ class Daemon:
     """Owns the state; everything that happens goes through ``tell``, one event after the other."""
 
     def __init__(self, parts: Parts, path: Path, state_dir: Path, virtualization: Virtualization) -> None:
+        ordered = override.read(state_dir)
+        self._override = ordered if ordered is not None and parts.config.include == (ordered.profile,) else None
         self._path = path
         self._state_dir = state_dir
         self._loop = asyncio.get_running_loop()
@@ -92,6 +99,9 @@ class Daemon:
         self._doing = Doing(self.guard, state_dir, self.tell)
         self._surroundings = SurroundingsReader(self._loop, self.look_soon)
         self._turn_to_send = asyncio.Lock()
+        self.linked: Linked | None = None
+        self._served: ServerSettings | None = None
+        self.courier: Carrier
         self._since_wake = SinceWake()
         self._adopt(parts, virtualization)
 
@@ -100,8 +110,12 @@ class Daemon:
         self._parts = parts
         self._virtualization = virtualization
         self.policy = policy_of(config, virtualization)
-        self._courier = Courier(config.server, self._state_dir, self._turn_to_send)
-        self._preparation = Preparation(config, self._courier, lambda: self._since_wake.used(self.state.last_active))
+        if self._served != config.server:  # else the link stays as it is
+            if self._served is not None:
+                self.courier.retire()
+            self._served = config.server
+            self.courier = carrier(config.server, self._host(), self._state_dir, self._link, self._turn_to_send)
+        self._preparation = Preparation(config, self.courier, lambda: self._since_wake.used(self.state.last_active))
         self.guard.adopt(config, self._state_dir)
         self._doing.adopt(config)
         self.crier = Crier(parts.warnings, self.spawn)
@@ -130,7 +144,7 @@ class Daemon:
             self.crier.cancel(self._host(), "powernapd is stopped")
         if self.state.under_way:
             self._announce("cancelled", 0.0)
-        await self._courier.end()
+        await self.courier.end(self._off() or "stopped")
         await self.crier.settled(LAST_WORDS_SECONDS)
         if self.state.taken and not self.policy.observe:
             await self._doing.restore()
@@ -146,13 +160,12 @@ class Daemon:
 
     async def reload(self) -> None:
         """Read the configuration again; a bad one changes nothing. Raises ConfigError."""
-        config = setup.load(self._path)
+        config, self._override = setup.load_in_use(self._path, self._state_dir)
         virtualization = await beside(lambda: setup.virtualization(config))
         parts = setup.build(config)
         async with self._looking:  # no look goes on with monitors that are closed
             again = Recover("the configuration was read again")  # new monitors know nothing of what was before
             self.tell(again, recorded=False)  # what is under way ends by the policy that began it
-            self._courier.retire()
             self._parts.watch.close()
             self._readings = ()
             self._adopt(parts, virtualization)
@@ -205,7 +218,8 @@ class Daemon:
             if self.state.ask is Ask.ACTING and not self._doing.ordering:
                 await self.guard.check()
             self.guard.notice_sleep()
-            some = alone(self.state, self.policy, self._readings, began) if planned else frozenset()
+            told = self._parts.watch.told()
+            some = alone(self.state, self.policy, self._readings, began, told) if planned else frozenset()
             if some and self.recorder is None:
                 now, self._readings = await self._parts.watch.look(clocks.now, some, self._readings)
                 self.looks.looked(now)
@@ -265,6 +279,8 @@ class Daemon:
                 self._parts.watch.disarm()
         except Exception:  # noqa: BLE001  # those that are not armed do not say that they call: then it looks again soon
             _log.exception("internal error")
+        if isinstance(event, GoingToSleep):
+            self.courier.sleeping()
 
     # --- effects
 
@@ -293,18 +309,31 @@ class Daemon:
             self._ordered.set_result(effect)
 
     async def _act(self, effect: Act) -> None:
+        if effect.step.sleeps and self.linked is not None:
+            await self.linked.last_words(LAST_WORDS_SECONDS)
         await self._doing.act(effect)
         if not effect.step.sleeps:
             await self._doing.settled(effect.step)
             await self._arm()  # a site's own programs may have turned Wake-on-LAN off
 
     def _announce(self, cause: str, slept_seconds: float) -> None:
+        self.bound_next_sleep(None)
         if not self.policy.never:
-            self._courier.announce(cause, slept_seconds)
+            self.courier.announce(cause, slept_seconds)
+
+    def _link(self) -> Linked:
+        """Return what a channel needs, which is imported only where there is one."""
+        if self.linked is None:
+            from powernap.nap.linked import Linked
+
+            self.linked = Linked(self, self._state_dir)
+        return self.linked
 
     def _record(self, cause: str) -> None:
         record = self.decisions.add(time.time(), self.state, self.policy, cause, self._readings, self._event)
         self.history.note(record)
+        if record["event"] != "deadline":
+            self.courier.changed()
         level = logging.DEBUG if record["event"] == "deadline" else logging.INFO
         _log.log(level, "%s: %s", record["state"], cause, extra={"journal": journal_fields(record)})
         sdnotify.notify(f"STATUS={record['state']}: {cause}")
@@ -361,15 +390,40 @@ class Daemon:
         """Return "poweroff" where that is why the daemon is stopped."""
         return self.state.aim.action if self.state.ask is Ask.ACTING and self.state.aim is not None else ""
 
-    def recover(self) -> None:
-        self.tell(Recover("ordered to recover"))
+    def recover(self, cause: str = "ordered to recover") -> None:
+        self.tell(Recover(cause))
+
+    def bound_next_sleep(self, seconds: float | None) -> None:
+        """The next sleep ends after so long at the latest, by this machine's own clock; None: as configured."""
+        self._preparation.longest_seconds = self.guard.alarms.longest_seconds = seconds
+
+    async def following(self) -> Step | None:
+        """Return the step that an order to nap would take."""
+        return next_step(replace(self.state, around=await self._surroundings.read(self.guard.power)), self.policy)
+
+    async def use_profile(self, wanted: Override | None) -> None:
+        """Have a profile stand for those that the configuration includes. Raises PowernapError."""
+        if wanted is not None:
+            setup.build(setup.load(self._path, profile=wanted.profile)).watch.close()
+        override.write(self._state_dir, wanted)
+        await self.reload()
 
     @property
     def config(self) -> NapConfig:
         return self._parts.config
 
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """What the monitors said last."""
+        return self._readings
+
+    @property
+    def profile(self) -> str:
+        """The profile in use by order, or those that the configuration includes."""
+        return self._override.profile if self._override is not None else " ".join(self.config.include)
+
     def situation(self) -> report.Situation:
-        courier, notes = self._courier, (self.refused, *self.policy.notes, *self._surroundings.notes)
+        notes = (self.refused, *self.policy.notes, *self._surroundings.notes, setup.in_use_note(self._override))
         notes += (*self.guard.notes(), *self._doing.notes())
         return report.Situation(
             self.state,
@@ -377,7 +431,7 @@ class Daemon:
             clocks.now(),
             self._readings,
             self._held or self.guard.leased(),
-            {"url": courier.url, "acknowledged": courier.acknowledged, "error": courier.error},
+            {**self.courier.as_dict(), "woken_for": self.linked.knock if self.linked is not None else {}},
             self._virtualization.as_dict(),
             str(self._path),
             __version__,

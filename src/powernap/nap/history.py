@@ -4,6 +4,9 @@
 The file has one JSON line for each change of state: ``t`` (wall clock), ``b`` (CLOCK_BOOTTIME), ``state``,
 ``in_effect``, ``cause``, after a sleep ``slept`` and ``woken_by``; state "started" (with ``boot``, the kernel's boot
 id) and "stopped" are the daemon's own. What lies between two lines is the state of the first.
+
+Lines without ``state`` are remarks: ``order`` (``verb``, ``by``, ``ok``, ``said``) of the wake server, and
+``woken_for``, by which it tells who knocked, with ``sentence``.
 """
 
 from __future__ import annotations
@@ -56,6 +59,14 @@ class History:
             line |= {"slept": record["slept_seconds"], "woken_by": record["woken_by"]}
         self._append(line)
 
+    def order(self, wall: float, boottime: float, verb: str, by: str, ok: bool, said: str) -> None:
+        """Note an order of the wake server, and what became of it."""
+        self._append({"t": wall, "b": boottime, "order": {"verb": verb, "by": by, "ok": ok, "said": said}})
+
+    def woken_for(self, wall: float, boottime: float, sentence: str, knock: Mapping[str, Any]) -> None:
+        """Note who knocked, by the word of the wake server."""
+        self._append({"t": wall, "b": boottime, "woken_for": {**knock, "sentence": sentence}})
+
     def _append(self, line: dict[str, Any]) -> None:
         if self._keep:
             line["t"], line["b"] = round(line["t"], 3), round(line["b"], 3)
@@ -106,7 +117,10 @@ class _Span:
 
 
 def summary(lines: Iterable[Mapping[str, Any]], since: float, until: float, energy: EnergySettings) -> dict[str, Any]:
-    """Return what the lines amount to between two wall-clock times, as {"naps": [...], "totals": {...}}."""
+    """Return what the lines amount to between two wall-clock times, as {"naps": [...], "totals": {...},
+    "orders": [...]}.
+    """
+    lines = list(lines)
     naps: list[Nap] = []
     totals = Totals(since, until, currency=energy.currency)
     running: Nap | None = None
@@ -138,6 +152,7 @@ def summary(lines: Iterable[Mapping[str, Any]], since: float, until: float, ener
         saved += _joules_saved(span, doing, energy) * share
     if running is not None:
         naps.append(running)
+    _ascribe(naps, lines)
     naps = [nap for nap in naps if nap.ended is None or nap.ended > since]
     totals.naps = len(naps)
     for nap in naps:
@@ -148,7 +163,22 @@ def summary(lines: Iterable[Mapping[str, Any]], since: float, until: float, ener
         if energy.price_per_kwh:
             totals.estimated_money_saved = totals.estimated_kwh_saved * energy.price_per_kwh
     totals.seconds = {name: round(seconds, 3) for name, seconds in totals.seconds.items() if seconds > 0}
-    return {"naps": [asdict(nap) for nap in naps], "totals": asdict(totals)}
+    orders = [{"t": line["t"], **line["order"]} for line in _remarks(lines, "order") if since <= line["t"] <= until]
+    return {"naps": [asdict(nap) for nap in naps], "totals": asdict(totals), "orders": orders}
+
+
+def _remarks(lines: Iterable[Mapping[str, Any]], kind: str) -> Iterable[Mapping[str, Any]]:
+    return (line for line in lines if isinstance(line.get(kind), dict) and type(line.get("t")) in (int, float))
+
+
+def _ascribe(naps: Iterable[Nap], lines: Iterable[Mapping[str, Any]]) -> None:
+    """Say of each nap who knocked, where the wake server told so after its end and before the next began."""
+    naps = [nap for nap in naps if nap.ended is not None]
+    for line in _remarks(lines, "woken_for"):
+        before = [nap for nap in naps if nap.ended is not None and nap.ended <= line["t"]]
+        sentence = line["woken_for"].get("sentence")
+        if before and isinstance(sentence, str) and sentence not in before[-1].woken_by:
+            before[-1].woken_by = f"{before[-1].woken_by}, for {sentence}"
 
 
 def _valid(lines: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:

@@ -35,6 +35,11 @@ def text(content: Mapping[str, Any], stamp: Stamp) -> str:
         money = totals["estimated_money_saved"]
         price = "" if money is None else f", {money:.2f} {totals['currency']}".rstrip()
         lines.append(f"energy saved (estimated from [energy]): {totals['estimated_kwh_saved']:.2f} kWh{price}")
+    lines += [
+        f"{stamp(order['t'])} order {order['verb']} of {order['by']}, "
+        f"{'done' if order['ok'] else 'refused'}: {order['said']}"
+        for order in content["orders"]
+    ]
     if content["error"]:
         lines.append(f"incomplete: {content['error']}")
     return "\n".join(lines)

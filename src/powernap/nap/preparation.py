@@ -10,7 +10,7 @@ from typing import Any
 from powernap.config import NapConfig
 from powernap.machine import nics, sockdiag, wol
 from powernap.nap.background import beside
-from powernap.nap.courier import Courier
+from powernap.nap.courier import Carrier
 from powernap.shared.errors import PowernapError
 from powernap.shared.ports import format_ports, parse_ports
 
@@ -20,11 +20,12 @@ _log = logging.getLogger("powernapd")
 class Preparation:
     """Arms the cards and registers. Every refusal is a PowernapError of one sentence."""
 
-    def __init__(self, config: NapConfig, courier: Courier, used: Callable[[], bool | None] = lambda: None) -> None:
+    def __init__(self, config: NapConfig, courier: Carrier, used: Callable[[], bool | None] = lambda: None) -> None:
         """``used``: whether the machine was of use since it woke (sincewake.py)."""
         self._config = config
         self._courier = courier
         self._used = used
+        self.longest_seconds: float | None = None  #: of the next sleep, where that is shorter than the lease
 
     async def prepare(self, action: str) -> None:
         """Raises PowernapError: then the machine must stay awake."""
@@ -41,6 +42,8 @@ class Preparation:
         try:
             used = self._used()
             content = await beside(lambda: registration(self._config, action, interfaces, used))
+            if self.longest_seconds is not None:
+                content["lease_seconds"] = min(content["lease_seconds"], self.longest_seconds)
             await (self._courier.rehearse() if rehearsal else self._courier.register(content))
         except PowernapError as error:
             if self._config.server.required:
@@ -79,7 +82,7 @@ def registration(
     server = config.server
     return {
         "action": action,
-        "interfaces": list(_cards(interfaces)),
+        "interfaces": list(cards(interfaces)),
         "tcp_ports": format_ports(server.tcp_ports or _listening()),
         "udp_ports": format_ports(server.udp_ports),
         "lease_seconds": server.lease_seconds,
@@ -89,7 +92,7 @@ def registration(
     }
 
 
-def _cards(interfaces: Iterable[nics.Interface]) -> Iterable[dict[str, Any]]:
+def cards(interfaces: Iterable[nics.Interface]) -> Iterable[dict[str, Any]]:
     """Each interface with its addresses, then the cards below it, which have none but hear the magic packet."""
     for interface in interfaces:
         yield {"name": interface.name, "mac": interface.mac, "addresses": list(interface.addresses)}

@@ -22,6 +22,7 @@ def table(answer: Answer) -> str:
         f"machine: {answer['virtualization'].get('reason', '')}",
         f"wake server: {_server(answer['server'])}",
     ]
+    lines += _knock(answer)
     lines += [f"held: {sentence}" for sentence in answer["held_by"]]
     lines += [f"note: {sentence}" for sentence in answer["notes"]]
     lines += [f"monitor {monitor['name']}: {_state_of(monitor)}" for monitor in answer["monitors"]]
@@ -40,6 +41,7 @@ def why(answer: Answer) -> str:
     lines += [_step(step) for step in answer["steps"]]
     lines.append(_earliest(answer))
     lines.append(f"Wake server: {_server(answer['server'])}.")
+    lines += [f"{line[0].upper()}{line[1:]}." for line in _knock(answer)]
     if answer["mode"] == "observe":
         lines.append('nap.mode is "observe": decisions are only recorded.')
     return "\n".join(lines + [f"{line[0].upper()}{line[1:]}." for line in _troubles(answer)])
@@ -118,8 +120,33 @@ def _earliest(answer: Answer) -> str:
 
 
 def _server(server: Mapping[str, Any]) -> str:
-    known = {None: "not asked yet", True: "acknowledges", False: str(server.get("error"))}
-    return f"{server['url']}, {known[server['acknowledged']]}" if server.get("url") else "none"
+    if not server.get("url"):
+        return "none"
+    facts = [str(server["url"])]
+    if server.get("link"):
+        facts.append(f"linked by {server['link']} for {server['linked_seconds']:.0f} s")
+    if server["acknowledged"] is None:
+        facts.append("not asked yet")
+    elif server["acknowledged"]:
+        ago = server.get("acknowledged_seconds")
+        facts.append("acknowledges" + ("" if ago is None else f" (last {ago:.0f} s ago)"))
+    else:
+        facts.append(str(server["error"]))
+    if server.get("next_try_seconds") is not None:
+        facts.append(f"next try in {server['next_try_seconds']:.0f} s")
+    if server.get("ca_fingerprint"):
+        facts.append(f"CA {server['ca_fingerprint']}")
+    return ", ".join(facts)
+
+
+def _knock(answer: Answer) -> list[str]:
+    """Who woke it, by the word of the wake server."""
+    knock = answer["server"].get("woken_for")
+    if not knock:
+        return []
+    seconds = knock.get("seconds")
+    before = "" if seconds is None else f", {seconds:.0f} s before it was awake"
+    return [f"woken last for {knock['sentence']}{before}"]
 
 
 def _state_of(monitor: Mapping[str, Any]) -> str:

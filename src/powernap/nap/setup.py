@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from powernap.config import ConfigError, NapConfig, load_nap
 from powernap.config.sections import PowersaveSettings
-from powernap.nap import monitors, warnings, watch
+from powernap.nap import monitors, override, warnings, watch
 from powernap.nap.kinds import Options
+from powernap.nap.override import Override
 from powernap.nap.warnings import WarningMethod
 from powernap.nap.watch import Watch
 from powernap.shared.errors import PowernapError
 from powernap.shared.virtual import Virtualization, detect
+
+_log = logging.getLogger("powernapd")
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,35 @@ class Parts:
 
 
 def load(path: str | Path, **how: Any) -> NapConfig:
-    """Read and check a configuration; ``how``: profile_dirs, drop_in_dir, overlay of load_nap. Raises ConfigError."""
+    """Read and check a configuration; ``how``: profile_dirs, drop_in_dir, overlay, profile of load_nap.
+
+    Raises ConfigError.
+    """
     config = load_nap(path, Options(monitors.KINDS), Options(warnings.KINDS), **how)
     _check_powersave(config, path)
     return config
+
+
+def load_in_use(path: str | Path, state_dir: Path) -> tuple[NapConfig, Override | None]:
+    """Read the configuration with the profile that was ordered, or without it where that is wrong. Raises ConfigError.
+
+    What was ordered from afar must not keep a machine from what its own files say.
+    """
+    ordered = override.read(state_dir)
+    if ordered is not None:
+        try:
+            return load(path, profile=ordered.profile), ordered
+        except ConfigError as error:
+            _log.warning("profile %s, which %s ordered, is not used: %s", ordered.profile, ordered.by, error)
+    return load(path), None
+
+
+def in_use_note(ordered: Override | None) -> str:
+    """Return what people should know of it, or ""."""
+    if ordered is None:
+        return ""
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(ordered.since))
+    return f"profile {ordered.profile} stands for what the configuration includes, by order of {ordered.by} at {since}"
 
 
 def _check_powersave(config: NapConfig, path: str | Path) -> None:

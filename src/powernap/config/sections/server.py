@@ -10,9 +10,24 @@ from powernap.shared.schema import setting
 class ServerSettings:
     """The wake server that stands in for this machine while it sleeps."""
 
-    url: str = setting("url", "", 'address of powerwaked; "": there is none', example="http://wake1:20709")
+    url: str = setting("url", "", 'address of powerwaked; "": there is none', example="https://wake1:20709")
     name: str = setting("str", "", "this machine's name with the wake server; empty: its host name")
     key_file: str = setting("path", "/etc/powernap/client.key", "file with this machine's key, 64 hex digits")
+    ca_file: str = setting(
+        "str",
+        "/etc/powernap/server-ca.pem",
+        "file with the CA that signed the wake server's certificate: no other is believed; "
+        '"system": the CAs that this machine trusts, and the host name is checked',
+        example="system",
+    )
+    link: str = setting(
+        "str",
+        "auto",
+        "how the wake server is spoken to: by a WebSocket that stays open, or by single requests (post), which bring "
+        "orders late or not at all; auto: post only where no WebSocket gets through",
+        choices=("auto", "websocket", "post"),
+        example="websocket",
+    )
     required: bool = setting("bool", True, "do not nap unless the wake server has acknowledged it")
     timeout_seconds: float = setting("float", 5, "time that the wake server has to answer", unit="seconds", minimum=0.1)
     lease_seconds: int = setting(

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from powernap.config.sections import ServerSettings
-from powernap.nap import courier as module
-from powernap.nap.courier import Courier
+from powernap.nap.link import plain_courier as module
+from powernap.nap.link.plain_courier import PlainCourier
 from powernap.shared.errors import PowernapError
 
 
@@ -27,7 +27,7 @@ class FakeLink:
 
 def ended(tmp_path, failures, before=0.0):
     """Announce, end ``before`` seconds later; return the link and how long the end took."""
-    courier = Courier(ServerSettings(url="http://wake1", timeout_seconds=60), tmp_path)
+    courier = PlainCourier(ServerSettings(url="http://wake1", timeout_seconds=60), tmp_path)
     courier._link = FakeLink(failures)
 
     async def run():

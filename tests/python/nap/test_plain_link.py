@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from powernap.nap.link import Link, LinkError, judge, request
+from powernap.nap.link.plain import Link, LinkError, judge, request
 from powernap.shared import signing
 
 KEY = "5a" * 32

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whom the client takes for its wake server: the site's own CA alone, or the system's with the host name checked."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from powernap.shared.errors import PowernapError
+
+SYSTEM = "system"
+
+
+class NoTrust(PowernapError):
+    """The file with the CA is missing, or holds none."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """``fingerprint``: SHA-256 of the CA's certificate (DER) in hex; "" where the system's authorities are trusted."""
+
+    context: ssl.SSLContext
+    fingerprint: str
+
+
+def load(ca_file: str) -> Trust:
+    """Read the CA. Raises NoTrust."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if ca_file == SYSTEM:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        return Trust(context, "")
+    context.check_hostname = False  # this CA signs nothing but wake servers, which may be known by any address
+    try:
+        text = Path(ca_file).read_text(encoding="ascii")
+        context.load_verify_locations(cadata=text)
+        return Trust(context, fingerprint(text))
+    except OSError as error:
+        if isinstance(error, ssl.SSLError):
+            raise _no_certificate(ca_file) from error
+        raise NoTrust(
+            f"server.ca_file: {ca_file} cannot be read ({error.strerror}): copy the wake server's CA there "
+            "(GET /api/v1/ca), or run the site playbook"
+        ) from error
+    except ValueError as error:
+        raise _no_certificate(ca_file) from error
+
+
+def fingerprint(pem: str) -> str:
+    """Return the fingerprint of the first certificate in a text. Raises ValueError."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    start = pem.index(begin)
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem[start : pem.index(end, start) + len(end)])).hexdigest()
+
+
+def _no_certificate(ca_file: str) -> NoTrust:
+    return NoTrust(f"server.ca_file: {ca_file} holds no certificate (PEM): copy the wake server's CA there again")

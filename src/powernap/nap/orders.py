@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries out what the wake server orders: one function for each verb, and one line in VERBS."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from powernap.nap import holding, override
+from powernap.shared.errors import PowernapError
+
+if TYPE_CHECKING:
+    from powernap.nap.daemon import Daemon
+
+Arguments = Mapping[str, Any]
+Result = tuple[str, dict[str, Any]]  #: a sentence, and what programs are told
+
+CANARY_SECONDS = (60.0, 86400.0)
+LONGEST = 300
+
+
+class NotDone(PowernapError):
+    """An order that is refused."""
+
+
+async def _nap(daemon: Daemon, arguments: Arguments, _by: str) -> Result:
+    _not_observing(daemon)
+    action = arguments.get("action") or ""
+    following = await daemon.following()
+    if action and (following is None or following.action != action):
+        there = "no step follows" if following is None else f"the step that follows is {following.action}"
+        raise NotDone(f"action: {there}, not {str(action)[:40]}")
+    answer = await daemon.nap_now()
+    if not answer.ok:
+        raise NotDone(answer.sentence)
+    return answer.sentence, {"action": answer.sentence}
+
+
+async def _canary(daemon: Daemon, arguments: Arguments, _by: str) -> Result:
+    """A nap that ends by the machine's own clock at the latest, whatever becomes of the wake server."""
+    _not_observing(daemon)
+    least, most = CANARY_SECONDS
+    seconds = _seconds(arguments, least, most)
+    following = await daemon.following()
+    if following is None or not following.sleeps:
+        raise NotDone("the step that follows here is no sleep, so there is nothing to be woken from")
+    if following.action == "poweroff":
+        raise NotDone("the step that follows here is poweroff: a canary that is off does not come back by itself")
+    if not daemon.guard.alarms.possible():
+        raise NotDone("this machine has no clock that can wake it, should the wake server fail")
+    daemon.bound_next_sleep(seconds)
+    try:
+        answer = await daemon.nap_now()
+        if not answer.ok:
+            raise NotDone(answer.sentence)
+    except BaseException:
+        daemon.bound_next_sleep(None)
+        raise
+    return f"{answer.sentence}, for {seconds:g} s at most", {"action": answer.sentence, "seconds": seconds}
+
+
+async def _recover(daemon: Daemon, _arguments: Arguments, by: str) -> Result:
+    daemon.recover(f"ordered to recover by {by}")
+    return f"now {daemon.state.phase.value}", {"state": daemon.state.phase.value}
+
+
+async def _inhibit(daemon: Daemon, arguments: Arguments, by: str) -> Result:
+    reason = arguments.get("reason")
+    if not isinstance(reason, str) or not reason.strip():
+        raise NotDone("reason: say why this machine is to be held awake")
+    seconds = _seconds(arguments, 1.0, daemon.guard.lease_limit)
+    reply = await holding.inhibit(daemon, {"who": by, "reason": reason, "seconds": seconds, "uid": 0})
+    lease = reply["lease"]
+    return f"held awake by lease {lease['id']} for {lease['remaining_seconds']:.0f} s", {"lease": lease}
+
+
+async def _profile(daemon: Daemon, arguments: Arguments, by: str) -> Result:
+    """ "" goes back to what the configuration includes."""
+    _not_observing(daemon)
+    name = arguments.get("name")
+    if not isinstance(name, str):
+        raise NotDone('name: give a profile of this machine, or "" for those that its configuration includes')
+    if name:
+        override.check(name)
+    await daemon.use_profile(override.Override(name, by, time.time()) if name else None)
+    return (f"profile {name} is in use" if name else "what the configuration includes is in use"), {"profile": name}
+
+
+async def _reload(daemon: Daemon, _arguments: Arguments, _by: str) -> Result:
+    await daemon.reload()
+    return "the configuration was read again", {}
+
+
+VERBS: dict[str, Callable[[Daemon, Arguments, str], Awaitable[Result]]] = {
+    "nap": _nap,
+    "recover": _recover,
+    "inhibit": _inhibit,
+    "profile": _profile,
+    "reload": _reload,
+    "canary": _canary,
+}
+
+
+async def carry_out(daemon: Daemon, verb: str, arguments: Arguments, by: str) -> Result:
+    """Raises PowernapError, whose sentence is the answer."""
+    if verb not in VERBS:
+        raise NotDone(f"{verb[:40]!r} is no order that this powernapd knows: it is one of {', '.join(VERBS)}")
+    return await VERBS[verb](daemon, arguments, " ".join(by.split())[:LONGEST])
+
+
+def _not_observing(daemon: Daemon) -> None:
+    if daemon.policy.observe:
+        raise NotDone('nap.mode is "observe" on this machine: it decides, but does nothing')
+
+
+def _seconds(arguments: Arguments, least: float, most: float) -> float:
+    seconds = arguments.get("seconds")
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not math.isfinite(seconds):
+        raise NotDone("seconds: give a number")
+    if not least <= seconds <= most:
+        raise NotDone(f"seconds: {seconds:g} is not within {least:g} and {most:g}")
+    return float(seconds)
