@@ -286,7 +286,7 @@ class Service:
     @property
     def links(self) -> int:
         """Hosts whose link is open."""
-        return 0
+        return self.fleet.presence.links()
 
     async def try_registry(self) -> None:
         """Write into it. Raises RegistryError."""

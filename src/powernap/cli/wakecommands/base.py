@@ -55,7 +55,15 @@ def ago(time_then: float) -> str:
 
 def state_of(host: Mapping[str, Any]) -> str:
     """A machine's state, and what it waits for."""
-    return str(host["state"]) + (" (waits for its turn)" if host.get("waits_for_turn") else "")
+    return str(host["status"]["state"]) + (" (waits for its turn)" if host.get("waits_for_turn") else "")
+
+
+def seen_by(host: Mapping[str, Any]) -> str:
+    """By what it is known that a machine is what it is, and how old that is."""
+    status = host["status"]
+    if status["evidence_at"] is None:
+        return status["evidence"] or "-"
+    return f"{status['evidence']}, {ago(status['evidence_at'])} ago"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

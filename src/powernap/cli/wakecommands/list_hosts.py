@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from powernap.cli.wakecommands.base import ago, ask, say, state_of, table
+from powernap.cli.wakecommands.base import ago, ask, say, seen_by, state_of, table
 
 NAME = "list"
 SUMMARY = "list the registered machines and their states"
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     hosts = list(ask(options).hosts(pattern=options.pattern, state=options.state, group=options.group))
-    heads = ("NAME", "GROUP", "STATE", "SINCE", "LAST WAKE", "ADDRESSES", "MACS")
+    heads = ("NAME", "GROUP", "STATE", "SINCE", "SEEN BY", "LAST WAKE", "ADDRESSES", "MACS")
     none = _NONE_FITS if options.pattern or options.state or options.group is not None else _NONE
     say(options, {"hosts": hosts}, table(heads, map(_row, hosts)) if hosts else none)
     return 0
@@ -32,5 +32,5 @@ def run(options: argparse.Namespace) -> int:
 def _row(host: Mapping[str, Any]) -> tuple[str, ...]:
     wake = host["last_wake"]
     woken = f"{wake['reason']}, {wake['seconds']:.1f} s" if wake else "-"
-    facts = host["name"], host.get("group") or "-", state_of(host), ago(host["since"]), woken
+    facts = host["name"], host.get("group") or "-", state_of(host), ago(host["status"]["since"]), seen_by(host), woken
     return (*facts, " ".join(host["addresses"]), " ".join(host["macs"]))

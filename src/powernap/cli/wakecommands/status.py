@@ -7,18 +7,19 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from powernap.cli.wakecommands.base import ago, ask, others, say, state_of
+from powernap.cli.wakecommands.base import ago, ask, others, plain, say, seen_by, state_of
 from powernap.cli.wakecommands.story_text import story_text
 from powernap.shared.wakeapi import host_path
 
 NAME = "status"
 SUMMARY = "show the wake server, or one machine, in full"
+_NAPS_SHOWN = 5
 # What has a place of its own in the text; whatever else the API says gets a line each.
 _TOLD_OF_SERVER = ("version", "started_at", "states", "hosts", "interfaces", "packet_path", "warnings")
 _TOLD_OF_CARD = ("name", "mac", "up", "addresses", "packet_path", "frames", "dropped", "unsent")
 _TOLD_OF_HOST = (
     *("name", "state", "since", "group", "macs", "addresses", "wake_on", "tcp_ports", "udp_ports"),
-    *("last_wake", "registered_at", "registered", "waits_for_turn", "group_described"),
+    *("last_wake", "registered_at", "registered", "waits_for_turn", "group_described", "status"),
 )
 
 
@@ -34,7 +35,9 @@ def run(options: argparse.Namespace) -> int:
     else:
         content = admin.get(host_path(options.name))
         wakes = admin.get(f"{host_path(options.name)}/wakes")["wakes"]
-        say(options, {**content, "wakes": wakes}, _host(content, wakes))
+        naps = admin.get(f"{host_path(options.name)}/naps")["naps"]
+        text = "\n".join([_host(content, wakes), *_naps(naps)])
+        say(options, {**content, "wakes": wakes, "naps": naps}, text)
     return 0
 
 
@@ -69,7 +72,8 @@ def _path(path: Mapping[str, Any]) -> list[str]:
 
 def _host(content: Mapping[str, Any], wakes: Sequence[Mapping[str, Any]]) -> str:
     lines = [
-        f"{content['name']}: {state_of(content)} for {ago(content['since'])}{_group(content)}",
+        f"{content['name']}: {state_of(content)} for {ago(content['status']['since'])}{_group(content)}",
+        *_known(content),
         f"cards: {' '.join(content['macs'])}",
         f"addresses: {' '.join(content['addresses']) or 'none known'}",
         _wakes_on(content),
@@ -78,6 +82,36 @@ def _host(content: Mapping[str, Any], wakes: Sequence[Mapping[str, Any]]) -> str
         *(story_text(wakes) or [f"last wake: {_wake(content['last_wake'])}"]),
     ]
     return "\n".join(lines)
+
+
+def _known(content: Mapping[str, Any]) -> list[str]:
+    """Why it is said to be what it is, and what it says itself."""
+    status = content["status"]
+    lines = [f"because: {status['why']}", f"seen by: {seen_by(content)}"]
+    if content["state"] != "awake":
+        lines.append(f"for the wake server: {content['state']}")
+    if status["link"] is not None:
+        link = status["link"]
+        lines.append(f"link: {link['transport']} from {link['address']}, open for {ago(link['since'])}")
+    if status["activity"]:
+        lines.append(f"activity: {plain(status['activity'])}")
+    if status["profile"] or status["version"]:
+        lines.append(f"powernapd: {status['version'] or 'unknown version'}, profile {status['profile'] or 'none'}")
+    if status["canary_failed"] is not None:
+        failed = status["canary_failed"]
+        lines.append(f"canary failed {ago(failed['at'])} ago: {failed['why']}; it is not let go to sleep")
+    return lines
+
+
+def _naps(naps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The last ones, a line each."""
+    lines = []
+    for nap in naps[:_NAPS_SHOWN]:
+        took = "naps still" if nap["seconds"] is None else f"{nap['seconds']:.0f} s, ended by: {nap['ended_by']}"
+        lines.append(
+            f"nap: {ago(nap['began'])} ago, {nap['action']}{' (' + nap['why'] + ')' if nap['why'] else ''}, {took}"
+        )
+    return lines
 
 
 def _wakes_on(content: Mapping[str, Any]) -> str:

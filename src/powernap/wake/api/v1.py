@@ -13,12 +13,14 @@ from powernap.wake.api import keyring, metrics, openapi, records, server, stream
 from powernap.wake.api.answers import answer
 from powernap.wake.api.route import Route, Schema
 from powernap.wake.link import routes as link
+from powernap.wake.orders import routes as orders
 from powernap.wake.service import Service
 
 PACKAGES: tuple[Callable[[Service], list[Route]], ...] = (
     server.routes,
     records.routes,
     waking.routes,
+    orders.routes,
     keyring.routes,
     stream.routes,
     metrics.routes,

@@ -180,7 +180,7 @@ class Looking:
         if (address is not None and address.mac == mac) or self._roster.host_of_card(mac) == case.name:
             case.answered = True
             self._no_longer_asked(case)
-            self._presence.answered(case.name, case.number, f"{how} answer of {format_mac(mac)}")
+            self._presence.answered(case.name, case.number, f"{how} answer of its card")
         else:
             case.other = format_mac(mac)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from powernap.shared.mac import format_mac
 from powernap.wake.clock import clock
 from powernap.wake.host import Host
 from powernap.wake.link.hub import HubListener, Peer
@@ -20,6 +21,7 @@ from powernap.wake.presence.status import Condition, Facts, Look, Parting, Statu
 from powernap.wake.roster import Roster
 
 _UP = (State.AWAKE, State.RESTORING)
+_ITS_CARD = " of its card"
 _SAYS_SO = (State.AWAKE, State.EXPIRED)
 
 
@@ -195,12 +197,14 @@ class Presence(HubListener):
 
     def describe(self, host: Host) -> dict[str, Any]:
         known, status = self._store.get(host.number), self.status(host)
-        link = self._links.get(host.name)
+        link, evidence = self._links.get(host.name), status.evidence
+        if evidence.endswith(_ITS_CARD) and len(host.all_macs()) == 1:
+            evidence += f" {format_mac(host.all_macs()[0])}"
         told = {
             "state": status.condition.value,
             "since": status.since,
             "why": status.why,
-            "evidence": status.evidence,
+            "evidence": evidence,
             "evidence_at": status.evidence_at,
             "next_at": known.word.next_at if known.word is not None and link is not None else None,
             "activity": dict(known.activity or {}) if status.condition.is_up else {},

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""powerwake inhibit."""
+
+from __future__ import annotations
+
+import argparse
+
+from powernap.cli.wakecommands import ordering
+
+NAME = "inhibit"
+SUMMARY = "keep machines from going to sleep for a time"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    ordering.whom(parser)
+    ordering.wakes(parser)
+    parser.add_argument("--seconds", type=float, required=True, metavar="SECONDS", help="for how long")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why, for people to read")
+
+
+def run(options: argparse.Namespace) -> int:
+    return ordering.give(options, "inhibit", {"seconds": options.seconds, "reason": options.reason})
