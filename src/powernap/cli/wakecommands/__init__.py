@@ -3,6 +3,7 @@
 
 from powernap.cli.wakecommands import (
     approve,
+    audit,
     canary,
     criers,
     forget,
@@ -18,6 +19,7 @@ from powernap.cli.wakecommands import (
     reject,
     reload,
     status,
+    token,
     trace,
     wake,
     wakes,
@@ -43,6 +45,8 @@ COMMANDS: tuple[Command, ...] = (
     reject,
     criers,
     pardon,
+    token,
+    audit,
     wakes,
     watch,
     trace,

@@ -64,11 +64,10 @@ class Audit:
         )
 
     def begin(self, entry: Entry) -> None:
-        self._last += 1
-        entry.number = self._last
         self._put(entry)
 
     def end(self, entry: Entry, status: int, outcome: str) -> None:
+        """Also of one that was refused before it began."""
         entry.status, entry.outcome, entry.seconds = status, outcome, round(time.time() - entry.at, 3)
         self._put(entry)
 
@@ -85,6 +84,9 @@ class Audit:
             await asyncio.shield(self._task)
 
     def _put(self, entry: Entry) -> None:
+        if not entry.number:
+            self._last += 1
+            entry.number = self._last
         if len(self._waiting) >= _MOST_WAITING:
             _to_log(entry)
             return

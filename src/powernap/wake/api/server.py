@@ -39,6 +39,8 @@ STATUS: Schema = thing(
     released_frames=COUNT,
     waiting_for_turn=COUNT,
     alerts_dropped=COUNT,
+    links=COUNT,
+    presence_questions=COUNT,
     interfaces=listed(_CARD),
     packet_path=thing(name=TEXT, acts=FLAG, counters=COUNTS, sleepers_taken_up=FLAG),
 )
