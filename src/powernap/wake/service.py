@@ -14,12 +14,14 @@ from typing import Any
 
 from powernap.config.wake import WakeConfig
 from powernap.shared.errors import PowernapError
-from powernap.wake import describing
+from powernap.wake import describing, tls
 from powernap.wake import events as ev
 from powernap.wake.access.access import Access
 from powernap.wake.criers import Criers, limits_of
 from powernap.wake.demand.doorkeeper import Doorkeeper
 from powernap.wake.engine import Engine
+from powernap.wake.enrol.desk import Desk
+from powernap.wake.enrol.greeting import Greeter
 from powernap.wake.enrolment import Enrolment
 from powernap.wake.figures import Figures
 from powernap.wake.firing import Firing
@@ -111,7 +113,13 @@ class Service:
         self.entrance = Entrance(config.listen)
         self.authority = ""
         self.hub = Hub(self.engine, self.enrolment, self.known, config.listen.messages_per_second)
-        self.enrolment.forgotten = self.hub.forget
+        self.enrolment.forgotten = self._forgotten
+        self.desk = Desk(self.engine, registry, self._journal, self.access, config.enrolment)
+        self.greeter = Greeter(self.desk, self.engine, self._journal)
+        self.hub.greet, self.hub.formerly = self.greeter.greet, self.greeter.formerly
+        self.desk.fingerprint = self.access.tokens.fingerprint = self.fingerprint
+        self.desk.replaced = self.hub.forget
+        self.desk.likening.linked = lambda name: self.hub.linked(name) is not None
         self.fleet = Fleet(
             config,
             registry,
@@ -128,6 +136,7 @@ class Service:
     def start(self) -> None:
         """Listen, and take up again what the registry says. Raises SegmentError."""
         self.access.open()
+        self.desk.open()
         self.engine.open(self.roster, known_segments(self._registry))
         self._limit_sources()
         self.criers.load()
@@ -148,6 +157,7 @@ class Service:
         await self.fleet.close()
         self.roster.close()
         self.engine.close()
+        await self.desk.close()
         await self._journal.close()
         await self.notes.close()
         await self.access.close()
@@ -162,6 +172,7 @@ class Service:
         self.access.audit.days = config.api.audit_days
         self.engine.policy = self.roster.policy = policy_of(config)
         self.criers.limits = limits_of(config.demand)
+        self.desk.adopt(config.enrolment)
         self._doorkeeper.adopt(config)
         self._limit_sources()
         self.engine.wakes.configure(config)
@@ -173,6 +184,14 @@ class Service:
         self._firing.refuse()
         self.engine.say_again()
         self._rollcall.repeat()
+
+    def fingerprint(self) -> str:
+        """Of the CA that clients are to believe, hex; "" without TLS."""
+        return tls.fingerprint(self.authority) if self.authority else ""
+
+    def _forgotten(self, name: str) -> None:
+        self.hub.forget(name)
+        self.desk.forget(name)
 
     def known(self, name: str) -> Record | None:
         return self._registry.record(name)
@@ -299,6 +318,7 @@ class Service:
             "registry": self.config.registry.path,
             "warnings": describing.warnings(self.engine),
             **self.engine.counts(),
+            **self.fleet.counts(),
             **describing.describe_path(self.engine, self.taken_up),
         }
 

@@ -12,6 +12,7 @@ from powernap import __version__
 from powernap.wake.api import keyring, metrics, openapi, records, server, stream, waking
 from powernap.wake.api.answers import answer
 from powernap.wake.api.route import Route, Schema
+from powernap.wake.enrol import routes as enrolment
 from powernap.wake.link import routes as link
 from powernap.wake.orders import routes as orders
 from powernap.wake.service import Service
@@ -24,6 +25,7 @@ PACKAGES: tuple[Callable[[Service], list[Route]], ...] = (
     keyring.routes,
     stream.routes,
     metrics.routes,
+    enrolment.routes,
     link.routes,
 )
 _DOCUMENT: Schema = {"type": "object", "required": ["openapi", "info", "paths"]}

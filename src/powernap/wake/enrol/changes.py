@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from powernap.net.interfaces import Interface
 from powernap.shared.mac import mac_bytes
 from powernap.wake.registration import locate
-from powernap.wake.registry.changes import read_record, split_macs, write_cards, write_places
+from powernap.wake.registry.changes import read_record, write_cards, write_places
 from powernap.wake.registry.errors import Conflict, Unknown
 from powernap.wake.registry.record import Record
 
@@ -105,7 +105,8 @@ def _laid_anew(database: sqlite3.Connection, name: str, interfaces: tuple[Interf
     asleep, own = database.execute(
         "SELECT sleep, ifnull(sleep_macs, x'') FROM hosts WHERE number = ?", (new.number,)
     ).fetchone()
-    write_cards(database, new.number, (*split_macs(own), *cards))
+    asleep_with = (own[at : at + 6] for at in range(0, len(own), 6))
+    write_cards(database, new.number, (*asleep_with, *cards))
     if asleep is None:
         write_places(database, new.number, locate(new.asked_at, cards, interfaces), False)
     return new

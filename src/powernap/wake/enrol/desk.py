@@ -238,6 +238,14 @@ class Desk:
         record = self._registry.record(name)
         return record is not None and record.key == key
 
+    def forget(self, name: str) -> None:
+        """The host is registered no more."""
+        self.identities.forget(name)
+        self.likening.forget(name)
+
+    def record(self, name: str) -> Record | None:
+        return self._registry.record(name)
+
     def copy_seen(self, record: Record, shown: Shown, verdict: Verdict, source: str) -> None:
         """A copy of a host has said hello with that one's key: people see it among those who wait."""
         name = shown.hostname or record.name

@@ -19,7 +19,9 @@ from powernap.wake.registry import Journal, Record
 
 
 class NotThisHost(PowernapError):
-    """It signs with the key of a host that it is not; it needs a key of its own."""
+    """It signs with the key of a host that it is not; it needs a key of its own. `told`: as its program reads it."""
+
+    told: Mapping[str, Any] = {"make_key": True}
 
 
 class Renamed(PowernapError):
@@ -27,7 +29,7 @@ class Renamed(PowernapError):
 
     def __init__(self, former: str, name: str) -> None:
         super().__init__(f"{former} is called {name} here now: say hello by that name")
-        self.name = name
+        self.told = {"name": name}
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,12 @@ class Greeter:
         seen = shown(hello)
         like = self._desk.likening.liken(record, record.name, record.key, seen)
         return judge_hello(record, seen, like, self._desk.identities.of(record.name, key_hash(record.key)))
+
+    def formerly(self, name: str) -> tuple[Record, PowernapError] | None:
+        """The host that had this name before it was renamed, and what it is told."""
+        now = self._desk.identities.now_called(name)
+        record = self._desk.record(now) if now else None
+        return None if record is None else (record, Renamed(name, now))
 
     async def greet(self, record: Record, hello: Mapping[str, Any], source: str) -> None:
         """Judge it, and follow what has changed. Raises NotThisHost, Renamed, BadBody, RegistryError."""

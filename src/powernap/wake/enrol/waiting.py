@@ -148,9 +148,7 @@ class WaitingRoom:
 
     def _make_room(self, waiting: Waiting) -> None:
         if len(self._all) >= self.most:
-            raise Full(
-                f"{self.most} machines wait already: approve or reject some ('powerwake pending')"
-            )
+            raise Full(f"{self.most} machines wait already: approve or reject some ('powerwake pending')")
         of_one = max(_LEAST_OF_ONE_SOURCE, int(self.most * _OF_ONE_SOURCE))
         if sum(each.source == waiting.source for each in self._all.values()) >= of_one:
             raise Full(f"{of_one} machines that ask from {waiting.source} wait already: 'powerwake pending' shows them")
