@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from powernap.nap.conditions import Conditions, next_look
 from powernap.nap.evidence import Evidence, Reading, restless
 from powernap.nap.policy import Policy
-from powernap.nap.state import Ask, Phase, State, due, next_step, untaken
+from powernap.nap.state import NEVER, Ask, Phase, State, due, next_step, untaken
 
 #: Longest time between looks while people are warned, and while something is to be taken back (unless monitors call).
 GRACE_LOOK_SECONDS = 1.0
@@ -43,26 +43,35 @@ def look_at(state: State, policy: Policy, evidence: Evidence, at: float | None) 
     return min(times) if times else None
 
 
-def alone(state: State, policy: Policy, readings: tuple[Reading, ...], now: float) -> frozenset[str]:
+def alone(
+    state: State, policy: Policy, readings: tuple[Reading, ...], now: float, told: Mapping[str, float] | None = None
+) -> frozenset[str]:
     """Return the names of those who alone are asked at a planned look; empty: all are.
 
     Between deadlines it is only for monitors that count; the others keep time or call, whatever is asked of their
-    neighbours. All are asked where anything may be due, and at least once a period.
+    neighbours. At a deadline that moves anyway it is for those who say so as well. All are asked where anything may be
+    due, and at least once a period or shortly after it. ``told``: the activity of which monitors know without a look.
     """
     if state.ask is not Ask.NO or state.phase not in (Phase.AWAKE, Phase.OBSERVING) or policy.never:
         return frozenset()
     if (state.attentive and not policy.observe) or policy.facts or policy.timed:
         return frozenset()
+    asked, period = state.asked_all, _period(state, policy)
+    if not state.fresh <= asked <= state.now <= now:
+        return frozenset()
+    names, some = frozenset(reading.name for reading in readings), restless(readings)
     at, following = due(state, policy), next_step(state, policy)
     if at is not None and following is not None:
         grace = 0.0 if policy.observe else following.grace_seconds
         if now >= at - grace:
-            return frozenset()
-    asked = state.asked_all
-    if not state.fresh <= asked <= state.now <= now < asked + _period(state, policy):
+            newer = {name: when for name, when in (told or {}).items() if state.last_active < when <= now}
+            moved = max(newer.values(), default=NEVER) + following.after_seconds - grace
+            if not now < moved <= asked + period * (1 + 1 / policy.looks_per_period):
+                return frozenset()
+            some |= newer.keys()
+            return some if some < names else frozenset()
+    if now >= asked + period:
         return frozenset()
-    names = frozenset(reading.name for reading in readings)
-    some = restless(readings)
     return some if some < names else frozenset()
 
 

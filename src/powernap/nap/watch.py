@@ -92,6 +92,10 @@ class Watch:
         self._errors[monitor.name] = reading.error
         return reading
 
+    def told(self) -> dict[str, float]:
+        """Return the activity of which monitors were told since they were asked, by name."""
+        return {monitor.name: when for monitor in self._monitors if (when := monitor.told()) is not None}
+
     def arm(self) -> None:
         for monitor in self._monitors:
             monitor.arm()

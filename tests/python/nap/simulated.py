@@ -25,7 +25,7 @@ class Source:
     """A monitor with a known truth: ``times`` of activity; for the kinds "hold" and "level" they are (begin, end).
 
     A hold calls at its end, a level must be looked at. ``armed``: it calls at the next activity, always;
-    ``promises``: it does so while it is asked to.
+    ``promises``: it does so while it is asked to. ``told``: without a look it knows of a stamp.
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Source:
     looked: float = START
     promises: bool = False
     name: str = ""
+    told: bool = False
 
     def __post_init__(self) -> None:
         self.name = self.name or self.kind
@@ -173,7 +174,9 @@ class World:
             self.looks += 1
             commit = self.state.attempt if self.state.ask is Ask.ACKNOWLEDGED else 0
             planned = self.state.look_at is not None and now >= self.state.look_at
-            some = alone(self.state, self.policy, self.readings, now) if planned else frozenset()
+            past = [(each, when) for each in self.sources if each.told for when in each.past(now)]
+            told = {each.name: when for each, when in past if when > each.looked}
+            some = alone(self.state, self.policy, self.readings, now, told) if planned else frozenset()
             known = {reading.name: reading for reading in self.readings if some and reading.name not in some}
             self.readings = tuple(known.get(source.name) or source.look(now) for source in self.sources)
             self.partial += bool(some)

@@ -135,8 +135,10 @@ def test_a_terminal_that_opens_and_closes_between_two_looks_is_noticed():
             os.close(fd)
         opened = clocks.now()
         await asyncio.sleep(0.3)
+        assert watcher.told() >= opened - 0.1
         # Somebody at another terminal of this machine may have been active since.
         assert watcher.look(clocks.now()).last_active >= opened - 0.1
+        assert watcher.told() is None
         watcher.close()
 
     asyncio.run(run())

@@ -62,6 +62,31 @@ def test_all_are_asked_wherever_more_may_be_due(state, policy, readings, at):
     assert alone(state, policy, readings, at) == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        ({"tty": START + 50}, {"tty", "load"}),
+        ({"tty": START + 110}, {"tty", "load"}),
+        ({"tty": START + 130}, set()),  # until that deadline nobody else would be asked for too long
+        ({"tty": START - 10}, set()),  # what is known already
+        ({"tty": START + 0.5}, set()),  # the warning is due all the same
+        ({"tty": START + 245}, set()),  # in the future
+        ({"tty": START + 50, "ssh": START + 100}, set()),  # all of them
+    ],
+)
+def test_at_a_deadline_that_is_known_to_move_only_who_knows_it_is_asked(told, asked):
+    readings = (*READINGS, Reading("tty", "console"))
+    assert alone(AWAKE, SUSPEND, readings, START + 241, told) == asked
+
+
+def test_the_nap_is_as_punctual_by_what_monitors_are_told(world, source):
+    sources = [source("stamp", [1030.0], told=True), source("stamp", name="other")]
+    run = world(SUSPEND, sources).run(1400)
+    assert run.times(Warn) == pytest.approx([1270.0], abs=0.1)
+    assert run.times(Act) == pytest.approx([1330.0], abs=0.1)
+    assert [at for at, event in run.events if isinstance(event, Look) and event.partial] == [1240.0]
+
+
 def test_nothing_is_done_on_a_look_at_some_that_comes_late():
     state = replace(AWAKE, looked=START + 180, now=START + 180, look_at=START + 239)
     state, effects = step(state, Look(READINGS, None, partial=True), START + 241, SUSPEND)
@@ -89,11 +114,13 @@ def test_a_source_that_keeps_time_is_asked_but_once_a_period_and_the_nap_is_on_t
     counts=st.lists(st.floats(START, 3000), max_size=12),
     looks=st.integers(1, 20),
     observe=st.booleans(),
+    told=st.booleans(),
 )
-def test_all_are_asked_at_least_once_a_period(world, source, stamps, counts, looks, observe):
+def test_all_are_asked_at_least_once_a_period(world, source, stamps, counts, looks, observe, told):
     policy = replace(SUSPEND, looks_per_period=looks, observe=observe)
     stamp = source("stamp", stamps)
-    run = world(policy, [stamp, source("count", counts)], sleep=1e9)
+    teller = source("stamp", sorted({*stamps, *counts}), told=told, name="teller")
+    run = world(policy, [stamp, source("count", counts), teller], sleep=1e9)
     for at in range(1010, 3600, 10):
         run.run(float(at))
         if run.state.ask is Ask.ACTING:
@@ -177,5 +204,27 @@ def test_a_daemon_asks_all_when_somebody_calls_and_some_when_it_was_planned(runn
             monitor.call()
             await until(lambda: len(monitor.looks) == asked + 2)
             daemon.tell(NapNow())
+
+    asyncio.run(play())
+
+
+def test_a_daemon_asks_at_a_deadline_that_is_known_to_move_only_who_knows(running):
+    text = '[nap]\nmode = "observe"\nabsent_seconds = 300\n[monitors.other]\nkind = "process"\npattern = "y"\n'
+
+    async def play():
+        async with running(text) as (daemon, monitor):
+            (other,) = [each for each in FakeMonitor.made if each is not monitor and not each.closed]
+            assert {monitor.name, other.name} == {"fake", "other"}
+            await until(lambda: daemon.state.asked_all > 0)
+            past = daemon.state.now - 301
+            daemon.state = replace(daemon.state, now=past, fresh=past, last_active=past, asked_all=past, looked=past)
+            monitor.last = past + 50
+            monitor.told = lambda: monitor.last
+            asked, looks = len(other.looks), len(monitor.looks)
+            daemon.looks.plan(past + 300)
+            await until(lambda: len(monitor.looks) > looks)
+            await until(lambda: daemon.state.last_active == past + 50)
+            assert len(other.looks) == asked
+            assert daemon.looks.planned == past + 350
 
     asyncio.run(play())

@@ -95,7 +95,9 @@ def test_one_that_nobody_armed_keeps_the_time_and_calls_nobody(monkeypatch):
             fired = clocks.now()
             monkeypatch.setattr(monitor, "_take", lambda: False)  # whatever else goes on here
             monkeypatch.setattr(monitor, "_mean", lambda: 0.0)
+            assert monitor.told() == monitor._last
             reading = monitor.look(fired + 1000)
+            assert monitor.told() is None
             assert begun < reading.last_active <= fired
             assert not reading.counts and not reading.calls and not called.is_set()
 

@@ -46,6 +46,10 @@ class Monitor:
         """Return the reading at that time (CLOCK_BOOTTIME). May raise OSError: then it counts as active."""
         raise NotImplementedError
 
+    def told(self) -> float | None:
+        """Return the newest activity that it was told of since its last look; None: it must be looked at to know."""
+        return None
+
     def arm(self) -> None:
         """Call at the next activity, where that can be had; the readings say so by ``calls``."""
 

@@ -58,6 +58,7 @@ class ConsoleMonitor(Monitor):
         self._seen: dict[tuple[str, int], float] | None = None
         self._distance = 0.0
         self._last: float | None = None
+        self._told: float | None = None
         self._what = ""
         self._openings: Inotify | None = None
         self._keys: Inotify | None = None
@@ -75,6 +76,7 @@ class ConsoleMonitor(Monitor):
         loop.add_reader(self._openings.fd, self._opened)
 
     def look(self, now: float) -> Reading:
+        self._told = None
         stamps = self._stamps()
         distance = self._wall() - now
         was_set = abs(distance - self._distance) > WALL_STEP_SECONDS
@@ -90,6 +92,9 @@ class ConsoleMonitor(Monitor):
         return self.reading(
             last_active=last, detail=detail, source="access times of terminals", calls=self._keys is not None
         )
+
+    def told(self) -> float | None:
+        return self._told
 
     def _note(self, when: float, what: str) -> None:
         if self._last is None or when > self._last:
@@ -110,7 +115,8 @@ class ConsoleMonitor(Monitor):
 
     def _opened(self) -> None:
         if self._openings is not None and self._openings.drain():
-            self._note(clocks.now(), "a terminal that opened or closed")
+            self._told = clocks.now()
+            self._note(self._told, "a terminal that opened or closed")
             if self._keys is not None:
                 self.disarm()
                 self.call()

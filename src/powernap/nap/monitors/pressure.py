@@ -106,6 +106,9 @@ class PressureMonitor(Monitor):
             unit="%",
         )
 
+    def told(self) -> float | None:
+        return self._last if self._last is not None and self._last > self._looked else None
+
     def _take(self) -> bool:
         """Tell whether the trigger fired since it was last asked."""
         return self._poll is not None and bool(self._poll.poll(0))
