@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import http.client
-import json
 import socket
+import ssl
 import threading
 import time
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tests.net.lan import Lan, wait_for
 
 from powernap.net.checksum import TCP, checksum, pseudo_header
-from powernap.shared import signing
+from powernap.shared.envelope import TO_CLIENT, TO_SERVER, Message, read, seal
 from powernap.shared.mac import format_mac, mac_bytes
 from powernap.shared.wakeapi import host_path
 
@@ -45,18 +45,16 @@ class Crowd:
         return Member(name, mac, ipv4, content["key"])
 
     def _register(self) -> bool:
-        connection = http.client.HTTPConnection(self.lan.server.ipv4, 20709, timeout=10)
+        trust = ssl.create_default_context(cafile=str(self.lan.server.ca))
+        trust.check_hostname = False
+        connection = http.client.HTTPSConnection(self.lan.server.ipv4, 20709, timeout=10, context=trust)
         for member in self.members:
             card = {"name": "eth0", "mac": member.mac, "addresses": [f"{member.ipv4}/16"]}
             body = {"action": "suspend", "interfaces": [card], "tcp_ports": self.tcp, "udp_ports": ""}
-            data = json.dumps(body | {"lease_seconds": 86400, "password": None}).encode()
-            path, sequence = f"/v1/hosts/{member.name}/asleep", time.time_ns()
-            signature = signing.sign(member.key, "POST", path, member.name, sequence, data)
-            headers = {signing.SEQUENCE_HEADER: str(sequence), signing.SIGNATURE_HEADER: signature}
-            connection.request("POST", path, data, headers)
-            answer = connection.getresponse()
-            assert answer.status == 200, answer.read()
-            answer.read()
+            message = Message(member.name, "asleep", time.time_ns(), body | {"lease_seconds": 86400, "password": None})
+            connection.request("POST", "/api/v1/messages", seal(member.key, TO_SERVER, message))
+            answer = connection.getresponse().read()
+            assert read(answer.strip()).opened(member.key, TO_CLIENT).body == {"ok": True}, answer
         connection.close()
         return True
 

@@ -32,6 +32,7 @@ class Server(Node):
         self.settings: dict[str, str] = {"probe_seconds": "0.08"}
         self.process: subprocess.Popen[bytes] | None = None
         self.log = directory / "log"
+        self.ca = directory / "tls" / "ca.pem"
         self.admin = WakeServer(str(directory / "admin.sock"), timeout=10)
 
     def configure(self) -> Path:

@@ -4,20 +4,23 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
 import http.client
 import ipaddress
 import json
+import os
 import random
 import socket
+import ssl
 import threading
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from tests.net.node import Node, addresses, run
 
 from powernap.net import arp, ndp
-from powernap.shared import signing
+from powernap.shared.envelope import TO_CLIENT, TO_SERVER, Message, read, seal
 from powernap.shared.mac import mac_bytes
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ _DEAF = """table netdev deaf {{
 }}
 """
 
+#: What the wake server believes, but does not grant.
+REFUSED = 409
 #: States of a neighbour entry by which nothing is sent.
 UNUSABLE = {"FAILED", "INCOMPLETE"}
 
@@ -47,6 +52,7 @@ class Sleeper(Node):
         self.lose_share = 0.0
         self._dice = random.Random(number)
         self.says_hello = True
+        self.welcome: dict[str, Any] = {}
         self.asleep = False
         self.magic_at: list[float] = []
         self.ready_at = 0.0
@@ -115,7 +121,7 @@ class Sleeper(Node):
         """As powernapd does: again, until the server is there."""
         for _attempt in range(20):
             with contextlib.suppress(OSError, http.client.HTTPException):
-                self.say("awake", {"cause": "resume", "slept_seconds": 1.0})
+                self.welcome = self.hello()
                 return
             time.sleep(0.3)
 
@@ -138,32 +144,50 @@ class Sleeper(Node):
         if self._watch is not None:
             self._watch.join(5)
 
-    def say(self, what: str, body: dict[str, Any] | bytes, **overrides: Any) -> tuple[int, dict[str, Any]]:
-        """A signed request to the wake server; (status, content), the answer's signature checked."""
+    def say(self, kind: str, body: dict[str, Any] | bytes, **overrides: Any) -> tuple[int, dict[str, Any]]:
+        """A message to the wake server by POST, and what it answers, its signature checked.
+
+        (200, body) for a welcome or an acknowledgement, (REFUSED, body) where it is not acknowledged; (HTTP status,
+        body) where it was not believed.
+        """
         name, key = overrides.get("name", self.name), overrides.get("key", self.key)
         sequence = overrides.get("sequence", self.sequence + 1)
         self.sequence = max(self.sequence, sequence)
-        path = f"/v1/hosts/{quote(name, safe='')}/{what}"
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {
-            signing.SEQUENCE_HEADER: str(sequence),
-            signing.SIGNATURE_HEADER: signing.sign(key, "POST", path, name, sequence, data),
-        }
+        if isinstance(body, bytes):  # which no JSON may be
+            text = _sealed(key, b'{"host":"%b","kind":"%b","seq":%d,"body":%b}', name, kind, sequence, body)
+        else:
+            text = seal(key, TO_SERVER, Message(name, kind, sequence, body)).encode()
+        trust = self.trust()
 
         def act() -> tuple[int, dict[str, Any]]:
-            connection = http.client.HTTPConnection(self._wake_server, 20709, timeout=10)
+            connection = http.client.HTTPSConnection(self._wake_server, 20709, timeout=10, context=trust)
             try:
-                connection.request("POST", path, data, headers)
+                connection.request("POST", "/api/v1/messages", text)
                 answer = connection.getresponse()
-                text = answer.read()
+                content = answer.read()
             finally:
                 connection.close()
-            if answer.status not in (400, 401, 413):
-                right = signing.sign_answer(key, sequence, answer.status, text)
-                assert signing.same(right, answer.headers.get(signing.SIGNATURE_HEADER, ""))
-            return answer.status, json.loads(text)
+            if answer.status != 200:
+                return answer.status, json.loads(content)
+            said = read(content.strip()).opened(key, TO_CLIENT)
+            assert said.re == sequence
+            return 200 if said.kind == "welcome" or said.body["ok"] else REFUSED, dict(said.body)
 
         return self.inside(act)
+
+    def trust(self) -> ssl.SSLContext:
+        """Believes the wake server's own authority."""
+        context = ssl.create_default_context(cafile=str(self.lan.server.ca))
+        context.check_hostname = False
+        return context
+
+    def hello(self, cause: str = "resume") -> dict[str, Any]:
+        """Returns the body of the welcome."""
+        nonce = os.urandom(16).hex()
+        slept = 1.0 if cause == "resume" else 0.0
+        status, content = self.say("hello", {"nonce": nonce, "state": "awake", "cause": cause, "slept_seconds": slept})
+        assert status == 200 and content["nonce"] == nonce, content
+        return content
 
     def link_local(self) -> str:
         out = run("ip", "-n", self.namespace, "-6", "-j", "addr", "show", "dev", "eth0", "scope", "link").stdout
@@ -193,6 +217,11 @@ class Sleeper(Node):
         assert status == 200, content
         self.sleep()
         self.lan.wait_for_state(self.name, "proxied")
+
+
+def _sealed(key: str, form: bytes, name: str, kind: str, sequence: int, body: bytes) -> bytes:
+    signed = form % (name.encode(), kind.encode(), sequence, body)
+    return hmac.new(bytes.fromhex(key), TO_SERVER + b"\n" + signed, hashlib.sha256).hexdigest().encode() + b" " + signed
 
 
 def wrong_entries(nodes: list[Node], host: Sleeper) -> list[str]:

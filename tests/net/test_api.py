@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from tests.net.lan import Lan, Sleeper, run, wait_for
+from tests.net.sleeper import REFUSED
 
 from powernap.shared.errors import Refused
 from powernap.shared.wakeapi import WakeServer, host_path
@@ -60,9 +61,10 @@ def test_an_unknown_host_and_a_wrong_key_hear_the_same(web1: Sleeper) -> None:
 def test_a_replayed_request_is_refused(web1: Sleeper) -> None:
     used = web1.sequence + 1
     assert web1.say("awake", {"cause": "boot"}, sequence=used)[0] == 200
-    for sequence in (used, used - 1, 0):
-        status, content = web1.say("awake", {"cause": "boot"}, sequence=sequence)
-        assert status == 409 and str(sequence) in content["error"]
+    for sequence in (used, used - 1, 1):
+        status, content = web1.say("awake", {"cause": "cancelled"}, sequence=sequence)
+        assert status == REFUSED and str(sequence) in content["error"]
+    assert web1.say("awake", {"cause": "boot"}, sequence=0)[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -89,14 +91,14 @@ def test_a_bad_registration_is_refused_by_the_name_of_its_field(
     web1: Sleeper, change: dict[str, Any], field: str
 ) -> None:
     status, content = web1.say("asleep", web1.registration(**change))
-    assert status == 400
+    assert status == REFUSED
     assert content["error"].startswith(f"{field}:")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 30000])
 def test_what_is_no_json_object_is_refused(web1: Sleeper, body: bytes) -> None:
     status, content = web1.say("asleep", body)
-    assert status == 400 and "body" in content["error"]
+    assert status in (400, REFUSED) and content["error"]
 
 
 def test_an_endless_body_is_refused(web1: Sleeper) -> None:
@@ -107,7 +109,7 @@ def test_an_endless_body_is_refused(web1: Sleeper) -> None:
 def test_a_host_on_no_segment_here_is_told_so(web1: Sleeper) -> None:
     card = {"name": "eth0", "mac": web1.mac, "addresses": ["10.9.8.7/24", "fe80::1/64"]}
     status, content = web1.say("asleep", web1.registration(interfaces=[card]))
-    assert status == 409
+    assert status == REFUSED
     assert "10.9.8.7/24" in content["error"] and "198.18.0.0/16" in content["error"]
 
 
@@ -116,13 +118,13 @@ def test_the_card_of_another_host_cannot_be_registered(shared: Lan, web1: Sleepe
     card = {"name": "eth0", "mac": web1.mac, "addresses": [f"{web1.ipv4}/16"]}
     theirs = {"name": "eth1", "mac": other.mac, "addresses": []}
     status, content = web1.say("asleep", web1.registration(interfaces=[card, theirs]))
-    assert status == 409 and other.mac in content["error"] and "card1" in content["error"]
+    assert status == REFUSED and other.mac in content["error"] and "card1" in content["error"]
 
 
 def test_the_wake_servers_own_address_cannot_be_registered(shared: Lan, web1: Sleeper) -> None:
     card = {"name": "eth0", "mac": web1.mac, "addresses": [f"{shared.server.ipv4}/16"]}
     status, content = web1.say("asleep", web1.registration(interfaces=[card]))
-    assert status == 409 and "own address" in content["error"]
+    assert status == REFUSED and "own address" in content["error"]
 
 
 def test_the_address_of_another_sleeper_cannot_be_registered(shared: Lan, web1: Sleeper) -> None:
@@ -130,7 +132,7 @@ def test_the_address_of_another_sleeper_cannot_be_registered(shared: Lan, web1: 
     assert other.say("asleep", other.registration())[0] == 200
     card = {"name": "eth0", "mac": web1.mac, "addresses": [f"{other.ipv4}/16"]}
     status, content = web1.say("asleep", web1.registration(interfaces=[card]))
-    assert status == 409 and "file1" in content["error"]
+    assert status == REFUSED and "file1" in content["error"]
     assert other.say("awake", {"cause": "cancelled"})[0] == 200
 
 
@@ -347,6 +349,7 @@ def test_a_full_disk_refuses_the_nap_and_says_so(bare_lan: Lan) -> None:
         server.process = subprocess.Popen(command, stderr=log, stdout=log)
     wait_for(server._is_up, 10)
     web1 = bare_lan.sleeper()
+    server.ca = Path(f"/proc/{server.process.pid}/root{disk}/tls/ca.pem")
     inside = f"/proc/{server.process.pid}/root{disk}/filler"
     assert web1.say("awake", {"cause": "boot"})[0] == 200
     run("sh", "-c", f"dd if=/dev/zero of={inside} bs=4k count=200 2>/dev/null || true")
@@ -354,9 +357,10 @@ def test_a_full_disk_refuses_the_nap_and_says_so(bare_lan: Lan) -> None:
     for _ in range(40):
         status, content = web1.say("asleep", web1.registration())
         statuses.append(status)
-        if status == 503:
+        if status == REFUSED:
             break
-    assert statuses[-1] == 503, statuses
+    assert statuses[-1] == REFUSED, statuses
+    assert content["again_seconds"] > 0
     assert f"{disk}/registry.sqlite" in content["error"] and "free space" in content["error"]
     Path(inside).unlink()
     assert web1.say("asleep", web1.registration())[0] == 200
@@ -369,6 +373,7 @@ def test_it_runs_as_a_user_with_that_one_capability(bare_lan: Lan, request: pyte
         pytest.skip("this Python is out of reach for user nobody")
     server.directory = Path(tempfile.mkdtemp(prefix="powerwaked"))
     server.admin = WakeServer(str(server.directory / "admin.sock"))
+    server.ca = server.directory / "tls" / "ca.pem"
     request.addfinalizer(lambda: shutil.rmtree(server.directory))
     os.chown(server.directory, 65534, 65534)
     user = ["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=+net_raw", "--ambient-caps=+net_raw"]

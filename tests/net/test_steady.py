@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.net.lan import Lan, Node, Sleeper, on_each_path, run, wait_for
 from tests.net.server import RIGHTS
+from tests.net.sleeper import REFUSED
 from tests.net.test_killed import announce
 
 on_ebpf = pytest.mark.parametrize("path", ["ebpf"], indirect=True)
@@ -269,6 +270,7 @@ def small_disk(bare_lan: Lan) -> Iterator[Path]:
         config.write_text(config.read_text().replace(f"{server.directory}/registry", f"{disk}/registry"))
         return config
 
+    server.ca = disk / "tls" / "ca.pem"
     server.configure = configure  # type: ignore[method-assign]
     try:
         server.start()
@@ -292,7 +294,7 @@ def test_on_a_full_disk_those_asleep_are_woken_after_a_kill_and_a_start(bare_lan
     wait_for(lambda: desk.owners(web1.ipv4) == {lan.server.mac}, 5)
     connects(desk, web1)
     status, content = web1.say("asleep", web1.registration())
-    assert status == 503 and "free space" in content["error"]
+    assert status == REFUSED and "free space" in content["error"]
     (small_disk / "filler").unlink()
     web1.nap()
 
@@ -304,7 +306,7 @@ def test_on_a_full_disk_sleepers_are_stood_in_for_when_an_interface_is_back(bare
     web1.serve(80)
     web1.nap()
     fill(small_disk)
-    wait_for(lambda: web2.say("asleep", web2.registration())[0] == 503)  # until the journal's own room is used up
+    wait_for(lambda: web2.say("asleep", web2.registration())[0] == REFUSED)  # until the journal's own room is used up
     server.run("ip", "link", "set", "eth0", "down")
     wait_for(lambda: not server.admin.get("/api/v1/status")["interfaces"])
     server.run("ip", "link", "set", "eth0", "up")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import pytest
 from tests.net.lan import Lan, on_each_path, wait_for
@@ -46,6 +47,22 @@ def test_the_held_connection_opens_as_soon_as_the_host_is_ready(lan: Lan, family
     assert lan.events("web1", "replayed")
     assert connected - wait_for(lambda: web1.ready_at) < 0.55
     listener.close()
+
+
+def test_a_woken_host_hears_for_whom(lan: Lan) -> None:
+    desk, web1 = lan.client(), lan.sleeper()
+    web1.serve(80)
+    web1.nap()
+    connection, _ = desk.connect(web1.ipv4, 80)
+    web1.settle()
+    told = web1.welcome["woken_for"]
+    assert (told["reason"], told["address"], told["mac"], told["port"]) == ("demand", desk.ipv4, desk.mac, 80)
+    assert told["packets"] >= 1 and abs(told["at"] - time.time()) < 30
+    connection.close()
+    assert web1.hello("start")["woken_for"] == told  # it is still what it was last woken for
+    web1.nap()
+    web1.wake()
+    assert web1.welcome["woken_for"] is None
 
 
 def test_a_host_that_says_no_hello_is_found_ready_by_probing(lan: Lan) -> None:

@@ -204,6 +204,7 @@ class Hub:
         elif kind == "asleep":
             self._enrolment.accept(record, message.seq)
             await self._enrolment.asleep(record, message.seq, json.dumps(body).encode())
+            self.sessions.sleeps(name, time.time())
         elif kind == "state":
             said = words.said(body)
             self._tell(lambda listener: listener.said(name, said))
@@ -230,13 +231,13 @@ class Hub:
         former = self.sessions.begin(name, session, peer if peer.lasts else None)
         if former is not None:
             self._replaced(name, former, peer)
-        stories = self._engine.wakes.stories
+        story = self._engine.wakes.stories.last_of(name) if hello.state in words.RUNNING else None
         answer = {
             "nonce": hello.nonce,
             "session": session,
             "time": time.time(),
             "lease_seconds": LEASE_SECONDS,
-            "woken_for": woken_for(stories.last_of(name), time.time()) if hello.state in words.RUNNING else None,
+            "woken_for": woken_for(story, self.sessions.slept_at(name), time.time()),
             "name": name,
         }
         text = self._seal(record, "welcome", answer, message.seq)

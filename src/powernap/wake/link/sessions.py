@@ -38,7 +38,10 @@ class Flood(PowernapError):
 
 @dataclass(slots=True)
 class Session(Generic[P]):
-    """``id``: of the last hello. ``seq``: the greatest number heard. ``signature`` and ``answer``: of that message."""
+    """``id``: of the last hello. ``seq``: the greatest number heard. ``signature`` and ``answer``: of that message.
+
+    ``slept_at``: Unix time at which it last registered that it sleeps; 0 where it did not since this server's start.
+    """
 
     id: str = ""
     seq: int = 0
@@ -48,6 +51,7 @@ class Session(Generic[P]):
     link: P | None = None
     tokens: float = field(default=LEAST_BURST)
     floods: int = 0
+    slept_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,16 @@ class Sessions(Generic[P]):
         session = self._sessions.get(name)
         if session is not None and session.seq == seq:
             session.answer = answer
+
+    def sleeps(self, name: str, at: float) -> None:
+        """It has registered that it sleeps. ``at``: Unix time."""
+        session = self._sessions.get(name)
+        if session is not None:
+            session.slept_at = at
+
+    def slept_at(self, name: str) -> float:
+        session = self._sessions.get(name)
+        return session.slept_at if session is not None else 0.0
 
     def _burst(self) -> float:
         return max(LEAST_BURST, BURST_SECONDS * self.per_second)

@@ -10,12 +10,17 @@ from typing import Any
 LATELY_SECONDS = 600.0
 
 
-def woken_for(story: Mapping[str, Any] | None, now: float) -> dict[str, Any] | None:
-    """``story``: the host's last, as ``Story.told`` has it; ``now``: Unix time.
+def woken_for(story: Mapping[str, Any] | None, slept_at: float, now: float) -> dict[str, Any] | None:
+    """``story``: the host's last, as ``Story.told`` has it; ``slept_at``: when it last went to sleep; both and ``now``
+    in Unix time.
 
     ``port``: the one that was asked for; ``at``: Unix time of the first knock; ``packets``: magic packets sent.
     """
-    if story is None or now - story["started"] - (story["seconds"] or 0.0) > LATELY_SECONDS:
+    if (
+        story is None
+        or story["started"] < slept_at
+        or now - story["started"] - (story["seconds"] or 0.0) > LATELY_SECONDS
+    ):
         return None
     first = story["knocks"][0] if story["knocks"] else {}
     by = first.get("by", {})
