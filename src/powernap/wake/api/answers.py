@@ -41,7 +41,9 @@ async def read_body(request: web.Request, most: int = MOST_BYTES) -> bytes:
         raise too_long
     seconds = _BODY_SECONDS + most / _BYTES_A_SECOND
     try:
-        body = await asyncio.wait_for(_read(request, most), seconds)
+        reading = _read(request, most)
+        # A short body comes with its head: then there is nothing to wait for, which would cost a task and a timer.
+        body = await (reading if request.content.is_eof() else asyncio.wait_for(reading, seconds))
     except asyncio.TimeoutError:
         raise BadBody(f"the body did not arrive within {seconds:.0f} s: send it at once") from None
     except (web.RequestPayloadError, HttpProcessingError):
