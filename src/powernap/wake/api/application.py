@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import logging
+
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from powernap.wake.api import v1
 from powernap.wake.api.answers import explain_errors
@@ -13,7 +16,13 @@ from powernap.wake.api.route import MOST_BYTES
 from powernap.wake.service import Service
 
 
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """What is no HTTP is answered with 400, and anybody may send it: not worth a traceback each time."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
+
 def application(service: Service) -> web.Application:
+    logging.getLogger("aiohttp.server").addFilter(_is_worth_a_line)
     app = web.Application(middlewares=[explain_errors], client_max_size=MOST_BYTES)
     for route in v1.routes(service):
         door = Door(route, service)

@@ -85,6 +85,7 @@ def routes(service: Service) -> list[Route]:
             thing(hosts=listed(partly(HOST)), next=or_null(TEXT)),
             parameters=_FILTERS,
             description="`next` is null on the last page.",
+            problems=("not-found",),
         ),
         Route(
             "PUT",
