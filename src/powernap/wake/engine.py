@@ -23,12 +23,12 @@ from powernap.wake.notes import Notes
 from powernap.wake.path.base import PacketPath
 from powernap.wake.path.queue import PathQueue
 from powernap.wake.portcheck import PortCheck
-from powernap.wake.posture import cards, posture, stands
+from powernap.wake.posture import cards, goes_on, posture, stands
 from powernap.wake.registry import RegistryError
 from powernap.wake.roster import Roster
 from powernap.wake.segment import Segment
 from powernap.wake.segments import Segments
-from powernap.wake.timers import Timers
+from powernap.wake.timers import LATE_SECONDS, Timers
 from powernap.wake.wakes import Wakes
 
 _log = logging.getLogger(__name__)
@@ -100,6 +100,7 @@ class Engine:
         self.queue.flush()
         self.segments.close()
         self.path.close(keep=True)
+        self.log.flush()
 
     def note(self, name: str, event: str, detail: str = "") -> None:
         self.log.add(time.time(), name, event, detail)
@@ -205,12 +206,13 @@ class Engine:
 
     def _keep(self, old: Host, new: Host) -> None:
         self.roster.keep(old, new)
-        self._timers.set(new.name, self.roster.deadline(new))
+        late = LATE_SECONDS if new.wake is None else max(LATE_SECONDS, new.wake.may_be_late(self.policy))
+        self._timers.set(new.name, self.roster.deadline(new), late)
         if new.state is not old.state:
             self.followed(old, new)
 
     def _follow(self, old: Host, new: Host) -> None:
-        if stands(old) == stands(new):
+        if goes_on(old, new) or stands(old) == stands(new):
             return
         may_fire = self.may_fire(new)
         self.queue.follow(posture(old, may_fire), posture(new, may_fire))

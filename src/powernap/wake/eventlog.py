@@ -11,15 +11,20 @@ from typing import Any
 
 _log = logging.getLogger(__name__)
 _KEPT = 1000
+_WARNINGS = ("alert", "conflict", "expired")
 
 
 class EventLog:
-    """`last`: the number of the last event; `first`: of the oldest that is kept, or of the one to come."""
+    """`last`: the number of the last event; `first`: of the oldest that is kept, or of the one to come.
+
+    Lines for the journal are gathered over one turn of the event loop: each write costs more than the rest.
+    """
 
     def __init__(self) -> None:
         self._events: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self.last = 0
         self.closed = False
+        self._lines: list[str] = []
         self._followers: set[asyncio.Future[None]] = set()
 
     @property
@@ -32,8 +37,20 @@ class EventLog:
         self._events.append({"id": self.last, "time": time, "host": host, "event": event, "detail": detail})
         if self._followers:
             self._tell()
-        level = logging.WARNING if event in ("alert", "conflict", "expired") else logging.INFO
-        _log.log(level, "%s", ": ".join(part for part in (host, event, detail) if part))
+        line = ": ".join(part for part in (host, event, detail) if part)
+        if event in _WARNINGS:
+            self.flush()
+            _log.warning("%s", line)
+            return
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._lines.append(line)
+
+    def flush(self) -> None:
+        """Write what has been gathered."""
+        lines, self._lines = self._lines, []
+        if lines:
+            _log.info("%s", "\n".join(lines))
 
     def since(self, number: int) -> dict[str, Any]:
         """Events after `number`; give `next` as the number of the next call."""
@@ -51,6 +68,7 @@ class EventLog:
     def close(self) -> None:
         """Nobody shall wait any longer."""
         self.closed = True
+        self.flush()
         self._tell()
 
     def _tell(self) -> None:

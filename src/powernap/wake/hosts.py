@@ -206,14 +206,16 @@ def _demand(host: Host, wanted: Wanted, now: float, policy: Policy, effects: lis
     wake = host.wake
     if wake is not None and (wake.booting or wake.waits):
         return host
+    hurried = host.captured or bool(host.held) or wanted.reason == "order"
     log = ev.Log("ordered" if wanted.reason == "order" else "demand", wanted.asked_by)
     if wake is None or wake.quiet:
-        wake = waking.begin(wanted, now, policy)
+        wake = waking.begin(wanted, now, policy, hurried)
         effects += (ev.Volley(0), log)
     elif wake.is_worth_another(now):
         effects += (ev.Volley(wake.volleys), log)
     else:
-        return host
+        return replace(host, wake=wake.hurry(now, policy)) if hurried and not wake.hurried else host
+    wake = wake.hurry(now, policy) if hurried else wake
     return enter(host, State.WAKING, now, wake=wake.fire(now, policy))
 
 
@@ -338,12 +340,13 @@ def _wake_tick(host: Host, wake: Wake, now: float, policy: Policy, effects: list
             # It was seen awake but never said so, and now is silent.
             host = replace(host, captured=True)
             effects.extend(ev.Announce(a) for a in host.known_addresses())
+    asks = now >= wake.next_probe
     if wake.next_volley is not None and now >= wake.next_volley:
         effects.append(ev.Volley(wake.volleys))
         wake = wake.fire(now, policy)
-    if now >= wake.next_probe:
+    if asks:
         effects.extend(ev.Probe(a, False) for a in host.known_addresses())
-        wake = replace(wake, next_probe=now + policy.ready_probe_seconds)
+        wake = wake.asked(now, policy)
     return replace(host, wake=wake)
 
 

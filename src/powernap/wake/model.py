@@ -60,12 +60,19 @@ class Visitor(NamedTuple):
     own: bool = False
 
     def __str__(self) -> str:
-        ip = ipaddress.ip_address(self.ip)
-        source = f"[{ip}]" if ip.version == 6 and self.port else str(ip)
-        itself = ", this machine itself" if self.own else ""
-        if self.port:
-            return f"{self.what} to port {self.to_port} from {source}:{self.port} ({format_mac(self.mac)}){itself}"
-        return f"{self.what} from {source} ({format_mac(self.mac)}){itself}"
+        return _text(self)
+
+
+@lru_cache(maxsize=256)
+def _text(visitor: Visitor) -> str:
+    ip = ipaddress.ip_address(visitor.ip)
+    source = f"[{ip}]" if ip.version == 6 and visitor.port else str(ip)
+    itself = ", this machine itself" if visitor.own else ""
+    if visitor.port:
+        return (
+            f"{visitor.what} to port {visitor.to_port} from {source}:{visitor.port} ({format_mac(visitor.mac)}){itself}"
+        )
+    return f"{visitor.what} from {source} ({format_mac(visitor.mac)}){itself}"
 
 
 class Held(NamedTuple):
@@ -108,6 +115,9 @@ class Policy:
     """The numbers of the protocol, seconds where nothing else is said.
 
     `escalate_at`: when a further way of waking begins, seconds after the first volley; each is a volley of its own.
+    `ready_probe_seconds`: how often a host is asked whether it is awake where its answer is waited for here;
+    `unhurried_probe_seconds`: where it is not, and no magic packet is left with which to ask. `unhurried_seconds`: how
+    late such a host's magic packets may be.
     `look_seconds`: how often the owner of an address that is stood in for is asked whether it is there after all.
     """
 
@@ -123,6 +133,8 @@ class Policy:
     volley_seconds: float = 30.0
     escalate_at: tuple[float, ...] = ()
     ready_probe_seconds: float = 0.1
+    unhurried_probe_seconds: float = 1.0
+    unhurried_seconds: float = 0.25
     check_seconds: float = 0.3
     try_port_seconds: float = 0.25
     resume_timeout: float = 120.0

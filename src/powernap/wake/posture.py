@@ -33,6 +33,23 @@ def at_rest(host: Host) -> bool:
     return host.state in (State.AWAKE, State.EXPIRED, *STANDING_BY)
 
 
+def goes_on(old: Host, new: Host) -> bool:
+    """True where nothing but the progress of a wake has changed: so most steps of a host are."""
+    if old.wake is None or new.wake is None or old.wake.booting is not new.wake.booting:
+        return False
+    return (
+        old.sleep is new.sleep
+        and old.state is new.state
+        and old.captured is new.captured
+        and old.held is new.held
+        and old.arm is new.arm
+        and old.addresses is new.addresses
+        and old.macs is new.macs
+        and old.wake_on is new.wake_on
+        and old.group is new.group
+    )
+
+
 def stands(host: Host) -> tuple[object, ...]:
     """All of a host that its posture follows from: most steps of a host leave that alone."""
     return (

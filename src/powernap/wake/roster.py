@@ -17,7 +17,7 @@ from powernap.wake.clock import clock
 from powernap.wake.demand.book import Book
 from powernap.wake.host import NEVER, STANDING_BY, Host
 from powernap.wake.model import Address, Policy, Sleep, State
-from powernap.wake.posture import at_rest
+from powernap.wake.posture import at_rest, goes_on
 from powernap.wake.registration import locate
 from powernap.wake.registry import Journal, Record, Registry, Row
 from powernap.wake.registry.changes import Save
@@ -156,6 +156,9 @@ class Roster(Book):
 
     def keep(self, old: Host | None, new: Host) -> None:
         """What became of a host; it is saved where it matters after a restart."""
+        if old is not None and goes_on(old, new):
+            self.hosts[new.name] = new
+            return
         if old is not None:
             self.states[old.state.value] -= 1
             self.states[new.state.value] += 1

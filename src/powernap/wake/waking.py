@@ -17,6 +17,7 @@ class Wake:
 
     `next_volley` None: no magic packets are due, because all are out or because the host seems to wake by itself
     (`quiet`). `booting`: it was off and runs again, but its services do not yet; `confirmed`: it has said hello.
+    `hurried`: its answer is waited for here, so that it is asked often; else it is asked with each volley.
     `patience`: while the wake waits for the budget, the seconds that it will have from its turn on; else None.
     """
 
@@ -32,6 +33,7 @@ class Wake:
     quiet: bool = False
     booting: bool = False
     confirmed: bool = False
+    hurried: bool = True
     patience: float | None = None
 
     @property
@@ -43,6 +45,12 @@ class Wake:
         times = (self.ends, self.next_probe, self.next_volley, self.check_until)
         return min(time for time in times if time is not None)
 
+    def may_be_late(self, policy: Policy) -> float:
+        """Seconds that a tick may be late, so that those of many hosts come together."""
+        if self.quiet or self.booting or self.check_until is not None:
+            return 0.0
+        return policy.ready_probe_seconds if self.hurried else policy.unhurried_seconds
+
     def fire(self, now: float, policy: Policy) -> Wake:
         """One volley leaves now."""
         first = self.first_volley if self.volleys else now
@@ -50,8 +58,29 @@ class Wake:
         times = policy.volley_times()
         later = max(first + times[sent], now + times[1] / 2) if sent < len(times) else None
         return replace(
-            self, volleys=sent, first_volley=first, last_volley=now, next_volley=later, check_until=None, quiet=False
+            self,
+            volleys=sent,
+            first_volley=first,
+            last_volley=now,
+            next_volley=later,
+            next_probe=self.next_probe if self.hurried else later or now + policy.unhurried_probe_seconds,
+            check_until=None,
+            quiet=False,
         )
+
+    def asked(self, now: float, policy: Policy) -> Wake:
+        """It is asked now."""
+        if self.hurried:
+            # A tick comes late, the next one not later for that.
+            seconds = policy.ready_probe_seconds
+            return replace(self, next_probe=max(self.next_probe + seconds, now + seconds / 2))
+        return replace(self, next_probe=self.next_volley or now + policy.unhurried_probe_seconds)
+
+    def hurry(self, now: float, policy: Policy) -> Wake:
+        """Its answer is waited for from now on."""
+        if self.hurried:
+            return self
+        return replace(self, hurried=True, next_probe=min(self.next_probe, now + policy.ready_probe_seconds))
 
     def postponed(self, now: float) -> Wake:
         """No volley has left, and none does before its turn; nor is the host asked, which nobody has woken."""
@@ -75,9 +104,9 @@ class Wake:
         return self.next_volley is None and self.check_until is None and now - self.last_volley >= _MORE_AFTER
 
 
-def begin(wanted: Wanted, now: float, policy: Policy, timeout: float = 0.0) -> Wake:
+def begin(wanted: Wanted, now: float, policy: Policy, hurried: bool = True) -> Wake:
     """A wake that fires at once."""
-    return Wake(wanted, now, now + max(timeout, policy.resume_timeout), now + policy.ready_probe_seconds)
+    return Wake(wanted, now, now + policy.resume_timeout, now + policy.ready_probe_seconds, hurried=hurried)
 
 
 def check(wanted: Wanted, now: float, policy: Policy, timeout: float) -> Wake:

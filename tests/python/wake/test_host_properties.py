@@ -12,6 +12,7 @@ from powernap.wake import events as ev
 from powernap.wake.host import Host
 from powernap.wake.hosts import step
 from powernap.wake.model import Address, Policy, Sleep, State
+from powernap.wake.posture import goes_on, posture, stands
 
 POLICY = Policy()
 BY_THEN_DOWN = 40.0
@@ -46,6 +47,8 @@ class World(RuleBasedStateMachine):
     def tell(self, event: ev.Event) -> list[ev.Effect]:
         before = self.host
         self.host, effects = step(self.host, event, self.now, POLICY)
+        if goes_on(before, self.host):
+            assert stands(before) == stands(self.host) and posture(before) == posture(self.host)
         self._nothing_held_is_lost(before, effects)
         for effect in effects:
             self._carry_out(effect)

@@ -253,3 +253,46 @@ def test_an_order_while_restoring_has_nothing_to_do() -> None:
     play.clear()
     play.tell(ev.Order("root", 60))
     assert [(end.woken, end.was_awake) for end in play.all(ev.WakeEnded)] == [(True, True)]
+
+
+# How often a host is asked whether it is awake
+
+
+def test_where_a_client_waits_here_the_host_is_asked_ten_times_a_second() -> None:
+    play = Play().asleep()
+    play.tell(knock())
+    play.advance(1.05)
+    assert len(set(play.times(ev.Probe))) == 10
+
+
+def test_where_nothing_waits_here_it_is_asked_with_each_magic_packet_and_then_each_second() -> None:
+    play = Play(wake_on="arp").asleep()
+    play.tell(asked())
+    play.advance(30)
+    assert sorted(set(play.times(ev.Probe))) == play.times(ev.Volley)[1:]
+    play.clear()
+    play.advance(10)
+    assert len(set(play.times(ev.Probe))) == 10 and not play.all(ev.Volley)
+
+
+@pytest.mark.parametrize("event", [ev.Order("an administrator", 60), knock()])
+def test_whoever_begins_to_wait_meanwhile_has_it_asked_often(event: ev.Event) -> None:
+    play = Play(wake_on="arp").asleep()
+    play.tell(asked())
+    play.advance(5)
+    play.clear()
+    play.tell(event)
+    play.advance(1.05)
+    assert len(set(play.times(ev.Probe))) == 10
+
+
+def test_one_that_waits_for_its_turn_is_not_asked_before() -> None:
+    play = Play(wake_on="arp").asleep()
+    play.tell(asked())
+    play.tell(ev.Postponed())
+    play.clear()
+    play.advance(20)
+    assert not play.all(ev.Probe)
+    play.tell(ev.Turn())
+    play.advance(2)
+    assert sorted(set(play.times(ev.Probe))) == play.times(ev.Volley)[1:]

@@ -65,3 +65,21 @@ def test_one_that_is_always_due_does_not_starve_the_loop() -> None:
         return count
 
     assert asyncio.run(body()) > 0
+
+
+def test_deadlines_that_may_be_late_are_met_together_and_none_is_early() -> None:
+    met: list[tuple[str, float]] = []
+
+    async def body() -> None:
+        now = time.monotonic()
+        timers = Timers(time.monotonic, lambda name: met.append((name, time.monotonic() - now)))
+        for number in range(8):
+            timers.set(str(number), now + 0.001 * number, late=0.2)
+        await asyncio.sleep(0.5)
+        timers.close()
+
+    asyncio.run(body())
+    assert sorted(name for name, _at in met) == [str(number) for number in range(8)]
+    assert all(at >= 0.001 * int(name) for name, at in met)
+    turns = [round(at, 2) for _name, at in met]
+    assert len(set(turns)) <= 3, "they fall on one multiple of 0.2 s, or on two"
