@@ -29,7 +29,7 @@ def mac_bytes(text: object) -> bytes:
 
 def format_mac(raw: bytes) -> str:
     """Return six bytes as 02:4c:00:00:00:01."""
-    return ":".join(f"{byte:02x}" for byte in raw)
+    return raw.hex(":")
 
 
 def normal_mac(text: object) -> str:

@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from powernap.net import ethernet
 
@@ -35,12 +36,12 @@ class Interface:
     has_master: bool = False
     networks: tuple[Network, ...] = field(default=())
 
-    @property
+    @cached_property
     def ipv4(self) -> bytes | None:
         """The first IPv4 address, 4 bytes."""
         return next((n.ip.packed for n in self.networks if n.version == 4), None)
 
-    @property
+    @cached_property
     def link_local(self) -> bytes | None:
         """The IPv6 link-local address, 16 bytes."""
         return next((n.ip.packed for n in self.networks if n.version == 6 and n.ip.is_link_local), None)

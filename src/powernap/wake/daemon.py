@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -57,6 +58,8 @@ async def serve(path: str, config: WakeConfig) -> None:
         watchdog = asyncio.ensure_future(_feed_watchdog())
         sdnotify.notify("READY=1", "STATUS=stands in for machines that nap; powerwake list shows them")
         _log.info("powerwaked %s is ready; it knows %d hosts", __version__, registry.count())
+        gc.collect()
+        gc.freeze()  # the program itself stays: no collection need look at it again
         await stopping.wait()
         sdnotify.notify("STOPPING=1")
         watchdog.cancel()

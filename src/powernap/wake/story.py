@@ -27,7 +27,18 @@ _FINISHED = 1000
 _LOGGED = {"hello": "hello", "booting": "booting", "restored": "restored", "waits": "waited_from"}
 
 
-@dataclass
+@dataclass(slots=True)
+class _Knock:
+    at: float
+    reason: str
+    by: Visitor | str
+    count: int = 1
+
+    def told(self) -> dict[str, Any]:
+        return {"at": self.at, "reason": self.reason, "by": _who(self.by), "count": self.count}
+
+
+@dataclass(slots=True)
 class Story:
     """One wake. `began`: by the engine's clock; all times told are seconds since then, `started` apart (Unix time)."""
 
@@ -35,10 +46,10 @@ class Story:
     started: float
     began: float
     reason: str
-    asked_by: str
-    knocks: list[dict[str, Any]] = field(default_factory=list)
+    asked_by: Visitor | str
+    knocks: list[_Knock] = field(default_factory=list)
     more_knocks: int = 0
-    volleys: list[dict[str, Any]] = field(default_factory=list)
+    volleys: list[tuple[float, int, Mapping[str, Outcome]]] = field(default_factory=list)
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     packets: int = 0
     probes: int = 0
@@ -48,21 +59,19 @@ class Story:
     end: ev.WakeEnded | None = None
 
     def knock(self, now: float, asked_by: Visitor | str, reason: str) -> None:
-        who = _who(asked_by)
         for known in self.knocks:
-            if known["by"] == who:
-                known["count"] += 1
+            if known.by == asked_by:
+                known.count += 1
                 return
         if len(self.knocks) >= _KNOCKS:
             self.more_knocks += 1
         else:
-            self.knocks.append({"at": self.since(now), "reason": reason, "by": who, "count": 1})
+            self.knocks.append(_Knock(self.since(now), reason, asked_by))
 
     def sent(self, now: float, number: int, outcomes: Mapping[str, Outcome]) -> None:
         self.packets += sum(outcome.packets for outcome in outcomes.values())
         if len(self.volleys) < _VOLLEYS:
-            ways = {way: {"packets": outcome.packets, "text": outcome.text} for way, outcome in outcomes.items()}
-            self.volleys.append({"at": self.since(now), "number": number, "ways": ways})
+            self.volleys.append((self.since(now), number, outcomes))
 
     def outcome(self, now: float, way: str, text: str) -> None:
         if len(self.outcomes) < _OUTCOMES:
@@ -84,14 +93,17 @@ class Story:
             "host": self.host,
             "started": self.started,
             "reason": self.reason,
-            "asked_by": self.asked_by,
+            "asked_by": str(self.asked_by),
             "result": result,
             "seconds": None if end is None else round(end.seconds, 3),
             "first_sign": first,
             "verified": Evidence.HELLO.value if first is not None and "hello" in self.at else first,
-            "knocks": self.knocks,
+            "knocks": [knock.told() for knock in self.knocks],
             "more_knocks": self.more_knocks,
-            "volleys": self.volleys,
+            "volleys": [
+                {"at": at, "number": number, "ways": {way: outcome._asdict() for way, outcome in outcomes.items()}}
+                for at, number, outcomes in self.volleys
+            ],
             "outcomes": self.outcomes,
             "magic_packets": self.packets,
             "probes": self.probes,
@@ -119,16 +131,17 @@ class Stories:
         story = self._running.get(host.name)
         if story is None:
             began = min(wake.started, now)
-            story = Story(host.name, wall - (now - began), began, wake.wanted.reason, str(wake.wanted.asked_by))
+            story = Story(host.name, wall - (now - began), began, *wake.wanted)
             self._running[host.name] = story
         return story
 
     def follow(self, new: Host, event: Event, effects: list[Effect], now: float, wall: float) -> None:
         """One step of a host has been carried out."""
-        if new.wake is None and new.name not in self._running:
+        story = self._running.get(new.name)
+        if story is None and new.wake is None:
             return
-        is_new = new.name not in self._running
-        story = self.running(new, now, wall)
+        is_new = story is None
+        story = story or self.running(new, now, wall)
         if story is None:
             return
         asked = _asked_by(event, new.wake_on)

@@ -6,17 +6,39 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Container, Coroutine, Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 from powernap.config.wake import WakeConfig
 from powernap.config.wake.groups import GroupSettings
+from powernap.net.interfaces import Interface
 from powernap.wake.host import Host
 from powernap.wake.methods import METHODS, Means, Outcome, Target, WakeMethod
-from powernap.wake.methods.base import Segment
+from powernap.wake.methods.base import Segment, Shot
+from powernap.wake.methods.packets import send
 from powernap.wake.methods.schedule import Schedule, due, parse_schedule, starts
 
 _log = logging.getLogger(__name__)
+_MOST_MAGAZINES = 2048
+
+
+@dataclass
+class _Magazine:
+    """The frames that wake one host, built once in a wake.
+
+    They follow from `host` (sleep, MACs, addresses) and `segments` (with the interface of each).
+    """
+
+    host: tuple[object, ...]
+    segments: list[tuple[Segment, Interface]]
+    target: Target
+    built: dict[str, tuple[Shot, ...] | None] = field(default_factory=dict)
+
+    def shots(self, name: str, way: WakeMethod) -> tuple[Shot, ...] | None:
+        if name not in self.built:
+            self.built[name] = way.shots(self.target)
+        return self.built[name]
 
 
 class Waker:
@@ -29,6 +51,7 @@ class Waker:
         self._told = told
         self._tasks: set[asyncio.Task[None]] = set()
         self._methods: dict[str, WakeMethod] = {}
+        self._magazines: dict[str, _Magazine] = {}
         self.configure(config)
 
     def configure(self, config: WakeConfig) -> None:
@@ -39,16 +62,21 @@ class Waker:
         self._methods = {name: method(means) for name, method in METHODS.items() if method.is_usable(means)}
         self._schedules = _schedules(config, self._methods)
         self._known_due: dict[tuple[Schedule, tuple[float, ...], int], tuple[str, ...]] = {}
+        self._magazines.clear()
         self._subnets = {"": _networks(wake.subnets)}
         self._subnets |= {name: _networks(_both(wake.subnets, group)) for name, group in config.groups.items()}
 
     def fire(self, host: Host, volley: int, times: tuple[float, ...]) -> dict[str, Outcome]:
         """One volley. Returns what came of each way at once; of those that take time `told` hears later."""
-        target = self._target(host, volley)
+        magazine = self._magazine(host)
         schedule = self._schedules.get(host.group, self._schedules[""])
         outcomes = {}
         for name in self._due(schedule, times, volley):
-            outcome = self._methods[name].wake(target)
+            shots = magazine.shots(name, self._methods[name])
+            if shots is not None:
+                outcomes[name] = send(shots)
+                continue
+            outcome = self._methods[name].wake(self._target(host, volley))
             if isinstance(outcome, Outcome):
                 outcomes[name] = outcome
             else:
@@ -63,11 +91,26 @@ class Waker:
             found = self._known_due[key] = due(schedule, METHODS, times, volley)
         return found
 
+    def forget(self, name: str) -> None:
+        """The host's wake is over."""
+        self._magazines.pop(name, None)
+
     def close(self) -> None:
         for task in self._tasks:
             task.cancel()
         for method in self._methods.values():
             method.close()
+
+    def _magazine(self, host: Host) -> _Magazine:
+        of = (host.sleep, host.macs, host.addresses)
+        segments = [(each, each.interface) for each in self._segments.values()]
+        known = self._magazines.get(host.name)
+        if known is None or known.host != of or known.segments != segments:
+            if len(self._magazines) >= _MOST_MAGAZINES:
+                self._magazines.clear()
+            known = _Magazine(of, segments, self._target(host, 0))
+            self._magazines[host.name] = known
+        return known
 
     def _begin(self, host: str, name: str, way: Coroutine[Any, Any, Outcome]) -> None:
         async def see_through() -> None:

@@ -84,12 +84,14 @@ class Wakes:
 
     def follow(self, new: Host, event: Event, effects: list[Effect]) -> None:
         """A step of the host has been carried out."""
-        if any(isinstance(effect, ev.WakeEnded) for effect in effects):
+        if effects and ev.WakeEnded in map(type, effects):
             self.gate.leave(new.name)
+            self._waker.forget(new.name)
         self.stories.follow(new, event, effects, self._clock(), time.time())
 
     def forget(self, name: str) -> None:
         self.gate.leave(name)
+        self._waker.forget(name)
         self.stories.forget(name)
         self._packets.pop(name, None)
 

@@ -39,8 +39,8 @@ class Loop:
         self.now = 1000.0
         self.hosts: dict[str, Host] = {}
         self.noted: list[tuple[str, str, str]] = []
-        wires = {"eth0": Wire()}
-        self.wakes = Wakes(wires, self.config, self.notes, lambda: self.now, self.hosts.get, self.tell, self._note)
+        self.wires = {"eth0": Wire()}
+        self.wakes = Wakes(self.wires, self.config, self.notes, lambda: self.now, self.hosts.get, self.tell, self._note)
 
     def _note(self, name: str, event: str, detail: str) -> None:
         self.noted.append((name, event, detail))
@@ -361,3 +361,18 @@ def test_whatever_happens_meanwhile_nobody_waits_for_a_turn_that_never_comes(ste
 
     with tempfile.TemporaryDirectory() as directory:
         played(Path(directory), act, "[wake]\nwakes_per_minute = 10\n")
+
+
+def test_a_wake_goes_on_by_what_its_segment_is_now(tmp_path: Path) -> None:
+    async def story() -> tuple[int, int]:
+        loop = Loop(tmp_path)
+        loop.asleep()
+        loop.tell("web1", knock())
+        old, new = loop.wires["eth0"], Wire()
+        loop.wires["eth0"] = new
+        before = len(old.sent)
+        loop.advance(3)
+        return len(old.sent) - before, len(new.sent)
+
+    to_the_old, to_the_new = asyncio.run(story())
+    assert to_the_old == 0 and to_the_new > 3

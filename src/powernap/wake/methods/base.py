@@ -55,6 +55,10 @@ class Outcome(NamedTuple):
     text: str = ""
 
 
+#: One frame, and where it is sent.
+Shot = tuple[Segment, bytes]
+
+
 class WakeMethod:
     """`once`: one try in a wake is enough; else it is tried with every volley from its second on."""
 
@@ -67,6 +71,10 @@ class WakeMethod:
     def is_usable(cls, means: Means) -> bool:
         """False where the configuration lacks what it needs."""
         return True
+
+    def shots(self, target: Target) -> tuple[Shot, ...] | None:
+        """All that a try consists of, where that is frames which are the same in every volley; else None."""
+        return None
 
     def wake(self, target: Target) -> Outcome | Coroutine[Any, Any, Outcome]:
         """Try once. Must not block: what takes time is a coroutine, which is waited for elsewhere. Never raises."""

@@ -1,54 +1,52 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the magic packet's ways have in common: frames are built once for each card, and sent from each segment."""
+"""What the magic packet's ways have in common: whole frames, sent from each segment where a card may be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from powernap.shared.mac import format_mac, magic_packet
-from powernap.wake.methods.base import Means, Outcome, Segment, Target, WakeMethod
-
-_MOST_REMEMBERED = 512
+from powernap.wake.methods.base import Means, Outcome, Segment, Shot, Target, WakeMethod
 
 
 class FrameMethod(WakeMethod):
     """Sends whole frames on the segments where a card is, or on all where that is not known."""
 
-    def __init__(self, means: Means) -> None:
-        super().__init__(means)
-        self._built: dict[tuple[object, ...], tuple[bytes, ...]] = {}
-
     def frames(self, segment: Segment, mac: bytes, payload: bytes, target: Target) -> tuple[bytes, ...]:
         raise NotImplementedError
 
-    def variant(self, target: Target) -> object:
-        """What its frames depend on besides segment, card and password."""
-        return None
+    def shots(self, target: Target) -> tuple[Shot, ...] | None:
+        return self._near(target)
 
     def wake(self, target: Target) -> Outcome:
-        sent, refused = 0, []
-        for mac, segment in _cards(target, self.means):
-            for frame in self._remembered(segment, mac, target):
-                if segment.send(frame):
-                    sent += 1
-                elif segment.interface.name not in refused:
-                    refused.append(segment.interface.name)
-        return Outcome(sent, f"{', '.join(refused)} took no frame" if refused else "")
+        return send(self._near(target))
 
-    def _remembered(self, segment: Segment, mac: bytes, target: Target) -> tuple[bytes, ...]:
-        interface = segment.interface
-        key = (interface.mac, interface.networks, mac, target.password, self.variant(target))
-        built = self._built.get(key)
-        if built is None:
-            built = self.frames(segment, mac, payload_for(mac, target), target)
-            if len(self._built) >= _MOST_REMEMBERED:
-                self._built.clear()
-            self._built[key] = built
-        return built
+    def _near(self, target: Target) -> tuple[Shot, ...]:
+        return tuple(
+            (segment, frame)
+            for mac, segment in _cards(target, self.means)
+            for frame in self.frames(segment, mac, payload_for(mac, target), target)
+        )
+
+
+def send(shots: Iterable[Shot]) -> Outcome:
+    sent, refused = 0, []
+    for segment, frame in shots:
+        if segment.send(frame):
+            sent += 1
+        elif segment.interface.name not in refused:
+            refused.append(segment.interface.name)
+    return Outcome(sent, f"{', '.join(refused)} took no frame" if refused else "")
 
 
 def payload_for(mac: bytes, target: Target) -> bytes:
-    return magic_packet(format_mac(mac), target.password)
+    return _payload(mac, target.password)
+
+
+@lru_cache(maxsize=64)
+def _payload(mac: bytes, password: str | None) -> bytes:
+    return magic_packet(format_mac(mac), password)
 
 
 def _cards(target: Target, means: Means) -> Iterator[tuple[bytes, Segment]]:

@@ -7,7 +7,7 @@ import socket
 from ipaddress import IPv4Interface
 
 from powernap.net import magic
-from powernap.wake.methods.base import Means, Outcome, Segment, Target
+from powernap.wake.methods.base import Means, Outcome, Segment, Shot, Target
 from powernap.wake.methods.packets import FrameMethod, payload_for
 
 #: A network with no address for all (RFC 3021).
@@ -20,6 +20,9 @@ class UdpDirected(FrameMethod):
     def __init__(self, means: Means) -> None:
         super().__init__(means)
         self._socket: socket.socket | None = None
+
+    def shots(self, target: Target) -> tuple[Shot, ...] | None:
+        return None if target.subnets else super().shots(target)
 
     def wake(self, target: Target) -> Outcome:
         near = super().wake(target)

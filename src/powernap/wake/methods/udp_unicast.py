@@ -13,9 +13,6 @@ _ANY = bytes(4)
 class UdpUnicast(FrameMethod):
     """Whole frames: the kernel's own socket would have to ask for the card of a machine that sleeps."""
 
-    def variant(self, target: Target) -> object:
-        return target.addresses
-
     def frames(self, segment: Segment, mac: bytes, payload: bytes, target: Target) -> tuple[bytes, ...]:
         interface = segment.interface
         return tuple(
