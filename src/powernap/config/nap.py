@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The configuration of powernapd: its schema, and how it is read."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +135,12 @@ def _named(builder: Builder, table: str, kinds: Kinds) -> dict[str, Section]:
     return sections
 
 
+def _is_here(url: str) -> bool:
+    """Tell whether an address is of this machine's loopback interface."""
+    host = url.partition("://")[2].strip("/")
+    return re.fullmatch(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?", host) is not None
+
+
 def _cross_check(builder: Builder, config: NapConfig) -> None:
     nap = config.nap
     check_steps(builder, config.steps, nap)
@@ -147,6 +154,11 @@ def _cross_check(builder: Builder, config: NapConfig) -> None:
         builder.problem(
             "nap.stage2_absent_seconds",
             f'a second stage follows only action = "powersave", not {nap.action}: set it to 0',
+        )
+    if config.server.url.startswith("http:") and not _is_here(config.server.url):
+        builder.problem(
+            "server.url",
+            f"{config.server.url} would go unencrypted to another machine: write https://, and server.ca_file",
         )
     ca_file = config.server.ca_file
     if ca_file != "system" and not ca_file.startswith("/"):

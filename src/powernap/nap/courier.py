@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from powernap.config.sections import ServerSettings
 from powernap.machine import clocks
@@ -17,46 +14,11 @@ if TYPE_CHECKING:
     from powernap.nap.link.channel import Channel, Host
 
 
-class Carrier(Protocol):
-    """How powernapd speaks to a wake server."""
-
-    async def register(self, content: Mapping[str, Any]) -> None: ...
-    async def rehearse(self) -> None: ...
-    def announce(self, cause: str, slept_seconds: float) -> None: ...
-    def changed(self) -> None: ...
-    def sleeping(self) -> None: ...
-    def tell_done(self, content: Mapping[str, Any]) -> None: ...
-    async def settled(self, seconds: float) -> None: ...
-    def retire(self) -> None: ...
-    async def end(self, cause: str = "stopped") -> None: ...
-    def as_dict(self) -> dict[str, Any]: ...
-
-
-def carrier(
-    server: ServerSettings, name: str, state_dir: Path, host: Callable[[], Host], turn: asyncio.Lock
-) -> Carrier:
-    """``host``: asked for where there is a channel; ``turn``: for those who have none."""
-    if _plain(server.url):
-        from powernap.nap.link.plain_courier import PlainCourier
-
-        return PlainCourier(server, state_dir, turn)
-    return Courier(server, name, state_dir, host)
-
-
-def _plain(url: str) -> bool:
-    """http:// to another machine: a wake server that has no channel yet."""
-    if not url.startswith("http:"):
-        return False
-    try:
-        return not ipaddress.ip_address(urlsplit(url).hostname or "").is_loopback
-    except ValueError:
-        return urlsplit(url).hostname != "localhost"
-
-
 class Courier:
     """Speaks by the channel; to nobody where server.url is ""."""
 
     def __init__(self, server: ServerSettings, name: str, state_dir: Path, host: Callable[[], Host]) -> None:
+        """``host``: asked for where there is a channel."""
         self.url = server.url
         self._server, self._name, self._state_dir, self._host = server, name, state_dir, host
         self._channel: Channel | None = None

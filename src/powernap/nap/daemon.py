@@ -18,10 +18,11 @@ from powernap.config.sections import HistorySettings, ServerSettings
 from powernap.machine import clocks, sdnotify
 from powernap.nap import override, report, setup
 from powernap.nap.background import beside
-from powernap.nap.courier import Carrier, carrier
+from powernap.nap.courier import Courier
 from powernap.nap.decisions import Decisions, in_effect, journal_fields
 from powernap.nap.doing import Doing
 from powernap.nap.engine import step
+from powernap.nap.enrolling import Enrolling
 from powernap.nap.events import (
     Acknowledged,
     Act,
@@ -98,23 +99,23 @@ class Daemon:
         self.guard = SleepGuard(self)
         self._doing = Doing(self.guard, state_dir, self.tell)
         self._surroundings = SurroundingsReader(self._loop, self.look_soon)
-        self._turn_to_send = asyncio.Lock()
         self.linked: Linked | None = None
         self._served: ServerSettings | None = None
-        self.courier: Carrier
+        self.courier: Courier
         self._since_wake = SinceWake()
+        self.enrolling = Enrolling(path, state_dir, self._now_managed)
         self._adopt(parts, virtualization)
 
     def _adopt(self, parts: Parts, virtualization: Virtualization) -> None:
-        config = parts.config
-        self._parts = parts
+        config = self.enrolling.adopt(parts.config)
+        self._parts = replace(parts, config=config)
         self._virtualization = virtualization
         self.policy = policy_of(config, virtualization)
         if self._served != config.server:  # else the link stays as it is
             if self._served is not None:
                 self.courier.retire()
             self._served = config.server
-            self.courier = carrier(config.server, self._host(), self._state_dir, self._link, self._turn_to_send)
+            self.courier = Courier(config.server, self._host(), self._state_dir, self._link)
         self._preparation = Preparation(config, self.courier, lambda: self._since_wake.used(self.state.last_active))
         self.guard.adopt(config, self._state_dir)
         self._doing.adopt(config)
@@ -135,11 +136,13 @@ class Daemon:
         await self.guard.start()
         self.spawn(self._arm())
         self._announce("boot", 0.0)
+        self.enrolling.begin()
         self.look_soon()
 
     async def stop(self) -> None:
         """Leave the machine as it was found."""
         self.looks.cancel()
+        self.enrolling.close()
         if self.state.warned:
             self.crier.cancel(self._host(), "powernapd is stopped")
         if self.state.under_way:
@@ -174,7 +177,21 @@ class Daemon:
         if self.state.ask is not Ask.ACTING:  # else it is about to sleep, and the wake server must go on believing so
             self.spawn(self._arm())
             self._announce("reload", 0.0)
+        self.enrolling.begin()
         self.look_soon()
+
+    async def _now_managed(self) -> None:
+        """A wake server knows this machine: it is linked from now on."""
+        try:
+            await self.reload()
+        except PowernapError as error:
+            self.refused = setup.refusal(error)
+            _log.error("%s", self.refused)
+
+    def renamed(self, name: str) -> None:
+        """The wake server calls this machine otherwise from now on. Raises PowernapError."""
+        self.enrolling.renamed(name)
+        self.spawn(self._now_managed())
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run something beside, and log what it fails with."""
@@ -256,7 +273,8 @@ class Daemon:
         if following is None or not wants_holds(state, self.policy, clocks.now()):
             return None
         try:
-            return await asyncio.wait_for(self.guard.held(following.action, state.ordered), HELD_SECONDS)
+            held = await asyncio.wait_for(self.guard.held(following.action, state.ordered), HELD_SECONDS)
+            return (*self.enrolling.holds(), *held)
         except asyncio.TimeoutError:
             return (f"who forbids a sleep was not found out within {HELD_SECONDS:g} s",)
         except Exception as error:  # noqa: BLE001  # in doubt it stays awake
@@ -355,6 +373,8 @@ class Daemon:
         """Somebody else puts the machine to sleep: register that, too. Raises PowernapError."""
         if self.policy.never or self.policy.observe:
             return
+        for sentence in self.enrolling.holds():
+            raise PowernapError(sentence)
         if action == "poweroff":  # whoever switches a machine off does not want it woken on demand
             await self._preparation.arm()
         else:
@@ -366,7 +386,9 @@ class Daemon:
         """Order a nap, and wait until it is known whether it comes."""
         around = await self._surroundings.read(self.guard.power)
         following = next_step(replace(self.state, around=around), self.policy)
-        held = await self.guard.held(following.action, True) if following is not None and following.sleeps else ()
+        held: tuple[str, ...] = ()
+        if following is not None and following.sleeps:
+            held = (*self.enrolling.holds(), *await self.guard.held(following.action, True))
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._ordered = answer
         self.tell(NapNow(held, around))
@@ -424,14 +446,16 @@ class Daemon:
 
     def situation(self) -> report.Situation:
         notes = (self.refused, *self.policy.notes, *self._surroundings.notes, setup.in_use_note(self._override))
-        notes += (*self.guard.notes(), *self._doing.notes())
+        notes += (*self.guard.notes(), *self._doing.notes(), *self.enrolling.notes())
+        held = self._held or self.guard.leased()
+        server = {**self.courier.as_dict(), "enrolment": self.enrolling.as_dict()}
         return report.Situation(
             self.state,
             self.policy,
             clocks.now(),
             self._readings,
-            self._held or self.guard.leased(),
-            {**self.courier.as_dict(), "woken_for": self.linked.knock if self.linked is not None else {}},
+            tuple(dict.fromkeys((*self.enrolling.holds(), *held))),
+            {**server, "woken_for": self.linked.knock if self.linked is not None else {}},
             self._virtualization.as_dict(),
             str(self._path),
             __version__,

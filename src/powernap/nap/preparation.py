@@ -10,7 +10,7 @@ from typing import Any
 from powernap.config import NapConfig
 from powernap.machine import nics, sockdiag, wol
 from powernap.nap.background import beside
-from powernap.nap.courier import Carrier
+from powernap.nap.courier import Courier
 from powernap.shared.errors import PowernapError
 from powernap.shared.ports import format_ports, parse_ports
 
@@ -20,7 +20,7 @@ _log = logging.getLogger("powernapd")
 class Preparation:
     """Arms the cards and registers. Every refusal is a PowernapError of one sentence."""
 
-    def __init__(self, config: NapConfig, courier: Carrier, used: Callable[[], bool | None] = lambda: None) -> None:
+    def __init__(self, config: NapConfig, courier: Courier, used: Callable[[], bool | None] = lambda: None) -> None:
         """``used``: whether the machine was of use since it woke (sincewake.py)."""
         self._config = config
         self._courier = courier

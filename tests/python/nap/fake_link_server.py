@@ -59,13 +59,13 @@ def authority(folder: Path, name: str = "ca") -> tuple[Path, Path]:
 
 
 class FakeLinkServer:
-    """``said``: (kind, body) of what was believed. ``mute``: kinds that get no answer; ``refuse``: kind -> error.
+    """``said_all``: (kind, body) of what was believed. ``mute``: kinds that get no answer; ``refuse``: kind -> error.
 
     ``websocket``: whether there is one; ``woken_for``: of the next welcomes.
     """
 
     def __init__(self, certificate: Path | None, address: str = "127.0.0.1", port: int = 0, where=None) -> None:
-        self.said: list[tuple[str, dict]] = []
+        self.said_all: list[tuple[str, dict]] = []
         self.numbers: list[int] = []
         self.ways: list[str] = []
         self.mute: set[str] = set()
@@ -74,6 +74,7 @@ class FakeLinkServer:
         self.woken_for: dict | None = None
         self.time_offset = 0.0
         self.connections = 0
+        self.delay = 0.0
         self.session = ""
         self._seq = time.time_ns()
         self._sockets: list[web.WebSocketResponse] = []
@@ -100,12 +101,14 @@ class FakeLinkServer:
         self._on_loop(self._stop())
 
     def close(self) -> None:
+        if not self.loop.is_running():
+            return
         self.stop()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(5)
 
     def of(self, kind: str) -> list[dict]:
-        return [body for each, body in self.said if each == kind]
+        return [body for each, body in self.said_all if each == kind]
 
     def order(self, verb: str, arguments=None, identifier: str = "", **changes) -> str:
         """Send an order over the link; return its text, so that it can be sent again."""
@@ -163,12 +166,14 @@ class FakeLinkServer:
         self._sockets.append(socket)
         async for message in socket:
             self.ways.append("websocket")
+            await asyncio.sleep(self.delay)
             for answer in self._answer(message.data):
                 await socket.send_str(answer)
         return socket
 
     async def _post(self, request):
         self.ways.append("post")
+        await asyncio.sleep(self.delay)
         answers = self._answer(await request.text())
         if not answers:
             await asyncio.sleep(60)
@@ -181,7 +186,7 @@ class FakeLinkServer:
             return []
         if message.kind in self.refuse:
             return [self._seal("ack", message, {"ok": False, **self.refuse[message.kind]})]
-        self.said.append((message.kind, json.loads(json.dumps(message.body))))
+        self.said_all.append((message.kind, json.loads(json.dumps(message.body))))
         if message.kind != "hello":
             return [self._seal("ack", message, {"ok": True})]
         self.session = secrets.token_hex(8)

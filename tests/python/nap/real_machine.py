@@ -4,20 +4,17 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from fake_link_server import FakeLinkServer, authority
 from fake_logind import FakeLogind
 
 from powernap.nap import control
-from powernap.shared import signing
 
 CLONE_NEWNET = 0x40000000
 
@@ -63,44 +60,32 @@ class Segment:
             subprocess.run(["ip", "netns", "del", name], check=False, timeout=10)
 
 
-class FakeWakeServer:
-    """Speaks docs/protocol.md on one port; ``answer`` says yes, no or nothing."""
+class FakeWakeServer(FakeLinkServer):
+    """A FakeLinkServer at the other end of the segment; ``status``: 200, or else it refuses; ``delay``: seconds."""
 
-    def __init__(self, segment: Segment, key: str) -> None:
-        self.messages: list[tuple[str, dict]] = []
-        self.status = 200
-        self.delay = 0.0
-        owner = self
+    REFUSED = ("awake", "asleep", "hello")
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                sequence = int(self.headers[signing.SEQUENCE_HEADER])
-                path, host = self.path, self.path.split("/")[3]
-                expected = signing.sign(key, "POST", path, host, sequence, body)
-                assert signing.same(self.headers[signing.SIGNATURE_HEADER], expected)
-                time.sleep(owner.delay)
-                owner.messages.append((path.split("/")[-1], json.loads(body)))
-                good = {"acknowledged": True} if owner.status == 200 else {"error": "the registry is full"}
-                answer = json.dumps(good).encode()
-                self.send_response(owner.status)
-                self.send_header(signing.SIGNATURE_HEADER, signing.sign_answer(key, sequence, owner.status, answer))
-                self.end_headers()
-                self.wfile.write(answer)
+    def __init__(self, segment: Segment, folder: Path) -> None:
+        self.ca_file, certificate = authority(folder)
+        super().__init__(certificate, "198.18.0.2", 20709, lambda: segment.on("there"))
 
-            def log_message(self, *_arguments: object) -> None:
-                pass
+    @property
+    def status(self) -> int:
+        return 503 if self.refuse else 200
 
-        with segment.on("there"):
-            self._server = ThreadingHTTPServer(("198.18.0.2", 20709), Handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+    @status.setter
+    def status(self, status: int) -> None:
+        error = {"error": "the registry is full"}
+        self.refuse = dict.fromkeys(self.REFUSED, error) if status != 200 else {}
+
+    @property
+    def messages(self) -> list[tuple[str, dict]]:
+        """Where the machine said that it is: a hello says that it is awake."""
+        kinds = {"hello": "awake", "awake": "awake", "asleep": "asleep"}
+        return [(kinds[kind], body) for kind, body in tuple(self.said_all) if kind in kinds]
 
     def said(self, verb: str) -> list[dict]:
         return [content for each, content in self.messages if each == verb]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class Machine:
@@ -111,7 +96,7 @@ class Machine:
     def __init__(self, folder: Path, segment: Segment) -> None:
         self.folder, self.segment = folder, segment
         self.logind = FakeLogind(folder)
-        self.server = FakeWakeServer(segment, self.KEY)
+        self.server = FakeWakeServer(segment, folder)
         self.config = folder / "powernapd.toml"
         self.socket = folder / "control.sock"
         self.state = folder / "state"
@@ -131,8 +116,8 @@ class Machine:
         virtual = "" if "virtualization" in nap else 'virtualization = "none"\n'
         self.config.write_text(
             f"[nap]\nabsent_seconds = {absent}\ngrace_seconds = 0.4\nmin_awake_seconds = 0\nbackoff_seconds = 1\n"
-            f'{virtual}{nap}\n[server]\nurl = "http://198.18.0.2:20709"\nname = "web1"\n'
-            f'key_file = "{self.folder}/client.key"\n{server}\n{more}\n'
+            f'{virtual}{nap}\n[server]\nurl = "https://198.18.0.2:20709"\nname = "web1"\n'
+            f'key_file = "{self.folder}/client.key"\nca_file = "{self.server.ca_file}"\n{server}\n{more}\n'
         )
 
     def start(self) -> Machine:

@@ -35,6 +35,9 @@ class FakeHost:
     def ordered(self, order):
         self.orders.append(order)
 
+    def renamed(self, name):
+        self.names = name
+
     def heard_of(self, order):
         self.heard.append(order)
 
@@ -109,7 +112,7 @@ def test_a_registration_goes_over_the_link_and_no_hello_follows_it(place):
 
     run(work())
     assert server.of("asleep") == [REGISTRATION]
-    assert [kind for kind, _body in server.said][-1] == "asleep"
+    assert [kind for kind, _body in server.said_all][-1] == "asleep"
 
 
 def test_after_a_sleep_it_says_hello_at_once_with_how_long_it_slept(place):
@@ -121,7 +124,7 @@ def test_after_a_sleep_it_says_hello_at_once_with_how_long_it_slept(place):
         await made.ask("asleep", REGISTRATION)
         made.sleeping()
         assert made.by == ""
-        server.said.clear()
+        server.said_all.clear()
         made.announce("resume", 12.0)
         await until(lambda: server.of("hello"))
         made.close()
@@ -214,7 +217,7 @@ def test_a_registration_without_a_link_needs_none(place, link):
 
     run(work())
     assert server.of("asleep") == [REGISTRATION]
-    assert server.said[-1][0] == "asleep" or link == "websocket"
+    assert server.said_all[-1][0] == "asleep" or link == "websocket"
 
 
 def test_a_link_that_is_dead_does_not_keep_a_registration_back(place):
@@ -229,7 +232,7 @@ def test_a_link_that_is_dead_does_not_keep_a_registration_back(place):
 
     run(work())
     assert server.ways[-1] == "post"
-    assert server.said[-1] == ("asleep", REGISTRATION)
+    assert server.said_all[-1] == ("asleep", REGISTRATION)
 
 
 def test_a_registration_that_is_refused_or_not_answered_is_an_error_in_time(place):
@@ -363,7 +366,7 @@ def test_farewell_is_said_and_what_was_still_to_be_said_before(place):
         await made.end("stopped")
 
     run(work())
-    assert server.said[-2:] == [
+    assert server.said_all[-2:] == [
         ("awake", {"cause": "cancelled", "slept_seconds": 0.0}),
         ("bye", {"cause": "stopped"}),
     ]

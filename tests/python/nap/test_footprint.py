@@ -8,6 +8,7 @@ import hmac
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 MONITORS = r"""
@@ -31,10 +32,13 @@ pattern = "(^|/)rsync\\b"
 """
 
 
-def test_with_six_monitors_and_dbus_it_takes_less_than_30_mb(machine):
+def test_with_six_monitors_dbus_and_a_link_over_tls_it_takes_less_than_30_mb(machine):
     machine.write(more=MONITORS, absent=30)
     machine.start()
     machine.until(lambda: len(machine.ask("status")["monitors"]) == 6, "no look was taken")
+    machine.until(lambda: machine.ask("status")["server"]["link"] == "websocket", "it is not linked")
+    machine.until(lambda: machine.server.of("state"), "it does not say how it stands")
+    time.sleep(0.5)
     status = Path(f"/proc/{machine.process.pid}/status").read_text()
     assert "python" in status.splitlines()[0]
     resident = int(re.search(r"^VmRSS:\s+(\d+)", status, re.MULTILINE)[1])

@@ -54,7 +54,7 @@ STEP = '[steps.lamps]\nafter_seconds = 60\naction = "exec"\ncommand = "{}"\n'
             "warnings.ops.header_file: /etc/headers is missing: write it",
         ),
         (
-            '[server]\nurl = "http://wake1:20709"\n',
+            '[server]\nurl = "https://wake1:20709"\n',
             "server.key_file: /etc/powernap/client.key is missing, and without it there is no nap: run the",
         ),
         (
@@ -77,7 +77,7 @@ def test_what_is_not_there_is_told_with_key_and_remedy(told, text, sentence):
     [
         "",
         STEP.format("/usr/bin/true"),
-        '[server]\nurl = "http://wake1:20709"\nkey_file = "/etc/powernap/key"\n',
+        '[server]\nurl = "https://wake1:20709"\nkey_file = "/etc/powernap/key"\n',
         '[warnings.ops]\nkind = "mail"\nto = ["ops@example.com"]\nserver = "mail"\n',
         '[warnings.ops]\nkind = "syslog"\n',
         '[monitors.lan]\nkind = "network"\n',

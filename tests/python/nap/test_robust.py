@@ -107,8 +107,8 @@ def test_people_are_not_warned_again_while_the_wake_server_refuses(machine):
     log = machine.folder / "wall.log"
     machine.until(lambda: log.exists() and "stays awake" in log.read_text(), "nobody is told")
     said = log.read_text()
-    refused = len(machine.server.messages)
-    machine.until(lambda: len(machine.server.messages) > refused + 2, "it does not try again")
+    refused = len(machine.server.numbers)
+    machine.until(lambda: len(machine.server.numbers) > refused + 2, "it does not try again")
     assert log.read_text() == said
     machine.server.status = 200
     machine.until(lambda: machine.logind.calls, "it does not sleep")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from powernap.config.sections import ServerSettings
-from powernap.machine import clocks
+from powernap.machine import clocks, lean
 from powernap.nap.link import keyfile, trust, wire
 from powernap.nap.link.backoff import Backoff
 from powernap.nap.link.numbers import Numbers
@@ -49,6 +49,7 @@ class Host(Protocol):
     def woken_for(self, knock: Mapping[str, Any]) -> None: ...
     def ordered(self, order: Order | Refused) -> None: ...
     def heard_of(self, order: str) -> None: ...
+    def renamed(self, name: str) -> None: ...
 
 
 class Channel:
@@ -74,6 +75,7 @@ class Channel:
         self._declined_at: float | None = None
         self._told_of = ""
         self._stale = False
+        self._fresh = False
         self._wanted = asyncio.Event()
         self._call = asyncio.Event()
         self._moved = asyncio.Event()
@@ -321,7 +323,7 @@ class Channel:
         if error:
             raise LinkError(error)
         self.by, self.since, self.error, self._told_of = by, clocks.now(), "", ""
-        self._stale = False
+        self._stale, self._fresh = False, True
         self._backoff.over()
         trusted = f", CA {self.fingerprint[:16]}" if self.fingerprint else ""
         _log.info("linked to the wake server %s by %s%s", self._server.url, by, trusted)
@@ -383,6 +385,9 @@ class Channel:
         elif isinstance(event, Settled):
             self._settled(event)
             self._watch_answers()
+            if self._fresh and not self._session.unanswered:
+                self._fresh = False
+                lean.let_code_go()  # of TLS, whose beginning is over
         elif isinstance(event, (Order, Refused)):
             self._host.ordered(event)
             if isinstance(event, Refused) and event.clocks:
@@ -396,6 +401,8 @@ class Channel:
         if event.again_seconds and said is None:
             self._not_before = clocks.now() + event.again_seconds
         if said is None:
+            if event.name and event.name != self._name:
+                self._host.renamed(event.name)
             if self._welcomed is not None and not self._welcomed.done():
                 self._welcomed.set_result(event.error)
         elif said in self._answers:

@@ -52,11 +52,15 @@ class Welcomed:
 
 @dataclass(frozen=True)
 class Settled:
-    """``said`` was answered; None: that was the hello, and it was refused. ``error``: "" for an acknowledgement."""
+    """``said`` was answered; None: that was the hello, and it was refused. ``error``: "" for an acknowledgement.
+
+    ``name``: by which the host is known now, where it was the hello that is refused for that.
+    """
 
     said: Said | None
     error: str
     again_seconds: float
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -218,7 +222,8 @@ class Session:
         seconds = float(again) if _is_time(again) else 0.0
         if message.re == self._hello[0] and self.phase is Phase.GREETING:
             self.phase = Phase.CLOSED
-            return Settled(None, error or "the wake server answers a hello with no welcome", seconds)
+            error = error or "the wake server answers a hello with no welcome"
+            return Settled(None, error, seconds, _name(body.get("name")))
         said = self._waiting.pop(message.re or 0, None)
         if said is None:
             return Unbelieved("an answer to nothing that is under way")
@@ -258,6 +263,10 @@ class Session:
 
     def _seal(self, kind: str, number: int, body: Mapping[str, Any]) -> str:
         return envelope.seal(self.key, TO_SERVER, Message(self._name, kind, number, body))
+
+
+def _name(said: object) -> str:
+    return said if isinstance(said, str) and 0 < len(said) <= 253 and said.isprintable() else ""
 
 
 def _is_time(value: object) -> TypeGuard[float]:

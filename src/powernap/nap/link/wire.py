@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -156,26 +157,29 @@ async def connect(where: Address, trust: Trust | None, seconds: float) -> Wire:
     try:
         return await asyncio.wait_for(_connect(where, trust), seconds)
     except asyncio.TimeoutError:
-        raise Unreachable(f"no connection within {seconds:g} s") from None
+        raise _not_there(f"no connection within {seconds:g} s") from None
 
 
 async def _connect(where: Address, trust: Trust | None) -> Wire:
     try:
         found = await beside(lambda: socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError) as error:
-        raise Unreachable(f"the name {where.host} is not resolved ({_said(error)})") from error
-    why = "it has no address"
+        raise _not_there(f"the name {where.host} is not resolved, {_said(error)}") from error
+    why = Unreachable("its name has no address: check server.url")
     for family, kind, protocol, _name, to in found:
         sock = socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
         try:
             return await _over(sock, to, where, trust)
-        except (OSError, Unreachable) as error:
-            why = _said(error)
+        except Unreachable as error:
+            why = error
+            sock.close()
+        except OSError as error:
+            why = _not_there(_said(error))
             sock.close()
         except BaseException:
             sock.close()
             raise
-    raise Unreachable(why)
+    raise why
 
 
 async def _over(sock: socket.socket, to: object, where: Address, trust: Trust | None) -> Wire:
@@ -201,9 +205,15 @@ async def _over(sock: socket.socket, to: object, where: Address, trust: Trust | 
     return wire
 
 
+def _not_there(why: str) -> Unreachable:
+    return Unreachable(
+        f"it cannot be reached ({why}): check server.url, and on the wake server 'systemctl status powerwaked'"
+    )
+
+
 def _said(error: Exception) -> str:
-    if isinstance(error, PowernapError):
-        return str(error)
+    if isinstance(error, OSError) and error.errno and not isinstance(error, (ssl.SSLError, socket.gaierror)):
+        return os.strerror(error.errno)  # asyncio's own words name no reason
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
