@@ -35,6 +35,9 @@ class Figures:
         self.requests: Counter[tuple[str, str, str]] = Counter()
         self.streams = 0
 
+    def order_ended(self, verb: str, outcome: str) -> None:
+        self.orders[verb, outcome] += 1
+
     def wake_ended(self, woken: bool, was_awake: bool, seconds: float, reason: str) -> None:
         result = "was awake" if was_awake else "woken" if woken else "given up"
         self.wakes[result, reason] += 1

@@ -54,10 +54,12 @@ class Fleet:
             lambda: self.looking.settled,
         )
         self._needs = Needs(self.keeper, registry, roster, engine.tell, config.wake.resume_timeout_seconds)
-        delivery = Delivery(
+        self.delivery = Delivery(
             hub, self.presence, roster, self.keeper, wakes, self.marks, self._needs.missing, engine.note
         )
-        self.dispatcher = Dispatcher(registry, roster, self.presence, self.keeper, delivery, engine.note, config.policy)
+        self.dispatcher = Dispatcher(
+            registry, roster, self.presence, self.keeper, self.delivery, engine.note, config.policy
+        )
         self._hours = Hours(self.keeper, self.dispatcher)
         self.presence.changed.append(self.keeper.changed)
         hub.listeners.append(self.presence)

@@ -20,6 +20,7 @@ from powernap.wake.access.access import Access
 from powernap.wake.criers import Criers, limits_of
 from powernap.wake.demand.doorkeeper import Doorkeeper
 from powernap.wake.engine import Engine
+from powernap.wake.enrol.announcing import Announcing
 from powernap.wake.enrol.desk import Desk
 from powernap.wake.enrol.greeting import Greeter
 from powernap.wake.enrolment import Enrolment
@@ -114,6 +115,7 @@ class Service:
         self.authority = ""
         self.hub = Hub(self.engine, self.enrolment, self.known, config.listen.messages_per_second)
         self.enrolment.forgotten = self._forgotten
+        self.announcing = Announcing(config, self.fingerprint)
         self.desk = Desk(self.engine, registry, self._journal, self.access, config.enrolment)
         self.greeter = Greeter(self.desk, self.engine, self._journal)
         self.hub.greet, self.hub.formerly = self.greeter.greet, self.greeter.formerly
@@ -131,12 +133,14 @@ class Service:
             self.hub,
             self.orders,
         )
+        self.fleet.delivery.ended = self.figures.order_ended
         self._settling: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Listen, and take up again what the registry says. Raises SegmentError."""
         self.access.open()
         self.desk.open()
+        self.announcing.open()
         self.engine.open(self.roster, known_segments(self._registry))
         self._limit_sources()
         self.criers.load()
@@ -157,6 +161,7 @@ class Service:
         await self.fleet.close()
         self.roster.close()
         self.engine.close()
+        await self.announcing.close()
         await self.desk.close()
         await self._journal.close()
         await self.notes.close()

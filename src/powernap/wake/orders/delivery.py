@@ -39,7 +39,10 @@ class Link(Protocol):
 
 
 class Delivery:
-    """`needed(host)`: names of machines that must be awake before it. `note(name, event, detail)`: the engine's."""
+    """`needed(host)`: names of machines that must be awake before it. `note(name, event, detail)`: the engine's.
+
+    `ended(verb, outcome)` is told of each order to one machine.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Delivery:
         self._link, self._presence, self._roster = link, presence, roster
         self._keeper, self._wakes, self._marks = keeper, wakes, marks
         self._needed, self._note = needed, note
+        self.ended: Callable[[str, str], None] = lambda verb, outcome: None
 
     def foresee(self, name: str, request: Request, keeper: Keeper) -> Result:
         """What would be done; `keeper` is one on trial."""
@@ -86,6 +90,7 @@ class Delivery:
             result.outcome, result.said = Outcome.FAILED, str(error)
         finally:
             result.seconds = round(time.monotonic() - started, 3)
+            self.ended(request.verb, result.outcome.value)
 
     async def _carry_out(self, name: str, request: Request, by: str, result: Result) -> None:
         host = self._roster.peek(name)
