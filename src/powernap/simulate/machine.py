@@ -29,6 +29,7 @@ from powernap.nap.events import (
     Undo,
 )
 from powernap.nap.evidence import Reading
+from powernap.nap.planning import alone
 from powernap.nap.policy import Policy, Step
 from powernap.nap.state import NEVER, Ask, begin
 from powernap.simulate.outcome import Interval, Nap, Outcome, Wrong, oracle, overlap
@@ -77,6 +78,7 @@ def simulate(
         wakes=sum(1 for nap in machine.naps if nap.woken_by and nap.ended is not None and nap.asleep_seconds),
         waited_seconds=sum(nap.waited_seconds for nap in machine.naps),
         looks=machine.looks,
+        partial_looks=machine.partial,
         naps=tuple(sorted(machine.naps, key=lambda nap: nap.at)),
         wrong=tuple(machine.wrong),
         unwatched=tuple(sorted(set(trace.kinds()) - names)),
@@ -131,7 +133,9 @@ class _Machine:
         self._running: dict[Step, Nap] = {}
         self.state = begin(0.0)
         self.now = 0.0
-        self.looks = 0
+        self._readings: tuple[Reading, ...] = ()
+        self._called = False
+        self.looks = self.partial = 0
         self.naps: list[Nap] = []
         self.wrong: list[Wrong] = []
         self.asleep: list[Interval] = []
@@ -152,13 +156,12 @@ class _Machine:
             self._end(taken, self._trace.duration, None, "")
 
     def _next(self) -> tuple[float | None, Event | None]:
-        times = [] if self.state.look_at is None else [max(self.state.look_at, self.now)]
+        look: float | None = None  # while the machine sleeps
         if self.state.ask is not Ask.ACTING:
-            for monitor in self._monitors:
-                times += monitor.calls_at(self.now, self.state.attentive)
-        else:
-            times = []  # until the machine has slept
-        look = min(times, default=None)
+            planned = None if self.state.look_at is None else max(self.state.look_at, self.now)
+            calls = [at for monitor in self._monitors for at in monitor.calls_at(self.now, self.state.attentive)]
+            look = min(calls if planned is None else [planned, *calls], default=None)
+            self._called = look in calls
         if self._pending and (look is None or self._pending[0][0] <= look):
             when, _number, event = heapq.heappop(self._pending)
             return when, event
@@ -168,10 +171,18 @@ class _Machine:
         heapq.heappush(self._pending, (when, next(self._number), event))
 
     def _look(self) -> Look:
+        """Ask all, or, as the daemon does, only some at a look that was planned and nobody called for."""
         self.looks += 1
-        readings = tuple(monitor.look(self.now, self.state.attentive) for monitor in self._monitors)
+        some = frozenset() if self._called else alone(self.state, self._policy, self._readings, self.now)
+        known = {reading.name: reading for reading in self._readings if some and reading.name not in some}
+        self._readings = tuple(
+            known.get(monitor.name) or monitor.look(self.now, self.state.attentive) for monitor in self._monitors
+        )
+        if some:
+            self.partial += 1
+            return Look(self._readings, None, partial=True)
         attempt = self.state.attempt if self.state.ask is Ask.ACKNOWLEDGED else 0
-        return Look(readings, (), self._around(self.now), attempt)
+        return Look(self._readings, (), self._around(self.now), attempt)
 
     def _around(self, at: float) -> Surroundings:
         days, second = divmod(self._trace.second_of_day + at, DAY_SECONDS)

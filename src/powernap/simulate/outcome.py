@@ -42,7 +42,8 @@ class Outcome:
     """``reached_seconds``: of ``oracle_seconds``, in which the machine slept, too; ``share``: of them.
 
     ``allowed_seconds``: what the policy allows at best, sleeping each time at the first moment that it may.
-    ``waited_seconds``: in all, by those who had to wait for the machine to wake.
+    ``waited_seconds``: in all, by those who had to wait for the machine to wake. ``partial_looks``: those of ``looks``
+    at which only monitors that count were asked.
     """
 
     duration: float
@@ -55,6 +56,7 @@ class Outcome:
     wakes: int
     waited_seconds: float
     looks: int
+    partial_looks: int
     naps: tuple[Nap, ...]
     wrong: tuple[Wrong, ...]
     unwatched: tuple[str, ...]

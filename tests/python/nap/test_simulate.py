@@ -50,6 +50,14 @@ def test_a_quiet_hour_is_slept_through_after_the_idle_time():
     assert outcome.wakes == 0 and outcome.waited_seconds == 0
 
 
+def test_between_deadlines_only_those_that_count_are_asked_as_by_the_daemon():
+    day = (ssh(0), job(0, 1), load(0, 1))
+    outcome = simulate(SUSPEND, Trace(day, 290), resume_seconds=10)
+    looks = SUSPEND.looks_per_period - 1
+    assert outcome.partial_looks == looks - 1 and outcome.looks >= looks
+    assert simulate(SUSPEND, Trace(day[:2], 290), resume_seconds=10).partial_looks == 0
+
+
 def test_activity_wakes_it_and_whoever_came_waits_for_the_resume():
     outcome = simulate(SUSPEND, Trace((ssh(2000),), 3000), resume_seconds=10, suspend_seconds=2)
     first, second = outcome.naps
