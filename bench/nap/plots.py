@@ -77,5 +77,6 @@ def save(figure: Figure, name: str) -> None:
 
 
 if __name__ == "__main__":
-    cost()
-    days()
+    for name, draw in (("nap-cost", cost), ("nap-days", days)):
+        if (folder() / f"{name}.json").exists():  # a run may have measured one of them
+            draw()
