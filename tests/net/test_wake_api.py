@@ -11,10 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.net.lan import Lan, wait_for
+from tests.net.lan import Lan, run, wait_for
 
 from powernap.shared.errors import Refused
 from powernap.shared.wakeapi import WakeServer, host_path
@@ -412,3 +413,69 @@ def test_the_socket_is_of_another_class_of_errors(lan: Lan) -> None:
     with pytest.raises(Refused) as caught:
         WakeServer(lan.server.admin.path).get("/api/v1/hosts", limit=0)
     assert caught.value.status == 400
+
+
+# What happens around it
+
+
+def test_on_a_full_disk_wakes_are_ordered_and_the_audit_log_goes_to_the_journal(bare_lan: Lan) -> None:
+    server = bare_lan.server
+    disk = server.directory / "disk"
+    disk.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk))
+    whole = server.configure
+
+    def configure() -> Path:
+        config = whole()
+        config.write_text(config.read_text().replace(f"{server.directory}/registry", f"{disk}/registry"))
+        return config
+
+    server.ca = disk / "tls" / "ca.pem"
+    server.configure = configure  # type: ignore[method-assign]
+    try:
+        server.start()
+        host = bare_lan.sleeper()
+        host.nap()
+        operator = token(bare_lan, "operator")
+        subprocess.run(["dd", "if=/dev/zero", f"of={disk}/filler", "bs=512"], capture_output=True, check=False)
+        while Asked(bare_lan, "PUT", host_path("one"), {"macs": ["02:4c:00:00:00:75"]}).status == 200:
+            Asked(bare_lan, "DELETE", host_path("one"))  # until the files' own room is used up
+        wait_for(lambda: Asked(bare_lan, "GET", "/api/v1/health").status == 503, 20)
+        assert "registry" in Asked(bare_lan, "GET", "/api/v1/health").json["checks"]
+        answer = Asked(bare_lan, "POST", "/api/v1/wake", {"target": "web1", "timeout_seconds": 20}, **bearer(operator))
+        assert answer.status == 200 and answer.json["state"] == "awake", answer.text
+        wait_for(lambda: "audit: {" in server.log.read_text() and '"/api/v1/wake"' in server.log.read_text(), 10)
+        refused = Asked(bare_lan, "POST", "/api/v1/tokens", {"name": "late", "role": "viewer"})
+        assert refused.status == 503 and "space" in refused.json["detail"]
+    finally:
+        run("umount", "--lazy", str(disk))
+
+
+def test_an_open_stream_does_not_keep_powerwaked_from_ending(bare_lan: Lan) -> None:
+    bare_lan.server.start()
+    stream = Stream(bare_lan)
+    began = time.monotonic()
+    bare_lan.server.stop()
+    assert time.monotonic() - began < 8
+    stream.close()
+
+
+def test_tokens_and_audit_log_outlive_powerwaked_and_a_damaged_file_does_not_keep_it_from_starting(
+    bare_lan: Lan,
+) -> None:
+    server = bare_lan.server
+    server.start()
+    good = token(bare_lan, "viewer")
+    server.stop()
+    server.start()
+    assert Asked(bare_lan, "GET", "/api/v1/status", **bearer(good)).status == 200
+    assert bare_lan.server.admin.get("/api/v1/audit")["entries"][0]["path"] == "/api/v1/tokens"
+    server.stop()
+    for path in server.directory.glob("access.sqlite*"):
+        path.unlink()
+    (server.directory / "access.sqlite").write_bytes(b"this is no database, but as long as one is\n" * 200)
+    server.start()
+    assert Asked(bare_lan, "GET", "/api/v1/status", **bearer(good)).status == 401
+    assert Asked(bare_lan, "GET", "/api/v1/status").status == 200
+    refused = Asked(bare_lan, "POST", "/api/v1/tokens", {"name": "late", "role": "viewer"})
+    assert refused.status == 503 and "access.sqlite" in refused.json["detail"]
