@@ -31,6 +31,8 @@ from powernap.wake.service import Service
 
 _log = logging.getLogger(__name__)
 _GOODBYE_SECONDS = 8.0
+#: Each link is some hundred objects that stay, and a look through those of 10,000 would keep everybody waiting.
+_COLLECT = (20_000, 50, 100)
 
 
 class StartError(PowernapError):
@@ -60,6 +62,7 @@ async def serve(path: str, config: WakeConfig) -> None:
         _log.info("powerwaked %s is ready; it knows %d hosts", __version__, registry.count())
         gc.collect()
         gc.freeze()  # the program itself stays: no collection need look at it again
+        gc.set_threshold(*_COLLECT)
         await stopping.wait()
         sdnotify.notify("STOPPING=1")
         watchdog.cancel()
@@ -134,7 +137,6 @@ async def _listen_tcp(service: Service, config: WakeConfig) -> web.AppRunner:
         _log.info("clients are to believe the authority with the fingerprint %s", tls.fingerprint(service.authority))
     runner = await _runner(application(service))
     assert runner.server is not None
-    service.entrance.plain_too = True
     try:
         service.entrance.open(runner.server, context)
     except CannotListen as error:

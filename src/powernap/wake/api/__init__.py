@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTTP for hosts (signed) and for administrators (by the mode of the socket)."""
+"""HTTP for operators and programs, by TLS and by the Unix socket."""

@@ -11,7 +11,6 @@ from aiohttp.http_exceptions import HttpProcessingError
 from powernap.wake.api import v1
 from powernap.wake.api.answers import explain_errors
 from powernap.wake.api.door import Door
-from powernap.wake.api.hosts import add_host_routes
 from powernap.wake.api.route import MOST_BYTES
 from powernap.wake.service import Service
 
@@ -29,5 +28,4 @@ def application(service: Service) -> web.Application:
         app.router.add_route(route.method, route.path, door.handle)
         if route.method == "GET" and not route.streams:
             app.router.add_route("HEAD", route.path, door.handle)  # as load balancers look
-    add_host_routes(app, service)
     return app

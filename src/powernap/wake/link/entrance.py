@@ -34,8 +34,9 @@ _NO_TLS = (
 )
 _OUT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_SECONDS = 1.0
-#: asyncio has 256 KiB of buffer for each TLS connection, all of it touched; a message has 64 KiB at most.
-_TLS_BUFFER = 16 * 1024
+_MOST_HTTP = 16 * 1024
+#: asyncio has 256 KiB of buffer for each TLS connection, all of it touched; most messages have a few hundred bytes.
+_TLS_BUFFER = 4 * 1024
 
 
 class CannotListen(PowernapError):
@@ -116,8 +117,6 @@ class Entrance:
         self._tasks: set[asyncio.Task[None]] = set()
         self._paused = False
         self._closed = False
-        #: Clients of before the link speak HTTP; they are signed, too.
-        self.plain_too = False
 
     def open(self, protocol: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None) -> None:
         """``protocol()``: a new one of those that understand connections. Raises CannotListen."""
@@ -201,16 +200,13 @@ class Entrance:
     async def _let_in(self, came: socket.socket, guard: Guard) -> None:
         loop = asyncio.get_running_loop()
         try:
-            tls = self._tls
-            if tls is not None and await _first_byte(came) != _TLS_HANDSHAKE:
+            if self._tls is not None and await _first_byte(came) != _TLS_HANDSHAKE:
                 self.counts["no_tls"] += 1
-                if not self.plain_too:
-                    _say_no_tls(came)
-                    self._shut(came, guard)
-                    return
-                tls = None
-            seconds = self._listen.unproven_seconds if tls is not None else None
-            await loop.connect_accepted_socket(lambda: guard, came, ssl=tls, ssl_handshake_timeout=seconds)
+                _say_no_tls(came)
+                self._shut(came, guard)
+                return
+            seconds = self._listen.unproven_seconds if self._tls is not None else None
+            await loop.connect_accepted_socket(lambda: guard, came, ssl=self._tls, ssl_handshake_timeout=seconds)
         except OSError:  # ssl.SSLError is one, too
             self.counts["handshake_failed"] += 1
             self._shut(came, guard)
@@ -278,7 +274,7 @@ async def _first_byte(came: socket.socket) -> bytes:
 def _say_no_tls(came: socket.socket) -> None:
     """What was not read when it is closed would have the kernel throw the answer away."""
     with contextlib.suppress(OSError):
-        came.recv(_TLS_BUFFER)
+        came.recv(_MOST_HTTP)
         came.send(_NO_TLS)
         came.shutdown(socket.SHUT_WR)
 
