@@ -15,10 +15,14 @@ _ECHO_REQUESTS = {_ICMP: 8, ICMPV6: 128}
 #: Hop-by-hop options, routing, ESP, AH, destination options, mobility, HIP, shim6 (RFC 7045), beside the fragment's 44.
 _EXTENSIONS = frozenset((0, 43, 50, 51, 60, 135, 139, 140))
 _FRAGMENT_HEADER = 44
+_MORE, _OFFSET = 0x2000, 0x1FFF  # RFC 791 section 3.1: more fragments; fragment offset
 
 
 class Packet(NamedTuple):
-    """One TCP segment or UDP datagram. Addresses are 4 or 16 bytes; `flags` is 0 for UDP."""
+    """One TCP segment or UDP datagram. Addresses are 4 or 16 bytes; `flags` is 0 for UDP.
+
+    `first`: it is the first fragment of a datagram over IPv4, with as much of its payload as there is.
+    """
 
     eth_source: bytes
     eth_destination: bytes
@@ -29,6 +33,7 @@ class Packet(NamedTuple):
     port: int
     flags: int
     payload: bytes
+    first: bool = False
 
     @property
     def opens(self) -> bool:
@@ -46,7 +51,7 @@ class Echo(NamedTuple):
 
 
 def parse(frame: bytes) -> Packet | Echo | str:
-    """A text says why it is none: it is not whole, a fragment, or nothing of the kind."""
+    """A text says why it is none: it is not whole, a fragment without ports, or nothing of the kind."""
     if frame[12:14] == b"\x08\x00":
         return _parse_ipv4(frame)
     return _parse_ipv6(frame)
@@ -64,9 +69,10 @@ def _parse_ipv4(frame: bytes) -> Packet | Echo | str:
     # This network (RFC 1122 3.2.1.3), loopback, multicast, reserved and broadcast; and one that writes to itself.
     if source[0] in (0, 127) or source[0] >= 224 or source == destination:
         return FORGED
-    if int.from_bytes(frame[20:22], "big") & 0x3FFF:  # more fragments, or an offset
+    fragment = int.from_bytes(frame[20:22], "big") & (_MORE | _OFFSET)
+    if fragment and (fragment != _MORE or frame[23] != UDP):
         return FRAGMENT
-    return _parse_transport(frame, frame[23], source, destination, start, end)
+    return _parse_transport(frame, frame[23], source, destination, start, end, bool(fragment))
 
 
 def _parse_ipv6(frame: bytes) -> Packet | Echo | str:
@@ -88,7 +94,7 @@ def _parse_ipv6(frame: bytes) -> Packet | Echo | str:
 
 
 def _parse_transport(
-    frame: bytes, protocol: int, source: bytes, destination: bytes, start: int, end: int
+    frame: bytes, protocol: int, source: bytes, destination: bytes, start: int, end: int, first: bool = False
 ) -> Packet | Echo | str:
     if protocol == (_ICMP if len(source) == 4 else ICMPV6):
         if end - start < 8:
@@ -106,9 +112,9 @@ def _parse_transport(
         if end - start < 8:
             return BAD
         length = int.from_bytes(frame[start + 4 : start + 6], "big")
-        if length < 8 or start + length > end:
+        if length < 8 or (start + length > end) is not first:  # the rest of a datagram is in other fragments
             return BAD
-        data, end, flags = start + 8, start + length, 0
+        data, end, flags = start + 8, min(end, start + length), 0
     else:
         return OTHER
     return Packet(
@@ -121,4 +127,5 @@ def _parse_transport(
         int.from_bytes(frame[start + 2 : start + 4], "big"),
         flags,
         frame[data:end],
+        first,
     )

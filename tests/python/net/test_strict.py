@@ -100,6 +100,17 @@ def test_fragments_are_dropped(first: int, second: int) -> None:
     assert frames.parse(right(tcp(), _20=first, _21=second)) == Dropped("fragment")
 
 
+def test_the_first_fragment_of_a_datagram_is_read_as_far_as_it_goes() -> None:
+    datagram = tcp()[:34] + struct.pack("!HHHH", 50000, 53, 3000, 0) + b"x" * 12
+    packet = frames.parse(right(datagram, _20=0x20, _23=17))
+    assert isinstance(packet, ip.Packet) and packet.first
+    assert (packet.source_port, packet.port, packet.payload) == (50000, 53, b"x" * 12)
+    assert frames.parse(right(datagram, _23=17)) == Dropped("bad ip"), "whole, it would have to be all there"
+    short = datagram[:38] + struct.pack("!H", 20) + datagram[40:]
+    assert frames.parse(right(short, _20=0x20, _23=17)) == Dropped("bad ip"), "nothing is left for other fragments"
+    assert frames.parse(right(datagram, _20=0x20, _21=1, _23=17)) == Dropped("fragment")
+
+
 def test_a_frame_that_may_not_be_fragmented_is_none() -> None:
     assert isinstance(frames.parse(right(tcp(), _20=0x40)), ip.Packet)
 

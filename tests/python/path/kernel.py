@@ -109,7 +109,7 @@ def magic_frame(entry: Entry) -> bytes:
 
 def is_demand(packet: ip.Packet, entry: Entry) -> bool:
     if packet.protocol == 17:
-        return contains(entry.udp, packet.port) and packet.payload != b"\xff"
+        return contains(entry.udp, packet.port) and (packet.first or packet.payload != b"\xff")
     types = packet.port == 22 and packet.payload and not packet.flags & (ip.SYN | ip.RST | ip.FIN)
     return contains(entry.tcp, packet.port) and bool(packet.opens or types)
 

@@ -32,3 +32,10 @@ def tcp(port: int, flags: int = ip.SYN, data: bytes = b"", options: bytes = b"")
 
 def udp(port: int, data: bytes) -> bytes:
     return struct.pack("!HHHH", 40000, port, 8 + len(data), 0) + data
+
+
+def fragment(frame: bytes, field: int, udp_bytes: int) -> bytes:
+    """An IPv4 packet without options as a fragment: `field` has flags and offset, `udp_bytes` is UDP's own length."""
+    head = frame[14:20] + struct.pack("!H", field) + frame[22:24] + bytes(2) + frame[26:34]
+    head = head[:10] + struct.pack("!H", checksum.checksum(head)) + head[12:]
+    return frame[:14] + head + frame[34:38] + struct.pack("!H", udp_bytes) + frame[40:]

@@ -26,7 +26,7 @@ from tests.python.path.kernel import (
     is_demand,
     magic_frame,
 )
-from tests.python.path.packets import packet, tcp, udp
+from tests.python.path.packets import fragment, packet, tcp, udp
 
 from powernap.net import arp, checksum, ethernet, frames, ip, ndp
 from powernap.wake.path.tap import FOR_ADDRESS, FROM_CARD
@@ -67,7 +67,13 @@ PACKETS = st.builds(
     MACS,
     TO,
 )
-WHOLE = ARPS | NEIGHBOURS | PACKETS
+FRAGMENTS = st.builds(
+    lambda pair, field, length: fragment(packet(*pair), field, length),
+    DATAGRAMS | DATAGRAMS | SEGMENTS,
+    st.sampled_from([0x2000, 0x2000, 0x2000, 0x2001, 0x0001, 0x6000, 0]),
+    st.sampled_from([0, 7, 8, 9, 13, 1480, 0xFFFF]),
+)
+WHOLE = ARPS | NEIGHBOURS | PACKETS | FRAGMENTS
 
 
 @st.composite
@@ -250,3 +256,19 @@ def test_a_card_that_is_watched_costs_so_many_frames_a_second(kernel: Kernel):
     chatter = ethernet.header(ethernet.BROADCAST, OWNER, 0x88CC) + bytes(46)
     assert sum(kernel.passes(chatter) for _turn in range(2 * FROM_CARD)) == FROM_CARD
     assert kernel.passes(arp.request(OWNER, OTHER4, ASKER4))
+
+
+def test_the_first_fragment_of_a_datagram_wakes(kernel: Kernel):
+    kernel.put(ENTRY)
+    whole = packet(17, udp(53, b"hello"))
+    for frame, wakes in (
+        (fragment(whole, 0x2000, 3000), True),
+        (fragment(whole, 0x2000, 13), False),  # it says that it is whole
+        (fragment(whole, 0x2001, 3000), False),
+        (fragment(whole, 0x0001, 3000), False),
+        (fragment(packet(6, tcp(22)), 0x2000, 0), False),
+    ):
+        assert (kernel.ingress(frame) == magic_frame(ENTRY)) is wakes
+        kernel.put(ENTRY)
+        assert kernel.passes(frame) is wakes
+        kernel.put(ENTRY)

@@ -43,6 +43,13 @@ def packet(
     return made._replace(**changes)
 
 
+def test_the_first_fragment_of_a_datagram_wakes_but_is_not_held(book: Book) -> None:
+    ((name, knock),) = means(book, packet(161, UDP, 0, b"\xff", first=True))
+    assert name == "web1" and isinstance(knock, Knock) and not knock.may_hold
+    ((_, whole),) = means(book, packet(161, UDP, 0, b"hello"))
+    assert isinstance(whole, Knock) and whole.may_hold
+
+
 # ARP and neighbour discovery
 
 

@@ -64,4 +64,5 @@ class PacketMonitor(DemandMonitor):
         if sleep is None or not self.wants(frame, sleep) or book.host_of_card(frame.eth_source) == host:
             return []
         visitor = Visitor(self.what, frame.eth_source, frame.source, frame.source_port, frame.port, received.outgoing)
-        return [(host, Knock(Held(visitor, address, received.raw, self.once), True))]
+        # The fragments that follow a first one are not held: alone it would be no use to anybody.
+        return [(host, Knock(Held(visitor, address, received.raw, self.once), not frame.first))]

@@ -19,4 +19,5 @@ class UdpMonitor(PacketMonitor):
     once = True
 
     def wants(self, frame: ip.Packet, sleep: Sleep) -> bool:
-        return frame.protocol == UDP and frame.payload != _NAT_KEEPALIVE and contains(sleep.udp, frame.port)
+        keepalive = frame.payload == _NAT_KEEPALIVE and not frame.first
+        return frame.protocol == UDP and not keepalive and contains(sleep.udp, frame.port)

@@ -37,6 +37,8 @@ QUESTION = 0
 _SSH = 22
 _FIN_SYN_RST_ACK, _SYN = 0x17, 0x02
 _IPV4_AT, _IPV6_AT = 34, 54
+#: Where it is noted that a packet is the first fragment of a datagram: behind L4 and what it has of lengths.
+_FIRST = L4 + 22
 _SOLICITATION, _ADVERTISEMENT, _ECHO6, _ECHO4 = 135, 136, 128, 8
 
 
@@ -125,8 +127,15 @@ class Reading(Code):
         self.jump("jlt", R9, 20, "malformed")
         self.half(R1, FRAME + 16)
         self._must_hold(R1, R9)
+        whole = self.fresh()
         self.at(HALF, R1, FRAME + 20)
-        self.jump("jset", R1, wire(0x3FFF), "nothing")  # a fragment
+        self.alu("and", R1, wire(0x3FFF))
+        self.jump("jeq", R1, 0, whole)
+        self.jump("jne", R1, wire(0x2000), "nothing")  # of fragments the first alone has ports
+        self.at(BYTE, R2, FRAME + 23)
+        self.jump("jne", R2, UDP, "nothing")
+        self.label(whole)
+        self.here(HALF, _FIRST, R1)
         self.at(BYTE, R1, FRAME + 26)  # sources that no host has, as in powernap.net.ip
         for first in (0, 127):
             self.jump("jeq", R1, first, "malformed")
@@ -192,6 +201,7 @@ class Reading(Code):
         self.jump("jeq", R1, _SOLICITATION, "neighbour")
         self.jump("jeq", R1, _ADVERTISEMENT, "neighbour")
         self.label(data)
+        self.store_value(HALF, R10, _FIRST, 0)
         self.find_entry(FRAME + 38, 16, "nothing")
         self._for_us()
         self._source6()
@@ -313,7 +323,7 @@ class Reading(Code):
         self.jump("ja", to=wanted)
 
     def _udp(self) -> None:
-        wanted, real = self.fresh(), self.fresh()
+        wanted, real, whole = self.fresh(), self.fresh(), self.fresh()
         self.label("udp")
         self.at(HALF, R1, L4 + 20)
         self.jump("jlt", R1, 8, "malformed")
@@ -321,6 +331,11 @@ class Reading(Code):
         self.half(R1, L4 + 4)
         self.jump("jlt", R1, 8, "malformed")
         self.at(HALF, R2, L4 + 20)
+        self.at(HALF, R3, _FIRST)
+        self.jump("jeq", R3, 0, whole)
+        self.jump_register("jgt", R1, R2, real)
+        self.jump("ja", to="malformed")
+        self.label(whole)
         self.jump_register("jgt", R1, R2, "malformed")
         self.jump("jne", R1, 9, real)
         self.load_bytes_at(R9, 8, L4 + 8, 1, "truncated")
