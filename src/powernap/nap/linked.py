@@ -89,6 +89,13 @@ class Linked:
     def heard_of(self, order: str) -> None:
         self._book.told(order)
 
+    def renamed(self, name: str) -> None:
+        """The wake server knows this machine by another name."""
+        try:
+            self._daemon.renamed(name)
+        except PowernapError as error:
+            _log.warning("the wake server calls this machine %s, which cannot be kept: %s", name, error)
+
     async def _carry_out(self, order: Order) -> None:
         try:
             entry = self._book.begin(order.id, order.verb, order.by)

@@ -5,6 +5,7 @@ from powernap.cli.commands import (
     action,
     calculator,
     decisions,
+    enrol,
     history,
     inhibit,
     migrate,
@@ -32,6 +33,7 @@ COMMANDS: tuple[Command, ...] = (
     recover,
     inhibit,
     profile,
+    enrol,
     migrate,
     action,
 )

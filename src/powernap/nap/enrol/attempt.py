@@ -60,7 +60,7 @@ class Attempt:
         url = self._url(before, wanted)
         if not asking.is_private(url):
             raise PowernapError(f"server.url: {url} would show this machine's key to everybody: write https://")
-        trusted = self._trust(url, wanted)
+        trusted = self._trust(url, wanted, before)
         question = {**shown(self._config, url), "ca": trusted.fingerprint, "version": __version__}
         if token:
             question["token"] = token
@@ -81,7 +81,7 @@ class Attempt:
         servers = finding.find(self._config.discovery, what)
         return finding.choose_server(servers, wanted or before.fingerprint).url
 
-    def _trust(self, url: str, wanted: str) -> Trusted:
+    def _trust(self, url: str, wanted: str, before: Standing) -> Trusted:
         """Raises PowernapError."""
         if not url.startswith("https:"):
             return Trusted(None, "", "this machine itself")
@@ -92,7 +92,8 @@ class Attempt:
         if Path(file).exists():
             known = trust.load(file)
             _compare(known.fingerprint, wanted, f"server.ca_file: the CA in {file}")
-            return Trusted(known.context, known.fingerprint, f"pinned in {file}")
+            why = before.trust if before.trust and before.fingerprint == known.fingerprint else f"pinned in {file}"
+            return Trusted(known.context, known.fingerprint, why)
         pem, seen = asking.certificate(url, seconds)
         _compare(seen, wanted, f"the CA of {url}")
         why = _FIRST_USE

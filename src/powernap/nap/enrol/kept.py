@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -111,7 +110,7 @@ class Kept:
             key = read_key(self.new_key_file) or read_key(self.key_file)
             if key:
                 return key
-        key = secrets.token_hex(32)
+        key = os.urandom(32).hex()
         write(self.new_key_file, key + "\n", 0o600)
         return key
 

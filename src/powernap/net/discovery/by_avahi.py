@@ -151,6 +151,9 @@ class ByAvahi:
 
     async def close(self, goodbye: bool = True) -> None:
         """avahi says good-bye for us; it always does."""
+        self.withdraw()
+
+    def withdraw(self) -> None:
         for task in tuple(self._tasks):
             task.cancel()
         self._bus.close()
