@@ -57,6 +57,7 @@ _WAITING: Schema = thing(
     last_asked=TIME,
     asks=COUNT,
 )
+_ANNOUNCED: Schema = thing(name=TEXT, addresses=TEXTS, id=TEXT, macs=TEXTS, announced={"type": "boolean"}, since=TIME)
 _APPROVAL: Schema = {
     "type": "object",
     "properties": {"name": NEW_NAME, "group": {"type": "string", "maxLength": 64}},
@@ -96,7 +97,19 @@ def routes(service: Service) -> list[Route]:
     async def reject(request: web.Request) -> web.Response:
         return answer(await desk.reject(request.match_info["who"], request["caller"].name))
 
+    async def announced(request: web.Request) -> web.Response:
+        found = service.announcing.announced()
+        return answer({**service.announcing.status(), "announced": found})
+
     return [
+        Route(
+            "GET",
+            "/api/v1/announced",
+            announced,
+            "viewer",
+            "Machines that announce themselves on the network: a hint, which anybody there can make",
+            thing(publishes=TEXT, browses=TEXT, trouble=TEXT, announced=listed(_ANNOUNCED)),
+        ),
         Route(
             "POST",
             "/api/v1/enrol",
