@@ -20,6 +20,12 @@ def test_defaults_and_drop_ins(tmp_path):
     [
         ("[listen]\nprot = 1", "listen.prot: no such key; did you mean port?"),
         ("[listen]\nport = 70000", "listen.port: 70000 is too large: at most 65535"),
+        (
+            '[listen]\naddress = "1.2.3"',
+            "listen.address: '1.2.3' is neither an IP address nor a host's name: write one",
+        ),
+        ('[listen]\naddress = "198.18.0.1/16"', "listen.address: '198.18.0.1/16' is neither an IP address nor"),
+        ('[listen]\naddress = "fd4c::x"', "listen.address: 'fd4c::x' is neither an IP address nor a host's name"),
         ('[wake]\nwake_on = "syn"', "wake.wake_on: 'syn' is none of demand, arp, never"),
         ('[registry]\npath = "registry.sqlite"', "registry.path: 'registry.sqlite' is not an absolute path"),
         ("include = []", "include: no such section"),
@@ -59,3 +65,12 @@ def test_every_value_is_explained_with_its_file(tmp_path):
     assert ["listen.port", "=", "4000", "#", str(file)] in lines
     assert ["wake.interfaces", "=", '["eth0"]', "#", str(file)] in lines
     assert ["wake.volley_seconds", "=", "30", "seconds", "#", "default"] in lines
+
+
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0", "::", "fe80::1%eth0", "198.18.0.1", "wake1", "wake1.example.org", "localhost"]
+)
+def test_addresses_and_names_may_be_listened_on(tmp_path, address):
+    file = tmp_path / "powerwaked.toml"
+    file.write_text(f'[listen]\naddress = "{address}"\n')
+    assert load_wake(str(file)).listen.address == address

@@ -2,6 +2,7 @@
 """[listen]: where clients and administrators reach powerwaked."""
 
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from powernap.shared.paths import ADMIN_SOCKET
 from powernap.shared.schema import setting
 
 _LOCAL = "localhost"
+_NAME = re.compile(r"([a-z0-9_-]{1,63}\.)*(?!\d+\.?\Z)[a-z0-9_-]{1,63}\.?\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,12 @@ class ListenSettings:
 
 def problems(settings: ListenSettings, problem: Callable[[str, str], None]) -> None:
     """Tell ``problem(key, sentence)`` of what does not fit together."""
+    if settings.address and not _is_address(settings.address):
+        problem(
+            "listen.address",
+            f"{settings.address!r} is neither an IP address nor a host's name: write one of this machine's addresses, "
+            'such as "198.18.0.1", or "0.0.0.0" for all',
+        )
     if settings.tls == "off" and not _is_loopback(settings.address):
         problem(
             "listen.tls",
@@ -74,6 +82,15 @@ _WHAT = {
     "tls_key": "give the file of the certificate's key",
     "tls_ca": "give the file of the authority that clients are to believe",
 }
+
+
+def _is_address(text: str) -> bool:
+    """A name does not end in a number (RFC 1123 section 2.1): the C library would read 1.2.3 as 1.2.0.3."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return _NAME.match(text) is not None
+    return True
 
 
 def _is_loopback(address: str) -> bool:
