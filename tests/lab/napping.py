@@ -17,7 +17,7 @@ FOLDER = "/opt/powernap"
 PROGRAM = f'#!/bin/sh\nexec env PYTHONPATH=$FAKE{FOLDER} /usr/bin/python3 -m powernap {{name}} "$@"\n'
 #: Soon after a kill it runs again; the unit of the role takes its time.
 HURRY = "[Service]\nRestartSec=300ms\n[Unit]\nStartLimitIntervalSec=0\n"
-SERVER = '[server]\nurl = "http://198.18.0.2:20709"\n'
+SERVER = '[server]\nurl = "https://198.18.0.2:20709"\n'
 QUIET = '[monitors.work]\nkind = "lock"\nheld = []\nexists = ["/run/work"]\n'
 
 
@@ -45,6 +45,8 @@ class Napper:
         register = f"powerwake register {name} --mac {host['mac']} --address {host['ipv4']} --json"
         key = json.loads(lab.run(server, register).stdout)["key"]
         self.run("umask 077; cat >/etc/powernap/client.key", input=key + "\n")
+        authority = lab.run(server, "curl -sS --unix-socket /run/powerwaked/admin.sock http://x/api/v1/ca").stdout
+        self.run("cat >/etc/powernap/server-ca.pem", input=authority)
         folder = "/etc/systemd/system/powernapd.service.d"
         self.run(f"mkdir -p {folder}; cat >{folder}/hurry.conf; systemctl daemon-reload", input=HURRY)
 

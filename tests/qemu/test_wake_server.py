@@ -25,7 +25,7 @@ min_awake_seconds = 600
 [sleep]
 min_sleep_seconds = 0
 [server]
-url = "http://198.18.0.1:20709"
+url = "https://198.18.0.1:20709"
 name = "{NAME}"
 tcp_ports = [80]
 [monitors.nobody]
@@ -52,6 +52,8 @@ class Bench:
         self.wire = Wire(guest, port)
         content = lan.server.admin.put(host_path(NAME), {"macs": [MAC], "addresses": [IPV4]})
         guest.run(["sh", "-c", "umask 77 && cat > /etc/powernap/client.key"], text=content["key"])
+        authority = (lan.server.directory / "tls" / "ca.pem").read_text()
+        guest.run(["sh", "-c", "cat > /etc/powernap/server-ca.pem"], text=authority)
         for address in (f"{IPV4}/16", f"{IPV6}/64"):
             guest.run(["ip", "addr", "replace", address, "dev", CARD, "nodad"])
         guest.run(["systemd-run", "--unit", "web", "python3", "-m", "http.server", "--bind", "::", "80"])

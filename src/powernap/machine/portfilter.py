@@ -44,7 +44,8 @@ IPV6_HEADER_BYTES = 40
 class Traffic:
     """What is watched. ``remote``: the ports are those of the other machine, whose service this one uses.
 
-    ``networks``: of the other machine's address, empty for all; ``exceptions``: of it, too.
+    ``networks``: of the other machine's address, empty for all; ``exceptions``: of it, too. ``own``: senders, each an
+    address, None for any, with a port, whose frames are answers to powernapd itself.
     """
 
     protocol: int
@@ -53,6 +54,7 @@ class Traffic:
     remote: bool = False
     networks: tuple[Network, ...] = ()
     exceptions: tuple[Network, ...] = ()
+    own: tuple[tuple[Network | None, int], ...] = ()
 
 
 def program(family: int, traffic: Traffic) -> list[Instruction]:
@@ -68,6 +70,12 @@ def program(family: int, traffic: Traffic) -> list[Instruction]:
     for network in traffic.exceptions:
         if network.version == version:
             code += _within(network, "drop")
+    for number, (sender, port) in enumerate(traffic.own):
+        code += [line(LD_H_X, 0), line(JEQ, port, no=f"not own {number}")]
+        code += (
+            [line(JA, yes="drop")] if sender is None else _within(sender, "drop") if sender.version == version else []
+        )
+        code += [f"not own {number}"]
     if traffic.networks:
         for network in traffic.networks:
             if network.version == version:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from powernap import __version__
 from powernap.config import NapConfig
 from powernap.config.sections import HistorySettings, ServerSettings
-from powernap.machine import clocks, sdnotify
+from powernap.machine import clocks, ownlinks, sdnotify
 from powernap.nap import override, report, setup
 from powernap.nap.background import beside
 from powernap.nap.courier import Courier
@@ -123,6 +123,7 @@ class Daemon:
         self.history = History(self._state_dir, config.history.limit_kilobytes, config.history.keep)
         self._record_as(config.history)
         self._surroundings.adopt(self.policy, config.nap.ups)
+        ownlinks.expect(config.server.url)
         parts.watch.attach(self._loop, self.look_soon)
         for note in self.policy.notes:
             _log.info("%s", note)

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from powernap.machine import clocks
+from powernap.machine import clocks, ownlinks
 from powernap.machine.portfilter import Traffic
 from powernap.machine.portledger import Tally, Watcher
 from powernap.nap.monitors.base import Monitor
@@ -96,7 +96,8 @@ class PortMonitor(Monitor):
         return self._watcher
 
     def _join(self) -> Watcher:
-        traffic = Traffic(self.protocol, self.ports, self.loopback, self.remote, self.networks, self.exceptions)
+        own = ownlinks.expected() if self.protocol == socket.IPPROTO_TCP else ()
+        traffic = Traffic(self.protocol, self.ports, self.loopback, self.remote, self.networks, self.exceptions, own)
         return self.sources.ports().watch(traffic)
 
     def tally(self) -> Tally:

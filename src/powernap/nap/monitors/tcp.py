@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from powernap.machine import sockdiag
+from powernap.machine import ownlinks, sockdiag
 from powernap.machine.portledger import Tally
 from powernap.machine.sockdiag import Connection
 from powernap.nap.evidence import Reading
@@ -50,6 +50,8 @@ class TcpMonitor(PortMonitor):
 
     def _counts(self, connection: Connection) -> bool:
         if not self.loopback and connection.inside:
+            return False
+        if ownlinks.is_own(connection.remote_bytes, connection.remote_port, connection.local_port):
             return False
         if not self.networks and not self.exceptions:
             return True
