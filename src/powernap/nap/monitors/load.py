@@ -41,8 +41,10 @@ class Averages:
 class LoadMonitor(Monitor):
     """The 1-minute load average. It falls no faster than the kernel lets it, so how low it is tells when it was above
     the threshold at the latest. Of longer times the 5-minute average tells the same: where that is low, one look serves
-    for minutes, and what was above the threshold in between is seen; else it is looked at several times a period, and
-    a peak between two looks may be missed. A container has the whole machine's, unless lxcfs gives it its own."""
+    for minutes, and what was above the threshold in between is seen; where it may have been above it and nobody can
+    tell, it counts as if it was, which delays a nap by a period at most, and once an hour at most. Else it is looked at
+    several times a period, and a peak between two looks may be missed. A container has the whole machine's, unless
+    lxcfs gives it its own."""
 
     kind = "load"
     summary = "the 1-minute load average is above a threshold"
