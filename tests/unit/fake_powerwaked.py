@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A fake of powerwaked's admin API on a real Unix socket: the modules' own client speaks to it. It wakes nobody."""
+"""A fake of powerwaked's API on a real Unix socket, and on loopback for TOKEN: the modules' own client speaks to it.
+
+It wakes nobody.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,14 @@ import shutil
 import socketserver
 import tempfile
 import threading
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 KEY = "ab" * 32
+TOKEN = "pna1.00000000." + "0" * 64
 NOT_GIVEN = {"addresses": [], "wake_on": None, "group": None}
 
 
@@ -50,7 +54,10 @@ class FakePowerwaked:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(length) or b"null")
                 fake.calls.append((self.command, self.path, body))
-                status, content = fake.handle(self.command, self.path, body)
+                if self.server is fake.far and self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                    status, content = 401, {"detail": "the token is not known here"}
+                else:
+                    status, content = fake.handle(self.command, self.path, body)
                 text = json.dumps(content).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
@@ -66,12 +73,16 @@ class FakePowerwaked:
                 """Say nothing: the test's output is the module's."""
 
         self.server = socketserver.ThreadingUnixStreamServer(self.socket, Handler)
+        self.far = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.far.server_address[1]}"
         self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        for server in (self.server, self.far):
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        for server in (self.server, self.far):
+            server.shutdown()
+            server.server_close()
         shutil.rmtree(self.folder)
 
     def add(self, name, state="awake", **given):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.powernap.powernap.plugins.modules import powerwake
+from ansible_collections.powernap.powernap.tests.unit.fake_powerwaked import TOKEN
 
 
 def test_wakes_a_sleeping_machine(run, fake_server):
@@ -62,3 +63,27 @@ def test_refuses_a_timeout_of_nothing(run, fake_server):
     result = run(powerwake.main, name="web1", timeout=0, socket=fake_server.socket)
     assert result["failed"] is True and result["msg"].startswith("timeout: 0 is too small")
     assert fake_server.changes() == []
+
+
+def test_wakes_through_a_wake_server_far_away(run, fake_server):
+    fake_server.add("web1", state="proxied")
+    result = run(powerwake.main, name="web1", server=fake_server.url, token=TOKEN, socket="/nonexistent/admin.sock")
+    assert (result["changed"], result["state"]) == (True, "awake")
+
+
+def test_fails_with_the_servers_sentence_where_the_token_is_wrong(run, fake_server):
+    fake_server.add("web1", state="proxied")
+    result = run(powerwake.main, name="web1", server=fake_server.url, token="pna1.11111111." + "0" * 64)
+    assert result["failed"] is True and result["msg"] == "the token is not known here"
+    assert fake_server.hosts["web1"]["state"] == "proxied"
+
+
+def test_a_token_is_neither_returned_nor_sent_in_the_clear(run, fake_server):
+    result = run(powerwake.main, name="web1", server="http://192.0.2.1:20709", token=TOKEN)
+    assert result["failed"] is True and "https://" in result["msg"]
+    assert TOKEN not in str(result)
+
+
+def test_a_server_needs_a_token(run):
+    result = run(powerwake.main, name="web1", server="https://127.0.0.1:1")
+    assert result["failed"] is True and "powerwake token create" in result["msg"]
