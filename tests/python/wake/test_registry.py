@@ -69,6 +69,18 @@ def test_addresses_and_cards_find_their_host(registry: Registry) -> None:
     assert registry.row("web1") is None
 
 
+def test_a_host_is_known_whatever_it_sleeps_with(path: Path, registry: Registry) -> None:
+    registry.apply([enrol(), register()])
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE hosts SET sleep = 'x'")
+    with pytest.raises(RegistryError):
+        registry.row("web1")
+    assert registry.record("web1").name == "web1"
+    with pytest.raises(RegistryError, match="powerwake forget web1"):
+        raise registry.apply([register(sequence=6)])[0]
+    assert registry.apply([Hello("web1", 7, HERE, 3.0)]) == [None] and registry.row("web1").sleep is None
+
+
 def test_a_number_is_never_used_twice(registry: Registry) -> None:
     first, _, second = registry.apply([enrol(), Forget("web1"), enrol()])
     assert first[1].number < second[1].number
