@@ -73,17 +73,7 @@ class Courier:
         channel = self._channel
         if channel is None:
             return {"url": self.url, "acknowledged": None, "error": ""}
-        now = clocks.now()
-        return {
-            "url": self.url,
-            "acknowledged": channel.acknowledged,
-            "error": channel.error,
-            "link": channel.by,
-            "linked_seconds": _ago(channel.since, now),
-            "acknowledged_seconds": _ago(channel.acknowledged_at, now),
-            "next_try_seconds": None if channel.next_try is None else round(max(0.0, channel.next_try - now), 3),
-            "ca_fingerprint": channel.fingerprint,
-        }
+        return {"url": self.url, **channel.health.as_dict(clocks.now())}
 
     def _open(self) -> Channel:
         if self._channel is None:
@@ -91,7 +81,3 @@ class Courier:
 
             self._channel = Channel(self._server, self._name, self._state_dir, self._host())
         return self._channel
-
-
-def _ago(at: float | None, now: float) -> float | None:
-    return None if at is None else round(max(0.0, now - at), 3)

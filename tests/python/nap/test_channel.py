@@ -74,7 +74,7 @@ async def until(condition, seconds=20.0):
 
 async def linked(made, server):
     made.announce("boot", 0.0)
-    await until(lambda: made.by and server.of("state"))
+    await until(lambda: made.health.by and server.of("state"))
 
 
 def test_a_hello_is_answered_over_tls_and_nothing_is_left_to_be_done_while_it_is_quiet(place, tmp_path):
@@ -85,7 +85,7 @@ def test_a_hello_is_answered_over_tls_and_nothing_is_left_to_be_done_while_it_is
         await linked(made, server)
         await until(lambda: not made._session.unanswered)
         timers = [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]
-        result = made.by, made.fingerprint, made.acknowledged, len(timers)
+        result = made.health.by, made.health.fingerprint, made.health.acknowledged, len(timers)
         made.close()
         return result
 
@@ -123,7 +123,7 @@ def test_after_a_sleep_it_says_hello_at_once_with_how_long_it_slept(place):
         await linked(made, server)
         await made.ask("asleep", REGISTRATION)
         made.sleeping()
-        assert made.by == ""
+        assert made.health.by == ""
         server.said_all.clear()
         made.announce("resume", 12.0)
         await until(lambda: server.of("hello"))
@@ -142,7 +142,7 @@ def test_a_link_that_is_lost_comes_back_and_what_was_not_answered_is_said_again(
         await linked(made, server)
         server.mute = {"done"}
         made.tell("done", {"order": "x", "ok": True, "said": "", "result": {}}, "done x")
-        await until(lambda: not made.by)
+        await until(lambda: not made.health.by)
         server.mute = set()
         await until(lambda: server.of("done"))
         made.close()
@@ -159,10 +159,10 @@ def test_a_server_that_starts_anew_is_found_again(place):
         made, _host = make()
         await linked(made, server)
         server.stop()
-        await until(lambda: not made.by and made.error)
-        error = made.error
+        await until(lambda: not made.health.by and made.health.error)
+        error = made.health.error
         server.start()
-        await until(lambda: made.by)
+        await until(lambda: made.health.by)
         made.close()
         return error
 
@@ -177,14 +177,14 @@ def test_without_a_websocket_it_posts_and_returns_to_it_later(place, monkeypatch
     async def work():
         made, _host = make()
         await linked(made, server)
-        assert made.by == "post"
+        assert made.health.by == "post"
         await made.ask("asleep", REGISTRATION)
         made.announce("cancelled", 0.0)
-        await until(lambda: made.by)
+        await until(lambda: made.health.by)
         server.websocket = True
         monkeypatch.setattr(channel, "RETURN_SECONDS", 0.0)
         made.changed()
-        await until(lambda: made.by == "websocket")
+        await until(lambda: made.health.by == "websocket")
         made.close()
 
     run(work())
@@ -200,7 +200,7 @@ def test_a_websocket_that_swallows_everything_is_passed_by(place):
         made.announce("boot", 0.0)
         await until(lambda: "post" in server.ways)
         server.mute = set()
-        await until(lambda: made.by == "post")
+        await until(lambda: made.health.by == "post")
         made.close()
 
     run(work())
@@ -326,7 +326,7 @@ def test_a_server_that_asks_for_time_is_given_it(place):
         server.refuse = {}
         began = time.monotonic()
         made.announce("reload", 0.0)
-        await until(lambda: made.by)
+        await until(lambda: made.health.by)
         made.close()
         return time.monotonic() - began
 

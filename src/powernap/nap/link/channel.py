@@ -17,6 +17,7 @@ from powernap.config.sections import ServerSettings
 from powernap.machine import clocks, lean
 from powernap.nap.link import keyfile, trust, wire
 from powernap.nap.link.backoff import Backoff
+from powernap.nap.link.health import Health
 from powernap.nap.link.numbers import Numbers
 from powernap.nap.link.posting import post
 from powernap.nap.link.session import PRESENCE, STATE, Order, Phase, Refused, Said, Session, Settled, Welcomed
@@ -53,16 +54,10 @@ class Host(Protocol):
 
 
 class Channel:
-    """``by``: the way in use, or ""; ``error``: what is wrong, or "". Times are of CLOCK_BOOTTIME."""
+    """One for each configuration of [server]. ``health``: how it is."""
 
     def __init__(self, server: ServerSettings, name: str, state_dir: Path, host: Host) -> None:
-        self.by = ""
-        self.since: float | None = None
-        self.acknowledged: bool | None = None
-        self.acknowledged_at: float | None = None
-        self.error = ""
-        self.fingerprint = ""
-        self.next_try: float | None = None
+        self.health = Health(server.url)
         self._server, self._name, self._host = server, name, host
         self._where = wire.address(server.url)
         self._trust: trust.Trust | None = None
@@ -73,7 +68,6 @@ class Channel:
         self._backoff, self._again = Backoff(), Backoff()
         self._not_before = 0.0
         self._declined_at: float | None = None
-        self._told_of = ""
         self._stale = False
         self._fresh = False
         self._wanted = asyncio.Event()
@@ -109,7 +103,7 @@ class Channel:
         answer: asyncio.Future[str] = loop.create_future()
         self._answers[said] = answer
         try:
-            if self.by or self._server.link == WEBSOCKET:
+            if self.health.by or self._server.link == WEBSOCKET:
                 self._wanted.set()
                 self._begin()
                 self._push()
@@ -126,7 +120,7 @@ class Channel:
         if kind == "asleep" and not error:
             self._wanted.clear()  # a new hello would say that it is awake after all
         if error:
-            self._failed(error)
+            self.health.failed(error)
             raise LinkError(f"the wake server {self._server.url} does not acknowledge: {error}")
 
     async def _alone(self, said: Said, kind: str, seconds: float) -> None:
@@ -148,17 +142,17 @@ class Channel:
 
     def changed(self) -> None:
         """The machine's state is another."""
-        if self.by and self._soon is None:
+        if self.health.by and self._soon is None:
             self._soon = asyncio.get_running_loop().call_later(STATE_SECONDS, self._say_state)
 
     def _say_state(self) -> None:
         self._soon = None
-        if self.by:
+        if self.health.by:
             self.tell("state", self._host.standing(), STATE)
 
     async def settled(self, seconds: float) -> None:
         """Wait until all that was said over the link is answered, or time is over."""
-        await self._until(lambda: not self.by or not (self._session.unanswered or self._session.unsaid), seconds)
+        await self._until(lambda: not self.health.by or not (self._session.unanswered or self._session.unsaid), seconds)
 
     async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
         async def wait() -> None:
@@ -178,14 +172,14 @@ class Channel:
 
     async def end(self, cause: str) -> None:
         """Say farewell, and what is still to be said, for as long as the wake server has to answer."""
-        if self._session.pending(PRESENCE) is not None and not self.by:
+        if self._session.pending(PRESENCE) is not None and not self.health.by:
             self._not_before = 0.0
             self._wanted.set()
             self._begin()
             self._call.set()
         seconds = self._server.timeout_seconds
         await self._until(lambda: self._session.pending(PRESENCE) is None, seconds)
-        if self.by:
+        if self.health.by:
             self.tell("bye", {"cause": cause}, "bye")
             await self.settled(seconds)
         self.close()
@@ -220,9 +214,9 @@ class Channel:
                 await self._link()
             except Declined as error:
                 at_least = error.again_seconds
-                self._failed(str(error))
+                self.health.failed(str(error))
             except PowernapError as error:
-                self._failed(str(error))
+                self.health.failed(str(error))
             self._unlinked()
             if not self._wanted.is_set():
                 continue
@@ -232,12 +226,12 @@ class Channel:
     async def _pause(self, seconds: float) -> None:
         """Wait, in any case as long as the server asked for; beyond that until there is something to say."""
         while (left := self._not_before - clocks.now()) > 0:
-            self.next_try = self._not_before
+            self.health.next_try = self._not_before
             await asyncio.sleep(left)
-        self.next_try = clocks.now() + seconds
+        self.health.next_try = clocks.now() + seconds
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._call.wait(), seconds)
-        self.next_try = None
+        self.health.next_try = None
 
     async def _link(self) -> None:
         """Be linked until that ends. Raises PowernapError."""
@@ -261,7 +255,7 @@ class Channel:
         self._session.key = keyfile.read(self._server.key_file)
         if self._where.tls:
             self._trust = trust.load(self._server.ca_file)
-            self.fingerprint = self._trust.fingerprint
+            self.health.fingerprint = self._trust.fingerprint
 
     async def _greet(self) -> str:
         greeted = self._session.pending(PRESENCE)
@@ -322,17 +316,16 @@ class Channel:
         """Raises LinkError where the hello was refused."""
         if error:
             raise LinkError(error)
-        self.by, self.since, self.error, self._told_of = by, clocks.now(), "", ""
+        self.health.linked(by, clocks.now())
         self._stale, self._fresh = False, True
         self._backoff.over()
-        trusted = f", CA {self.fingerprint[:16]}" if self.fingerprint else ""
-        _log.info("linked to the wake server %s by %s%s", self._server.url, by, trusted)
         self._session.put("state", self._host.standing(), STATE)
         self._push()
 
     def _unlinked(self) -> None:
         self._moved.set()
-        self.by, self.since, self._welcomed = "", None, None
+        self.health.unlinked()
+        self._welcomed = None
         self._session.lost()
         if self._late is not None:
             self._late.cancel()
@@ -365,7 +358,7 @@ class Channel:
         if self._late is not None:
             self._late.cancel()
             self._late = None
-        if self.by == WEBSOCKET and self._session.unanswered:
+        if self.health.by == WEBSOCKET and self._session.unanswered:
             self._late = asyncio.get_running_loop().call_later(self._server.timeout_seconds, self._unanswered)
 
     def _unanswered(self) -> None:
@@ -377,7 +370,7 @@ class Channel:
         event = self._session.received(text, clocks.now())
         if isinstance(event, Welcomed):
             self._lease = event.lease_seconds
-            self._answered("", clocks.now())
+            self.health.answered("", clocks.now())
             if self._welcomed is not None and not self._welcomed.done():
                 self._welcomed.set_result("")
             if event.woken_for is not None:
@@ -397,7 +390,7 @@ class Channel:
 
     def _settled(self, event: Settled) -> None:
         said = event.said
-        self._answered(event.error, clocks.now())
+        self.health.answered(event.error, clocks.now())
         if event.again_seconds and said is None:
             self._not_before = clocks.now() + event.again_seconds
         if said is None:
@@ -412,8 +405,8 @@ class Channel:
             self._again.over()
             if said.kind == "done":
                 self._host.heard_of(str(said.body.get("order")))
-        elif self.by == POST and said.kind in ("state", "done"):
-            self._stale = self.since is not None and clocks.now() - self.since > STALE_SECONDS
+        elif self.health.by == POST and said.kind in ("state", "done"):
+            self._stale = self.health.since is not None and clocks.now() - self.health.since > STALE_SECONDS
         elif said.kind in ("awake", "done"):
             self._say_again(said, event.again_seconds)
 
@@ -427,20 +420,6 @@ class Channel:
 
         timer = asyncio.get_running_loop().call_later(self._again.next(at_least), again)
         self._retries.add(timer)
-
-    def _answered(self, error: str, now: float) -> None:
-        self.acknowledged = not error
-        if error:
-            self._failed(error)
-        else:
-            self.error, self.acknowledged_at = "", now
-
-    def _failed(self, error: str) -> None:
-        """Note what is wrong, and tell it once."""
-        self.acknowledged, self.error = False, error
-        level = logging.DEBUG if error == self._told_of else logging.WARNING
-        self._told_of = error
-        _log.log(level, "the wake server %s: %s", self._server.url, error)
 
 
 def _log_defect(task: asyncio.Task[None]) -> None:

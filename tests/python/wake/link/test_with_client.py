@@ -82,8 +82,8 @@ def test_a_client_is_linked_carries_out_orders_and_says_farewell(tmp_path):
     async def work():
         async with place(tmp_path) as server, client(server, tmp_path, await server.enrol("web1")) as host:
             host.channel.announce("boot", 0.0)
-            await until(lambda: server.hub.linked("web1") is not None and host.channel.by)
-            assert host.channel.by == "websocket"
+            await until(lambda: server.hub.linked("web1") is not None and host.channel.health.by)
+            assert host.channel.health.by == "websocket"
             done = await server.hub.order("web1", "recover", {}, "alice", 30)
             assert (done.ok, done.said, done.result) == (True, "so it was", {"a": 1})
             await until(lambda: host.heard)
@@ -103,7 +103,7 @@ def test_what_the_server_refuses_is_told_in_its_own_words(tmp_path, link):
             real = await server.enrol("web1")
             async with client(server, tmp_path, real, link=link) as host:
                 host.channel.announce("boot", 0.0)
-                await until(lambda: host.channel.by)
+                await until(lambda: host.channel.health.by)
                 with pytest.raises(LinkError) as caught:  # it hears no segment, so it cannot stand in
                     await host.channel.ask("asleep", {"action": "suspend", "interfaces": []})
             (tmp_path / "key").write_text(key)
@@ -121,10 +121,10 @@ def test_after_a_loss_the_client_comes_back_and_goes_on_counting(tmp_path):
     async def work():
         async with place(tmp_path) as server, client(server, tmp_path, await server.enrol("web1")) as host:
             host.channel.announce("boot", 0.0)
-            await until(lambda: host.channel.by)
-            since = host.channel.since
+            await until(lambda: host.channel.health.by)
+            since = host.channel.health.since
             host.channel._socket._wire.close()
-            await until(lambda: host.channel.by == "websocket" and host.channel.since != since)
+            await until(lambda: host.channel.health.by == "websocket" and host.channel.health.since != since)
             done = await server.hub.order("web1", "recover", {}, "alice", 30)
             return done.ok
 
@@ -138,8 +138,8 @@ def test_a_restart_of_the_client_with_a_clock_set_back_is_no_replay(tmp_path, mo
             for _ in range(3):
                 async with client(server, tmp_path, key) as host:
                     host.channel.announce("boot", 0.0)
-                    await until(lambda: host.channel.by)  # it is waited for within the turn
-                    assert not host.channel.error
+                    await until(lambda: host.channel.health.by)  # it is waited for within the turn
+                    assert not host.channel.health.error
                 monkeypatch.setattr(time, "time_ns", lambda: 1)
 
     run(work())
