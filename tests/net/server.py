@@ -29,6 +29,7 @@ class Server(Node):
         self.directory = directory
         self.path = "classic"
         self.pin: Path | None = None
+        self.discovery = "off"  # it speaks on the segment without being asked
         self.settings: dict[str, str] = {"probe_seconds": "0.08"}
         self.process: subprocess.Popen[bytes] | None = None
         self.log = directory / "log"
@@ -41,6 +42,7 @@ class Server(Node):
         path.write_text(
             f'[listen]\nadmin_socket = "{self.directory}/admin.sock"\n'
             f'[registry]\npath = "{self.directory}/registry.sqlite"\n[wake]\n{wake}\n'
+            f'[discovery]\nuse = "{self.discovery}"\n'
             f'[path]\nuse = "{self.path}"\npin = "{self.pin or ""}"\n'
         )
         return path
