@@ -48,6 +48,7 @@ class Fleet:
         self.keeper = Keeper(
             config,
             self.presence.up,
+            self.presence.waking,
             self.presence.is_up,
             lambda group: size(registry, group),
             self._mark,

@@ -31,8 +31,6 @@ _DOWN = (State.PROXIED,)
 class Link(Protocol):
     """How orders reach hosts: the hub."""
 
-    def linked(self, name: str) -> object | None: ...
-
     async def order(
         self, name: str, verb: str, arguments: dict[str, Any], by: str, valid_seconds: float = 30.0
     ) -> Done: ...
@@ -114,7 +112,7 @@ class Delivery:
 
     def _plan(self, host: Host, request: Request) -> tuple[Step, str]:
         status = self._presence.status(host)
-        return plan(request.verb, host.state, status.condition, self._link.linked(host.name) is not None, request.wake)
+        return plan(request.verb, host.state, status.condition, self._presence.linked(host.name), request.wake)
 
     async def _wake(self, host: Host, request: Request, by: str, result: Result) -> None:
         for name in self._needed(host):
@@ -127,7 +125,7 @@ class Delivery:
         result.result |= {"woken_seconds": woken["seconds"], "magic_packets": woken["magic_packets"]}
         result.outcome, result.said = Outcome.DONE, "woken" if woken["changed"] else "was awake"
         if request.verb != "wake":
-            await self._until(lambda: self._link.linked(host.name) is not None, _LINK_SECONDS)
+            await self._until(lambda: self._presence.linked(host.name), _LINK_SECONDS)
 
     async def _send(
         self, host: Host, verb: str, arguments: Mapping[str, Any], request: Request, by: str, result: Result

@@ -56,7 +56,7 @@ _NO_RULES = Rules()
 
 
 class Keeper:
-    """`up(group)`: how many are known to be up. `is_up(number)`. `size(group)`: how many are registered.
+    """`up(group)`: how many are known to be up; `waking(group)`. `is_up(number)`. `size(group)`: of all registered.
 
     `mark(name)`: why the canary of a machine failed, or "". `settled()`: who is up has been found out since the start.
     """
@@ -65,13 +65,14 @@ class Keeper:
         self,
         config: WakeConfig,
         up: Callable[[str], int],
+        waking: Callable[[str], int],
         is_up: Callable[[int], bool],
         size: Callable[[str], int],
         mark: Callable[[str], str],
         settled: Callable[[], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._up, self._is_up, self._size = up, is_up, size
+        self._up, self._waking, self._is_up, self._size = up, waking, is_up, size
         self._mark, self._settled, self._clock = mark, settled, clock
         self._leaves: dict[str, _Leave] = {}
         self._leaving: Counter[str] = Counter()
@@ -145,7 +146,7 @@ class Keeper:
             name,
             self._is_up(number),
             mark,
-            tuple(each for each in needing if self._up(each) > 0),
+            tuple(each for each in needing if self._up(each) + self._waking(each) > 0),
             () if self._settled() else needing,
         )
         here = Group(group, self._machines(group, rules), self._up(group), self._leaving[group], now + wait)

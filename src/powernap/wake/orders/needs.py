@@ -16,7 +16,7 @@ from powernap.wake.registry.awake import members
 from powernap.wake.roster import Roster
 
 _MOST = 1000
-_AGAIN_SECONDS = 30.0
+_AGAIN_SECONDS = 1.0
 _AWAKE = (State.AWAKE, State.RESTORING, State.WAKING)
 
 

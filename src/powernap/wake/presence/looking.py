@@ -78,6 +78,7 @@ class Looking:
         self._asked: dict[tuple[str, bytes], _Case] = {}
         self._unanswered: deque[tuple[float, _Case]] = deque()
         self._wanted: dict[str, None] = {}
+        self._looked_at: set[str] = set()
         self._wake_up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -115,8 +116,8 @@ class Looking:
     async def _rest(self, seconds: float) -> None:
         """Answers are waited for meanwhile."""
         end = clock() + seconds
-        while self._unanswered and clock() < end:
-            await asyncio.sleep(min(_ANSWER_SECONDS, max(0.05, end - clock())))
+        while self._unanswered and self._unanswered[0][0] < end:
+            await asyncio.sleep(max(0.0, self._unanswered[0][0] - clock()))
             self._give_up_waiting()
         await asyncio.sleep(max(0.0, end - clock()))
 
@@ -131,11 +132,10 @@ class Looking:
             self._ear.follow(self._interfaces())
             for rest in page:
                 self._ask(_Case(rest.name, rest.number, rest.addresses, rest.elsewhere))
-            await asyncio.sleep(len(page) / rate)
-            self._give_up_waiting()
+            await self._rest(len(page) / rate)
 
     def _ask(self, case: _Case) -> None:
-        if self._presence.linked(case.name) or not self._is_up(case.name):
+        if self._presence.linked(case.name) or case.name in self._looked_at or not self._is_up(case.name):
             return
         if not case.addresses:
             if case.ips:
@@ -194,11 +194,14 @@ class Looking:
                 del self._wanted[name]
             if not self._wanted:
                 self._wake_up.clear()
+            self._looked_at.update(names)
             try:
                 await self._look_at(names)
             except RegistryError as error:
                 _log.warning("%s", error)
                 await asyncio.sleep(_QUESTION_SECONDS)
+            finally:
+                self._looked_at.clear()
 
     async def _look_at(self, names: list[str]) -> None:
         self._ear.follow(self._interfaces())

@@ -14,6 +14,7 @@ from powernap.wake.presence.status import UP, Condition
 _PAGE = 4096
 _CONDITIONS = (None, *Condition)
 _INDEX = {condition: index for index, condition in enumerate(_CONDITIONS)}
+_WAKING = _INDEX[Condition.WAKING]
 _UP = frozenset(_INDEX[condition] for condition in UP)
 _MOST_WAYS = 255
 
@@ -35,6 +36,7 @@ class Marks:
         self._pages: dict[int, _Page] = {}
         self._groups: dict[str, int] = {"": 0}
         self._up: Counter[int] = Counter()
+        self._waking: Counter[int] = Counter()
         self._ways: list[str] = [""]
 
     def condition(self, number: int) -> Condition | None:
@@ -49,19 +51,27 @@ class Marks:
     def set(self, number: int, condition: Condition | None, group: str) -> None:
         """A machine of this group is so from now on; None: it is forgotten."""
         page, at = self._page(number), number % _PAGE
-        if page.condition[at] in _UP:
-            self._up[page.group[at]] -= 1
+        self._count(page, at, -1)
         page.condition[at] = _INDEX[condition]
         page.group[at] = self._groups.setdefault(group, len(self._groups)) if len(self._groups) < 65535 else 0
-        if page.condition[at] in _UP:
-            self._up[page.group[at]] += 1
+        self._count(page, at, 1)
         if condition is None:
             page.seen[at] = page.way[at] = 0
+
+    def _count(self, page: _Page, at: int, one: int) -> None:
+        if page.condition[at] in _UP:
+            self._up[page.group[at]] += one
+        elif page.condition[at] == _WAKING:
+            self._waking[page.group[at]] += one
 
     def up(self, group: str) -> int:
         """How many of the group are up, for all that was seen in this run."""
         index = self._groups.get(group)
         return 0 if index is None else self._up[index]
+
+    def waking(self, group: str) -> int:
+        index = self._groups.get(group)
+        return 0 if index is None else self._waking[index]
 
     def see(self, number: int, second: float, way: str) -> None:
         """It was seen, so many seconds after the daemon's start."""

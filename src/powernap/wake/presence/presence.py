@@ -130,7 +130,9 @@ class Presence(HubListener):
             return
         old, new = _brief_of(before), _brief_of(after)
         link = self._links.get(after.name)
-        if link is not None:
+        if after.state is State.PROXIED and before.state is not State.PROXIED:
+            self._links.pop(after.name, None)  # it is silent: what seems open ends nowhere
+        elif link is not None:
             self._links[after.name] = link._replace(brief=new)
         known = self._store.get(after.number)
         was = self._status(old, known)
@@ -144,8 +146,8 @@ class Presence(HubListener):
 
     def answered(self, name: str, number: int, how: str) -> None:
         """A host that is not asleep has answered, or was seen."""
-        self._marks.see(number, clock() - self._began, how)
         if self._marks.is_up(number):
+            self._marks.see(number, clock() - self._began, how)
             return  # as most: nothing new
         host = self._brief(name)
         if host is None or host.state not in _SAYS_SO:
@@ -154,6 +156,7 @@ class Presence(HubListener):
         look = known.look
         since = look.since if look is not None and look.answered else now
         self._learn(host, known._replace(look=Look(True, how, since, now)))
+        self._marks.see(number, clock() - self._began, how)
 
     def silent(self, name: str, number: int, how: str, other: str = "") -> None:
         """A host that is not asleep has answered none of several questions; `other`: the card that did."""
@@ -188,6 +191,10 @@ class Presence(HubListener):
     def up(self, group: str) -> int:
         """How many of the group are."""
         return self._marks.up(group)
+
+    def waking(self, group: str) -> int:
+        """How many of the group are on their way up."""
+        return self._marks.waking(group)
 
     def heard_since(self, name: str, time_then: float) -> bool:
         """It has spoken itself since then (Unix time)."""

@@ -121,7 +121,7 @@ def _asleep(facts: Facts) -> Status | None:
         return Status(down, since, f"registered for {action}, and is silent", "registration, silence", since)
     if state is State.WAKING and not facts.asked:
         return Status(Condition.WAKING, since, "is being woken", "magic packets", since)
-    if state is State.RESTORING:
+    if state is State.RESTORING and facts.linked is None:
         return Status(Condition.AWAKE, since, "has woken and gets its addresses back", "frames of its card", since)
     if state is State.UNREACHABLE:
         return Status(Condition.UNREACHABLE, since, "did not wake", "no answer to magic packets", since)

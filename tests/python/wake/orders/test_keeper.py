@@ -35,6 +35,7 @@ class Site:
         self.keeper = Keeper(
             wanted,
             self.marks.up,
+            self.marks.waking,
             self.marks.is_up,
             lambda group: MACHINES,
             lambda name: self.failed.get(name, ""),
@@ -173,6 +174,9 @@ def test_whom_others_need_stays_while_one_of_them_is_awake(tmp_path: Path) -> No
     site = Site(config('[groups.app]\nneeds = ["web1"]\n', tmp_path), group="")
     site.seen(1, Condition.AWAKE)
     site.seen(4, Condition.AWAKE, "app")
+    assert not site.asks(1)
+    site.seen(4, Condition.NAPPING, "app")
+    site.seen(4, Condition.WAKING, "app")
     assert not site.asks(1)
     site.seen(4, Condition.NAPPING, "app")
     assert site.asks(1)

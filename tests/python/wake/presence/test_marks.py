@@ -23,6 +23,8 @@ def test_as_many_are_up_in_a_group_as_were_last_told_so(changes: list[tuple[int,
         last[number] = condition, group
     for group in ("", "rack1", "rack2", "never heard of"):
         assert marks.up(group) == sum(1 for condition, where in last.values() if condition in UP and where == group)
+        waking = sum(1 for condition, where in last.values() if condition is Condition.WAKING and where == group)
+        assert marks.waking(group) == waking
     for number, (condition, _group) in last.items():
         assert marks.condition(number) is condition
         assert marks.is_up(number) is (condition in UP)

@@ -21,7 +21,7 @@ ALL = [
         State, ("suspend", "poweroff"), (False, True), (None, NOW - 60), WORDS, PARTINGS, LOOKS
     )
 ]
-FOLLOWED = (State.REGISTERED, State.ARMING, State.PROXIED, State.WAKING, State.RESTORING, State.UNREACHABLE)
+FOLLOWED = (State.REGISTERED, State.ARMING, State.PROXIED, State.WAKING, State.UNREACHABLE)
 
 
 def awake(**facts: object) -> Status:
@@ -29,6 +29,8 @@ def awake(**facts: object) -> Status:
 
 
 def is_left_to_evidence(facts: Facts) -> bool:
+    if facts.state is State.RESTORING:
+        return facts.linked is not None
     return facts.state not in FOLLOWED or (facts.state is State.WAKING and facts.asked)
 
 
