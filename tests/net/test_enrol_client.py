@@ -131,6 +131,7 @@ def test_a_copy_of_its_disk_gets_a_key_of_its_own(bare_lan: Lan, make: Make) -> 
 def test_it_finds_its_server_by_zeroconf_and_publishes_itself(bare_lan: Lan, make: Make, tmp_path: Path) -> None:
     if missing():
         pytest.skip(missing())
+    bare_lan.server.discovery = "auto"
     started(bare_lan)
     witness_node = bare_lan.client("witness", 20)
     with avahi(witness_node, tmp_path / "witness") as witness:
@@ -150,6 +151,7 @@ def test_it_finds_its_server_by_avahi_and_is_published_until_it_is_known(
 ) -> None:
     if missing():
         pytest.skip(missing())
+    bare_lan.server.discovery = "auto"
     started(bare_lan)
     web1 = make(server="", discovery="find = true", bus=str(tmp_path / "own" / "bus"))
     with avahi(web1.node, tmp_path / "own") as own, avahi(bare_lan.client("witness", 20), tmp_path / "wit") as witness:
