@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 import shutil
@@ -111,6 +112,7 @@ def test_closing_gives_the_pidfd_back(process):
     monitor = ProcessMonitor("work", {"pattern": MARK})
 
     async def run():
+        gc.collect()  # what other tests left open is given back now
         before = open_files()
         sources = Sources()
         monitor.attach(asyncio.get_running_loop(), lambda: None, sources)
