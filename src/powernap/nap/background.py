@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
+_log = logging.getLogger("powernapd")
 T = TypeVar("T")
 
 
@@ -32,3 +34,9 @@ async def beside(work: Callable[[], T]) -> T:
 
     threading.Thread(target=run, daemon=True).start()
     return await done
+
+
+def log_defect(task: asyncio.Task[Any]) -> None:
+    """When a task has ended: say what it failed with."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("internal error: %s", task.exception(), exc_info=task.exception())

@@ -11,7 +11,8 @@ from powernap.config.sections import ServerSettings
 from powernap.machine import clocks
 
 if TYPE_CHECKING:
-    from powernap.nap.link.channel import Channel, Host
+    from powernap.nap.link.channel import Channel
+    from powernap.nap.link.host import Host
 
 
 class Courier:

@@ -17,7 +17,7 @@ from powernap.config import NapConfig
 from powernap.config.sections import HistorySettings, ServerSettings
 from powernap.machine import clocks, ownlinks, sdnotify
 from powernap.nap import override, report, setup
-from powernap.nap.background import beside
+from powernap.nap.background import beside, log_defect
 from powernap.nap.courier import Courier
 from powernap.nap.decisions import Decisions, in_effect, journal_fields
 from powernap.nap.doing import Doing
@@ -202,8 +202,7 @@ class Daemon:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("internal error: %s", task.exception(), exc_info=task.exception())
+        log_defect(task)
 
     async def _arm(self) -> None:
         """Have the cards ready for whatever puts the machine to sleep."""

@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from powernap.config.sections import ServerSettings
 from powernap.machine import clocks, lean
+from powernap.nap.background import log_defect
 from powernap.nap.link import keyfile, trust, wire
 from powernap.nap.link.backoff import Backoff
 from powernap.nap.link.health import Health
+from powernap.nap.link.host import Host
 from powernap.nap.link.numbers import Numbers
 from powernap.nap.link.posting import post
 from powernap.nap.link.session import PRESENCE, STATE, Order, Phase, Refused, Said, Session, Settled, Welcomed
+from powernap.nap.link.waiting import until
 from powernap.nap.link.websocket import Declined, WebSocket, open_websocket
 from powernap.shared.errors import PowernapError
 
@@ -29,8 +32,7 @@ _log = logging.getLogger("powernapd")
 STATE_SECONDS = 0.2
 #: After so long a WebSocket is tried again where only POST got through.
 RETURN_SECONDS = 600.0
-#: A server that refuses a word so long after its welcome may have started anew.
-STALE_SECONDS = 60.0
+STALE_SECONDS = 60.0  #: A server that refuses a word so long after its welcome may have started anew.
 #: Part of the lease after which a client that has no connection says something.
 LEASE_SHARE = 0.75
 #: The statuses with which a server turns somebody away by whatever way he comes.
@@ -40,17 +42,6 @@ WEBSOCKET, POST = "websocket", "post"
 
 class LinkError(PowernapError):
     """The wake server did not acknowledge."""
-
-
-class Host(Protocol):
-    """What the channel needs of the machine."""
-
-    async def greeting(self) -> dict[str, Any]: ...
-    def standing(self) -> dict[str, Any]: ...
-    def woken_for(self, knock: Mapping[str, Any]) -> None: ...
-    def ordered(self, order: Order | Refused) -> None: ...
-    def heard_of(self, order: str) -> None: ...
-    def renamed(self, name: str) -> None: ...
 
 
 class Channel:
@@ -152,16 +143,9 @@ class Channel:
 
     async def settled(self, seconds: float) -> None:
         """Wait until all that was said over the link is answered, or time is over."""
-        await self._until(lambda: not self.health.by or not (self._session.unanswered or self._session.unsaid), seconds)
-
-    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
-        async def wait() -> None:
-            while not condition():
-                self._moved.clear()
-                await self._moved.wait()
-
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(wait(), seconds)
+        await until(
+            self._moved, lambda: not self.health.by or not (self._session.unanswered or self._session.unsaid), seconds
+        )
 
     # --- its life
 
@@ -178,7 +162,7 @@ class Channel:
             self._begin()
             self._call.set()
         seconds = self._server.timeout_seconds
-        await self._until(lambda: self._session.pending(PRESENCE) is None, seconds)
+        await until(self._moved, lambda: self._session.pending(PRESENCE) is None, seconds)
         if self.health.by:
             self.tell("bye", {"cause": cause}, "bye")
             await self.settled(seconds)
@@ -195,7 +179,7 @@ class Channel:
     def _begin(self) -> None:
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._run())
-            self._task.add_done_callback(_log_defect)
+            self._task.add_done_callback(log_defect)
 
     def _cut(self) -> None:
         """Give up what is being tried, or the link as it is."""
@@ -299,18 +283,12 @@ class Channel:
                 await self._exchange(word, seconds)
             if self._stale:
                 raise LinkError("it wants a new hello, as it has started anew")
-            if self._may_return():
-                return
+            if self._declined_at is not None and clocks.now() - self._declined_at >= RETURN_SECONDS:
+                return  # a WebSocket is tried again, as there was something to say anyway
             try:
                 await asyncio.wait_for(self._call.wait(), LEASE_SHARE * self._lease)
             except asyncio.TimeoutError:
                 self._session.put("state", self._host.standing(), STATE)
-
-    def _may_return(self) -> bool:
-        """Tell whether a WebSocket should be tried again, as there is something to say anyway."""
-        if self._server.link == POST or self._declined_at is None:
-            return False
-        return clocks.now() - self._declined_at >= RETURN_SECONDS
 
     def _begun(self, by: str, error: str) -> None:
         """Raises LinkError where the hello was refused."""
@@ -420,8 +398,3 @@ class Channel:
 
         timer = asyncio.get_running_loop().call_later(self._again.next(at_least), again)
         self._retries.add(timer)
-
-
-def _log_defect(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.error("internal error: %s", task.exception(), exc_info=task.exception())

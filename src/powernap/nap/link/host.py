@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the channel needs of the machine that it speaks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from powernap.nap.link.session import Order, Refused
+
+
+class Host(Protocol):
+    """``greeting`` and ``standing``: the bodies of "hello" and "state"."""
+
+    async def greeting(self) -> dict[str, Any]: ...
+    def standing(self) -> dict[str, Any]: ...
+    def woken_for(self, knock: Mapping[str, Any]) -> None: ...
+    def ordered(self, order: Order | Refused) -> None: ...
+    def heard_of(self, order: str) -> None: ...
+    def renamed(self, name: str) -> None: ...
