@@ -133,15 +133,15 @@ class Linked:
 
 
 def knock_sentence(knock: Mapping[str, Any]) -> str:
-    """Return who or what the machine was woken for, in words."""
-    said = str(knock.get("reason") or "an order")
-    if knock.get("asked_by") and str(knock["asked_by"]) not in said:
-        said += f" by {knock['asked_by']}"
+    """Return who or what the machine was woken for, in words; without what differs each time, such as their port."""
+    reason, who = str(knock.get("reason") or ""), str(knock.get("asked_by") or "")
     if knock.get("address"):
-        said += f" to {knock['address']}"
-    if knock.get("port"):
-        said += f" port {knock['port']}"
-    return said
+        what = who.partition(" to port ")[0].partition(" from ")[0] or reason
+        port = f" to port {knock['port']}" if knock.get("port") else ""
+        return f"{what}{port} from {knock['address']}"
+    if reason == "order":
+        return f"an order of {who}" if who else "an order"
+    return f"{reason}, {who}" if reason and who else reason or who or "a reason that the wake server does not tell"
 
 
 def _machine(interfaces: tuple[str, ...], url: str) -> dict[str, Any]:

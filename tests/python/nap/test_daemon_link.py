@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from powernap.nap import history_text, report_text
+from powernap.config.sections import EnergySettings
+from powernap.nap import history, history_text, report_text
+from powernap.nap.linked import knock_sentence
 
 EVERY_PORT = """
 [monitors.local]
@@ -158,11 +160,12 @@ def test_an_ordered_profile_that_is_gone_does_not_keep_powernapd_from_starting(m
 
 def test_who_knocked_is_told_in_status_and_history(machine):
     machine.write(absent=500)
-    knock = {"reason": "TCP connection", "asked_by": "198.18.0.7", "address": "198.18.0.1", "port": 22}
+    asked_by = "SYN to port 22 from 198.18.0.7:40001 (02:4c:00:00:00:07)"
+    knock = {"reason": "demand", "asked_by": asked_by, "address": "198.18.0.7", "port": 22}
     machine.server.woken_for = {**knock, "at": time.time() - 3, "packets": 2}
     machine.start()
     linked(machine)
-    sentence = "TCP connection by 198.18.0.7 to 198.18.0.1 port 22"
+    sentence = "SYN to port 22 from 198.18.0.7"
     status = machine.ask("status")
     assert status["server"]["woken_for"]["sentence"] == sentence
     assert 2 < status["server"]["woken_for"]["seconds"] < 60
@@ -178,6 +181,47 @@ def test_who_knocked_is_told_in_status_and_history(machine):
     content = json.loads(shown.stdout)
     assert content["orders"][0]["verb"] == "recover"
     assert "order recover of alice, done" in history_text.text(content, str)
+
+
+@pytest.mark.parametrize(
+    ("knock", "sentence"),
+    [
+        (
+            {"reason": "arp", "asked_by": "ARP from 10.0.0.7 (02:4c:00:00:00:07)", "address": "10.0.0.7"},
+            "ARP from 10.0.0.7",
+        ),
+        ({"reason": "order", "asked_by": "alice", "address": "", "port": None}, "an order of alice"),
+        ({"reason": "lease", "asked_by": "web1"}, "lease, web1"),
+        ({"reason": "conflict"}, "conflict"),
+        ({}, "a reason that the wake server does not tell"),
+    ],
+)
+def test_who_knocked_in_words(knock, sentence):
+    assert knock_sentence(knock) == sentence
+
+
+def test_a_nap_is_ended_by_whom_the_wake_server_names():
+    lines = [
+        {"t": 1000.0, "b": 0.0, "state": "suspending", "in_effect": "suspend", "cause": "idle"},
+        {"t": 1001.0, "b": 1.0, "state": "asleep", "in_effect": "suspend", "cause": "idle"},
+        {
+            "t": 1100.0,
+            "b": 100.0,
+            "state": "resuming",
+            "in_effect": "",
+            "cause": "x",
+            "slept": 98.0,
+            "woken_by": "resume",
+        },
+        {"t": 1101.0, "b": 101.0, "woken_for": {"sentence": "SYN to port 22 from 10.0.0.7"}},
+        {"t": 1102.0, "b": 102.0, "order": {"verb": "nap", "by": "alice", "ok": True, "said": "suspend"}},
+        {"t": 1200.0, "b": 200.0, "state": "awake", "in_effect": "", "cause": "x"},
+    ]
+    found = history.summary(lines, 0.0, 1300.0, EnergySettings())
+    assert [nap["woken_by"] for nap in found["naps"]] == ["resume, for SYN to port 22 from 10.0.0.7"]
+    assert found["totals"]["wakes"] == {"resume, for SYN to port 22 from 10.0.0.7": 1}
+    assert found["totals"]["seconds"]["resuming"] == 100.0
+    assert [order["verb"] for order in found["orders"]] == ["nap"]
 
 
 def test_status_tells_the_link_and_its_authority(awake):
