@@ -37,7 +37,7 @@ def context(listen: ListenSettings, directory: Path, now: float | None = None) -
         return None
     certificate, key = Path(listen.tls_certificate), Path(listen.tls_key)
     if listen.tls == "own":
-        certificate = key = own(directory, names(), time.time() if now is None else now)
+        certificate = key = own(directory, (*names(), *listen.tls_names), time.time() if now is None else now)
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
@@ -78,7 +78,7 @@ def fingerprint(pem: str) -> str:
 
 def names() -> tuple[str, ...]:
     """The names and addresses by which this machine may be called."""
-    found = [socket.gethostname(), socket.getfqdn(), "localhost", "127.0.0.1", "::1"]
+    found = [socket.gethostname(), "localhost", "127.0.0.1", "::1"]  # getfqdn would wait for a name server
     found += (str(network.ip) for interface in interfaces.read().values() for network in interface.networks)
     return tuple(dict.fromkeys(name for name in found if name))[:_MOST_NAMES]
 

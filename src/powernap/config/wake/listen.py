@@ -37,6 +37,12 @@ class ListenSettings:
     tls_ca: str = setting(
         "path", "", "PEM file with the authority that clients are to believe", example="/etc/ssl/site-ca.pem"
     )
+    tls_names: tuple[str, ...] = setting(
+        "strs",
+        (),
+        "further names for the own certificate, beside the host name and the addresses",
+        example=["wake1.example.org"],
+    )
     unproven: int = setting(
         "int",
         2000,
