@@ -17,11 +17,9 @@ _LOOK_SECONDS = 0.3
 _WELL = ("done", "would")
 
 
-def whom(parser: argparse.ArgumentParser) -> None:
+def whom(parser: argparse.ArgumentParser, name: str = "NAME") -> None:
     """Arguments that say for which machines an order is."""
-    parser.add_argument(
-        "targets", nargs="*", metavar="NAME", help="machines, or patterns of their names such as 'web*'"
-    )
+    parser.add_argument("targets", nargs="*", metavar=name, help="machines, or patterns of their names such as 'web*'")
     parser.add_argument("--group", metavar="NAME", help='machines of this group; "" for those of none')
     parser.add_argument(
         "--where",
@@ -38,6 +36,16 @@ def whom(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=seconds, default=120.0, metavar="SECONDS", help="for each machine; default: 120"
     )
+
+
+def is_one(options: argparse.Namespace) -> bool:
+    """One machine is meant, by what it is known by, and nothing else is said of the order."""
+    said = (options.group is not None, options.where, options.all, options.dry_run, options.rate, options.at_once)
+    return len(options.targets) == 1 and not any(said) and not _is_pattern(options.targets[0])
+
+
+def _is_pattern(target: str) -> bool:
+    return any(letter in target for letter in "*?[")
 
 
 def wakes(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +75,7 @@ def _wait(server: WakeServer, order: dict[str, Any]) -> dict[str, Any]:
 
 
 def _body(options: argparse.Namespace, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    patterns = [target for target in options.targets if any(letter in target for letter in "*?[")]
+    patterns = [target for target in options.targets if _is_pattern(target)]
     names = [target for target in options.targets if target not in patterns]
     said = dict(options.where)
     if options.group is not None:

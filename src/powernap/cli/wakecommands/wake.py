@@ -7,24 +7,27 @@ import argparse
 import socket
 import time
 
-from powernap.cli.wakecommands.base import ask, say, seconds
+from powernap.cli.wakecommands import ordering
+from powernap.cli.wakecommands.base import ask, say
 from powernap.net import interfaces, magic
 from powernap.shared.errors import BadMac, Refused, ServerDown
 from powernap.shared.mac import magic_packet, normal_mac
 
 NAME = "wake"
-SUMMARY = "wake a machine and wait until it is awake"
+SUMMARY = "wake a machine, or many, and wait until they are awake"
 _VOLLEYS = 3
 _BETWEEN_VOLLEYS = 0.3
 _LONGER_THAN_SERVER = 10.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="NAME|MAC|IP")
-    parser.add_argument("--timeout", type=seconds, default=120.0, metavar="SECONDS", help="default: 120")
+    ordering.whom(parser, "NAME|MAC|IP")
 
 
 def run(options: argparse.Namespace) -> int:
+    if not ordering.is_one(options):
+        return ordering.give(options, "wake", {})
+    options.target = options.targets[0]
     body = {"target": options.target, "timeout_seconds": options.timeout, "asked_by": _who()}
     try:
         done = ask(options).post("/api/v1/wake", body, timeout=options.timeout + _LONGER_THAN_SERVER)
