@@ -377,7 +377,9 @@ def test_tokens_are_made_listed_and_revoked_from_the_command_line(lan: Lan) -> N
     assert abs(mine["expires"] - time.time() - 2 * 86400) < 60
     assert "is revoked" in powerwake(lan, "token", "revoke", mine["id"], *where).stdout
     assert "was not there" in powerwake(lan, "token", "revoke", mine["id"], *where).stdout
+    Asked(lan, "POST", "/api/v1/wake", {"target": "\x1b[2Jmoon"})
     audit = powerwake(lan, "audit", "--last", "10", *where).stdout
+    assert "moon" in audit and "\x1b" not in audit
     assert "POST /tokens" in audit and "dashboard" in audit and "root" in audit
 
 
@@ -402,6 +404,32 @@ def test_what_is_wrong_with_a_server_far_away_is_one_sentence(
     given = [str(tmp_path / each) if each in ("TOKEN", "OPEN") else each for each in arguments]
     done = powerwake(lan, "list", *given)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and word in done.stderr, done.stderr
+
+
+def test_every_command_works_from_afar(lan: Lan, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(token(lan, "admin"))
+    file.chmod(0o600)
+    where = ("--server", f"https://{lan.server.ipv4}:20709", "--token-file", str(file), "--ca-file", str(lan.server.ca))
+    client = lan.client()
+
+    def far(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return client.run(sys.executable, "-m", "powernap", "powerwake", *arguments, *where, check=False)
+
+    assert "is registered" in far("register", "far1", "--mac", "02:4c:00:00:00:76").stdout
+    for command in ("list", "status", "criers", "wakes", "audit", "orders", "pending"):
+        done = far(command, "--json")
+        assert done.returncode == 0 and json.loads(done.stdout) is not None, (command, done.stderr)
+    assert "far1" in far("list", "far*", "--state", "awake").stdout and far("list", "x*").stdout == "no machine fits\n"
+    assert "uses" in far("token", "create", "--role", "viewer", "--name", "x", "--uses", "3").stderr
+    assert "far1 is forgotten" in far("forget", "far1").stdout
+    missing = far("wake", "far1")
+    assert missing.returncode == 1 and "register" in missing.stderr and missing.stderr.count("\n") == 1
+    other = client.run(
+        *(sys.executable, "-m", "powernap", "powerwake", "list", *where[:-1], "/etc/ssl/certs/ca-certificates.crt"),
+        check=False,
+    )
+    assert other.returncode == 2 and "not trusted" in other.stderr and other.stderr.count("\n") == 1
 
 
 def test_the_environment_says_which_server(lan: Lan) -> None:

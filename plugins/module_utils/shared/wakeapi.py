@@ -106,8 +106,7 @@ class WakeServer:
         after = None
         while True:
             page = self.get("/api/v1/hosts", limit=_PAGE, after=after, **query)
-            for host in page["hosts"]:
-                yield host
+            yield from page["hosts"]
             after = page.get("next")
             if after is None:
                 return

@@ -41,7 +41,12 @@ def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
     body = body if len(body) <= _LONGEST_BODY else body[: _LONGEST_BODY - 3] + "..."
     asked = f"{entry['method']} {entry['path'].removeprefix('/api/v1')} {body}".rstrip()
     outcome = "under way, or powerwaked ended" if entry["status"] is None else f"{entry['status']} {entry['outcome']}"
-    return when, entry["who"], entry["role"], entry["address"], asked, outcome
+    return tuple(_harmless(each) for each in (when, entry["who"], entry["role"], entry["address"], asked, outcome))
+
+
+def _harmless(text: str) -> str:
+    """What others have sent may have been meant for the terminal."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _count(text: str) -> int:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from powernap.wake.api.answers import answer
 from powernap.wake.api.route import ROLES, Parameter, Route, Schema
-from powernap.wake.api.schemas import CHANGED, COUNT, NUMBER, TEXT, TIME, limit, listed, or_null, thing
+from powernap.wake.api.schemas import CHANGED, COUNT, NUMBER, PRINTABLE, TEXT, TIME, limit, listed, or_null, thing
 from powernap.wake.registration import BadBody
 from powernap.wake.service import Service
 
@@ -36,7 +36,7 @@ _NEW: Schema = {
             "type": "string",
             "minLength": 1,
             "maxLength": 64,
-            "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$",
+            "pattern": PRINTABLE,
             "description": "whose it is, as the audit log shall have it: 1 to 64 characters",
         },
         "expires_seconds": {
@@ -51,7 +51,12 @@ _NEW: Schema = {
             "maximum": _MOST_USES,
             "description": "how many clients may enrol with it, or null: any number",
         },
-        "group": {"type": "string", "maxLength": 64, "description": "the group of clients that enrol with it"},
+        "group": {
+            "type": "string",
+            "maxLength": 64,
+            "pattern": PRINTABLE,
+            "description": "the group of clients that enrol with it",
+        },
     },
     "required": ["name"],
     "additionalProperties": False,

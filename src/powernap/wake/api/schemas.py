@@ -36,6 +36,9 @@ def or_null(schema: Schema) -> Schema:
     return {**schema, "type": [schema["type"], "null"]}
 
 
+#: Of texts that are shown to people: no control characters, which a terminal would obey.
+PRINTABLE = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"
+
 STATES = [state.value for state in State]
 CONDITIONS = [condition.value for condition in Condition]
 WAKE_ON: Schema = {"type": "string", "enum": ["demand", "arp", "never"]}
