@@ -74,7 +74,8 @@ class Wake:
             # A tick comes late, the next one not later for that.
             seconds = policy.ready_probe_seconds
             return replace(self, next_probe=max(self.next_probe + seconds, now + seconds / 2))
-        return replace(self, next_probe=self.next_volley or now + policy.unhurried_probe_seconds)
+        later = self.next_volley or now + policy.unhurried_probe_seconds
+        return self if later == self.next_probe else replace(self, next_probe=later)
 
     def hurry(self, now: float, policy: Policy) -> Wake:
         """Its answer is waited for from now on."""

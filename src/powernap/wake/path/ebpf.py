@@ -150,7 +150,7 @@ class EbpfPath:
 
     def put(self, entries: Mapping[Key, Entry]) -> None:
         now = _now()
-        empty = self._tables["entries"].is_empty()
+        empty = len(entries) >= _CHUNK and self._tables["entries"].is_empty()
         self._greatest = _ALL
         pairs: list[tuple[bytes, bytes]] = []
         self._sieve.add(key.ip for key in entries)
