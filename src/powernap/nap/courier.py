@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,13 @@ class Courier:
 
     def announce(self, cause: str, slept_seconds: float) -> None:
         """Say that this machine is awake, again and again until it is acknowledged. A newer word replaces it."""
-        if self.url and not self._retired:
+        if self._channel is not None:
+            self._announce(cause, slept_seconds)
+        elif self.url:  # what is imported first must not keep powernapd from being ready
+            asyncio.get_running_loop().call_soon(self._announce, cause, slept_seconds)
+
+    def _announce(self, cause: str, slept_seconds: float) -> None:
+        if not self._retired:
             self._open().announce(cause, slept_seconds)
 
     def changed(self) -> None:
