@@ -17,8 +17,10 @@ from powernap.nap.link.backoff import FIRST_SECONDS, LONGEST_SECONDS, Backoff
 from powernap.nap.link.numbers import BLOCK, FILE, Numbers
 from powernap.nap.link.orderbook import CUT_SHORT, KEPT, OrderBook
 from powernap.nap.link.session import (
+    LONGEST_AWAY_SECONDS,
     PRESENCE,
     STATE,
+    Leaving,
     Order,
     Phase,
     Refused,
@@ -83,6 +85,22 @@ def test_an_order_of_this_session_is_believed_and_says_who_gave_it(session):
 )
 def test_anything_else_is_refused_or_not_believed(session, text, kind):
     assert isinstance(session.received(text, 101.0), kind)
+
+
+def bye(again=7.0, **changes):
+    return envelope.seal(
+        KEY, TO_CLIENT, Message("web1", "bye", 5, {"session": "s1", "again_seconds": again, **changes})
+    )
+
+
+def test_a_server_that_stops_says_when_to_come_back(session):
+    assert session.received(bye(), 101.0) == Leaving(7.0)
+    assert session.received(bye(1e9), 101.0) == Leaving(LONGEST_AWAY_SECONDS)
+
+
+@pytest.mark.parametrize("text", [bye(session="s0"), bye(session=""), bye(None), bye(-1), bye("soon"), bye(True)])
+def test_a_bye_of_another_session_or_without_a_time_keeps_nobody_away(session, text):
+    assert isinstance(session.received(text, 101.0), Unbelieved)
 
 
 def test_the_same_order_once_more_is_refused(session):

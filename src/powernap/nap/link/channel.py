@@ -22,7 +22,7 @@ from powernap.nap.link.health import Health
 from powernap.nap.link.host import Host
 from powernap.nap.link.numbers import Numbers
 from powernap.nap.link.posting import post
-from powernap.nap.link.session import PRESENCE, STATE, Order, Phase, Refused, Said, Session, Settled, Welcomed
+from powernap.nap.link.session import PRESENCE, STATE, Leaving, Order, Phase, Refused, Said, Session, Settled, Welcomed
 from powernap.nap.link.waiting import until
 from powernap.nap.link.websocket import Declined, WebSocket, open_websocket
 from powernap.shared.errors import PowernapError
@@ -363,6 +363,8 @@ class Channel:
             self._host.ordered(event)
             if isinstance(event, Refused) and event.clocks:
                 self._close_socket("a clock was set")  # the next welcome tells how they stand
+        elif isinstance(event, Leaving):
+            self._not_before = clocks.now() + event.again_seconds
         else:
             _log.debug("not believed: %s", event.why)
 

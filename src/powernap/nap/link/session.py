@@ -19,6 +19,8 @@ from powernap.shared.envelope import TO_CLIENT, TO_SERVER, BadMessage, Message
 PRESENCE, STATE = "presence", "state"
 #: An order of so much later than now is no order of now: one of the clocks was set.
 AHEAD_SECONDS = 60.0
+#: A wake server that stops cannot keep its clients away for longer.
+LONGEST_AWAY_SECONDS = 300.0
 LONGEST_VALID_SECONDS = 3600.0
 NOT_SAID = "the wake server does not acknowledge, and does not say why"
 
@@ -83,13 +85,20 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Leaving:
+    """The wake server stops, and will take connections again then."""
+
+    again_seconds: float
+
+
+@dataclass(frozen=True)
 class Unbelieved:
     """Something that proves nothing."""
 
     why: str
 
 
-Event = Welcomed | Settled | Order | Refused | Unbelieved
+Event = Welcomed | Settled | Order | Refused | Leaving | Unbelieved
 
 
 class Session:
@@ -196,6 +205,8 @@ class Session:
             return self._ack(message)
         if message.kind == "order":
             return self._order(message, now)
+        if message.kind == "bye":
+            return self._bye(message)
         return Unbelieved(f"{message.kind} is nothing that a wake server says")
 
     def _welcome(self, message: Message) -> Event:
@@ -257,6 +268,12 @@ class Session:
         if not isinstance(verb, str) or not isinstance(arguments, dict):
             return Refused(identifier, "the order has no verb, or no arguments")
         return Order(identifier, verb, arguments, str(body.get("by") or "the wake server"))
+
+    def _bye(self, message: Message) -> Event:
+        again = message.body.get("again_seconds")
+        if message.body.get("session") != self._session or not self._session or not _is_time(again):
+            return Unbelieved("a bye of another session, or without again_seconds")
+        return Leaving(min(float(again), LONGEST_AWAY_SECONDS))
 
     def _all(self) -> list[Said]:
         return [*self._waiting.values(), *self._queue]

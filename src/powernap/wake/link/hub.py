@@ -309,7 +309,13 @@ class Hub:
             record = self._known(name)
             if record is not None:
                 again = round(random.uniform(0.5, spread), 1)
-                peer.send(self._seal(record, "bye", {"cause": "stopping", "again_seconds": again}))
+                peer.send(
+                    self._seal(
+                        record,
+                        "bye",
+                        {"cause": "stopping", "again_seconds": again, "session": self.sessions.session(name)},
+                    )
+                )
             peer.close("powerwaked is stopping")
         if links:
             self._gone.clear()

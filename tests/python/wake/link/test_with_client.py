@@ -143,3 +143,16 @@ def test_a_restart_of_the_client_with_a_clock_set_back_is_no_replay(tmp_path, mo
                 monkeypatch.setattr(time, "time_ns", lambda: 1)
 
     run(work())
+
+
+def test_the_client_comes_back_when_the_server_that_stops_has_said(tmp_path):
+    async def work():
+        async with place(tmp_path) as server, client(server, tmp_path, await server.enrol("web1")) as host:
+            host.channel.announce("boot", 0.0)
+            await until(lambda: host.channel.health.by)
+            before = host.channel._not_before
+            closing = asyncio.ensure_future(server.hub.close(20))
+            await until(lambda: host.channel._not_before > before)
+            await closing
+
+    run(work())
