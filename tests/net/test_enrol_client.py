@@ -132,6 +132,7 @@ def test_it_finds_its_server_by_zeroconf_and_publishes_itself(bare_lan: Lan, mak
     if missing():
         pytest.skip(missing())
     bare_lan.server.discovery = "auto"
+    bare_lan.server.discovery = "auto"
     started(bare_lan)
     witness_node = bare_lan.client("witness", 20)
     with avahi(witness_node, tmp_path / "witness") as witness:
@@ -151,6 +152,7 @@ def test_it_finds_its_server_by_avahi_and_is_published_until_it_is_known(
 ) -> None:
     if missing():
         pytest.skip(missing())
+    bare_lan.server.discovery = "auto"
     bare_lan.server.discovery = "auto"
     started(bare_lan)
     web1 = make(server="", discovery="find = true", bus=str(tmp_path / "own" / "bus"))

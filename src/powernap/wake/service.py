@@ -242,6 +242,7 @@ class Service:
     # Restart and interfaces
 
     def _interfaces_changed(self, new: set[str]) -> None:
+        self.announcing.interfaces_changed()
         moved = changed(self._registry, self.engine.segments.interfaces())
         if new or moved:
             self._settle(new | moved)
@@ -324,6 +325,9 @@ class Service:
             "warnings": describing.warnings(self.engine),
             **self.engine.counts(),
             **self.fleet.counts(),
+            "pending": len(self.desk.pending()),
+            "ca_fingerprint": self.fingerprint(),
+            "discovery": self.announcing.status(),
             **describing.describe_path(self.engine, self.taken_up),
         }
 

@@ -29,12 +29,15 @@ async def open_zeroconf(interfaces: Sequence[str] = ()) -> ByZeroconf:
         import zeroconf
     except ImportError:
         raise DiscoveryError("python-zeroconf is missing: install the package python3-zeroconf") from None
-    addresses = _addresses(interfaces)
-    if interfaces and not addresses:
-        raise DiscoveryError(f"{', '.join(interfaces)}: no address to speak multicast DNS from")
-    where: Any = addresses or zeroconf.InterfaceChoice.All
+    # It tells of each send that fails with a traceback; a link that is down is no such news.
+    logging.getLogger("zeroconf").setLevel(logging.ERROR)
+    addresses = speaks_from(interfaces)
+    if not addresses:
+        raise DiscoveryError(f"{', '.join(interfaces) or 'no interface'}: no address to speak multicast DNS from")
     refused: OSError | None = None
-    for version in (zeroconf.IPVersion.All, zeroconf.IPVersion.V4Only):  # the second where there is no IPv6
+    both = zeroconf.IPVersion.All if any(":" in address for address in addresses) else zeroconf.IPVersion.V4Only
+    for version in dict.fromkeys((both, zeroconf.IPVersion.V4Only)):
+        where = addresses if version is both else [address for address in addresses if ":" not in address]
         try:
             return ByZeroconf(where, version)
         except OSError as error:
@@ -135,8 +138,16 @@ class ByZeroconf:
         await self._zeroconf.async_close()
 
 
-def _addresses(names: Sequence[str]) -> list[str]:
-    return [str(net.ip) for card in cards.read().values() if card.name in names for net in card.networks]
+def speaks_from(names: Sequence[str]) -> list[str]:
+    """The addresses of these interfaces, or of all Ethernet ones that are up: IPv4, and IPv6 link-local ones."""
+    found = [
+        net.ip
+        for card in cards.read().values()
+        if (card.name in names if names else card.ethernet and card.up)
+        for net in card.networks
+        if net.version == 4 or net.ip.is_link_local
+    ]
+    return [str(ip) for ip in dict.fromkeys(found)]
 
 
 def _own() -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:

@@ -15,10 +15,13 @@ from typing import Any
 
 from powernap.config.wake import WakeConfig
 from powernap.net.discovery.base import CLIENTS, SERVERS, VERSION, Discovery, DiscoveryError, Found, Published
+from powernap.net.discovery.by_zeroconf import speaks_from
 
 _log = logging.getLogger(__name__)
 #: Anybody on the network can announce as much as he likes.
 _MOST = 10_000
+#: Addresses come one after the other when a link comes up.
+_SETTLING_SECONDS = 2.0
 
 
 class Announcing:
@@ -27,6 +30,8 @@ class Announcing:
     def __init__(self, config: WakeConfig, fingerprint: Callable[[], str]) -> None:
         self._config, self._fingerprint = config, fingerprint
         self._ways: list[Discovery] = []
+        self._addresses: list[str] = []
+        self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._announced: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self.publishes = ""
@@ -36,17 +41,19 @@ class Announcing:
     def open(self) -> None:
         """Beside all else: it takes seconds."""
         if self._config.discovery.use != "off" and not _is_loopback(self._config.listen.address):
-            self._task = asyncio.ensure_future(self._open())
+            self._task = asyncio.ensure_future(self._run())
+
+    def interfaces_changed(self) -> None:
+        """Sockets are of addresses: where those are others now, all is opened anew."""
+        if self._task is not None and self._addresses != speaks_from(self._config.wake.interfaces):
+            self._changed.set()
 
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        for way in self._ways:
-            with contextlib.suppress(DiscoveryError, OSError):
-                await way.close()
-        self._ways = []
+        await self._leave()
 
     def status(self) -> dict[str, Any]:
         """For people: which way is used for what."""
@@ -56,7 +63,23 @@ class Announcing:
         """The machines that announce themselves, or did; the newest last."""
         return list(self._announced.values())
 
+    async def _run(self) -> None:
+        while True:
+            self._changed.clear()
+            await self._open()
+            await self._changed.wait()
+            await asyncio.sleep(_SETTLING_SECONDS)
+            await self._leave()
+
+    async def _leave(self) -> None:
+        ways, self._ways = self._ways, []
+        for way in ways:
+            with contextlib.suppress(DiscoveryError, OSError):
+                await way.close()
+
     async def _open(self) -> None:
+        self.trouble = self.publishes = self.browses = ""
+        self._addresses = speaks_from(self._config.wake.interfaces)
         try:
             await self._use(*await self._choose())
         except (DiscoveryError, OSError) as error:
