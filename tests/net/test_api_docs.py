@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/api.md: its commands run, its tables say what the server says."""
+"""docs/api.md: its commands run, its tables say what the server says (UPDATE_DOCS=1 writes them anew)."""
 
 from __future__ import annotations
 
@@ -42,22 +42,31 @@ def table(first: str) -> list[tuple[str, ...]]:
     return [tuple(re.sub(r"\A`(.*)`\Z", r"\1", cell.strip()) for cell in row.strip("|").split(" | ")) for row in rows]
 
 
-def test_every_metric_is_in_the_table_as_it_is() -> None:
-    def labels(names: tuple[str, ...]) -> str:
-        return ", ".join(names)
+def compare(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """With UPDATE_DOCS=1 the table is written anew instead."""
+    if os.environ.get("UPDATE_DOCS"):
+        begin, _head, rest = DOCS.read_text().partition(f"| {heads[0]} |")
+        lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+        lines += [f"| `{row[0]}` | {' | '.join(row[1:])} |" for row in rows]
+        _table, gap, after = rest.partition("\n\n")
+        DOCS.write_text(begin + "\n".join(lines) + (gap + after if gap else "\n"))
+    assert sorted(table(heads[0])) == sorted(rows), "UPDATE_DOCS=1 writes the table anew"
 
-    assert table("metric") == [(name, kind, labels(names), text) for name, (kind, names, text) in METRICS.items()]
+
+def test_every_metric_is_in_the_table_as_it_is() -> None:
+    rows = [(name, kind, ", ".join(labels), text) for name, (kind, labels, text) in METRICS.items()]
+    compare(("metric", "kind", "labels", "what"), rows)
 
 
 def test_every_resource_is_in_the_table_with_its_role(lan: Lan) -> None:
     document = lan.server.admin.get("/api/v1/openapi.json")
-    there = [
+    rows = [
         (f"{method.upper()} {path}", operation["x-role"], operation["summary"])
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
         if method != "head"
     ]
-    assert sorted(table("request")) == sorted(there)
+    compare(("request", "role", "what"), rows)
 
 
 def test_the_commands_run_as_they_are_written(lan: Lan, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from .errors import BadValue, Refused, ServerDown
 from .paths import ADMIN_SOCKET
 
 PORT = 20709
-_PAGE = 5000
+_PAGE = 1000
 _MOST_TOKEN_BYTES = 4096
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 from aiohttp import web
 
@@ -13,7 +14,7 @@ from powernap.wake.access.audit import Entry
 from powernap.wake.api import check
 from powernap.wake.api.answers import explain_errors, read_body, status_of
 from powernap.wake.api.caller import Caller, identify, require
-from powernap.wake.api.route import Route
+from powernap.wake.api.route import MOST_BYTES, Route, Schema
 from powernap.wake.service import Service
 
 _LONGEST_NOTED = 500
@@ -80,7 +81,14 @@ class Door:
             body = await read_body(request, self.route.most_bytes)
             if entry is not None:
                 entry.body = body[:_LONGEST_NOTED].decode("utf-8", "replace")
-            request["body"] = check.parse(body, self.route.body)
+            request["body"] = await self._parsed(body, self.route.body)
         if entry is not None:
             self._service.access.audit.begin(entry)
         return await self.route.handler(request)
+
+    @staticmethod
+    async def _parsed(body: bytes, schema: Schema) -> Any:
+        """A long one is read beside the event loop: frames do not wait for it. Raises BadBody."""
+        if len(body) <= MOST_BYTES:
+            return check.parse(body, schema)
+        return await asyncio.get_running_loop().run_in_executor(None, check.parse, body, schema)

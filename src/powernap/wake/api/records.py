@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Callable
 from fnmatch import translate
 from typing import Any
@@ -45,8 +46,8 @@ _OF_BATCH: Schema = {
     "properties": {
         "name": TEXT,
         "changed": FLAG,
-        "host": HOST,
         "key": KEY,
+        "group_described": FLAG,
         "status": {"type": "integer"},
         "error": TEXT,
     },
@@ -183,17 +184,21 @@ class _Handlers:
         asked = request["body"]["hosts"]
         names = [each["name"] for each in asked]
         if len(set(names)) != len(names):
-            twice = next(name for number, name in enumerate(names) if name in names[:number])
+            twice = next(name for name, count in Counter(names).items() if count > 1)
             raise BadBody(f"hosts: {twice} is given twice: give each host once")
         done: list[dict[str, Any]] = []
         for begin in range(0, len(asked), _AT_ONCE):
             done += await asyncio.gather(*(self._enrol_one(each) for each in asked[begin : begin + _AT_ONCE]))
+            await asyncio.sleep(0)
         return answer({"changed": any(each.get("changed") for each in done), "hosts": done})
 
     async def _enrol_one(self, asked: dict[str, Any]) -> dict[str, Any]:
         name = asked["name"]
         try:
-            return {"name": name, **await self._enrol(name, {key: asked[key] for key in asked if key != "name"})}
+            facts = {key: asked[key] for key in asked if key != "name"}
+            changed, record, _host = await self._service.enrolment.enrol(name, facts)
+            described = not record.group or record.group in self._service.config.groups
+            return {"name": name, "changed": changed, "key": record.key, "group_described": described}
         except PowernapError as error:
             return {"name": name, "status": content(kind_of(error), "")["status"], "error": str(error)}
 
