@@ -59,6 +59,10 @@ class WebSocketPeer:
     async def end(self, why: str, code: int) -> None:
         """Close, and wait until that is over."""
         self.close(why, code)
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Wait until what goes out has gone out: an aiohttp before 3.9 would else close in its own words."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def hear(self, hub: Hub, text: str) -> None:
@@ -137,6 +141,7 @@ async def serve(hub: Hub, entrance: Entrance, request: web.Request) -> web.WebSo
         await peer.end("the registry cannot be read", TRY_AGAIN)
     finally:
         hub.lost(peer, how)
+        await peer.ended()
     return socket
 
 
