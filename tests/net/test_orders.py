@@ -240,6 +240,8 @@ def test_the_command_line_gives_orders_and_tells_what_became_of_them(lan: Lan) -
     assert json.loads(powerwake(lan, "reload", "web1", "--json").stdout)["results"]["web1"]["outcome"] == "done"
     done = powerwake(lan, "recover", "--where", "state=napping", "--wake")
     assert done.returncode == 0 and done.stdout.startswith("web2: done"), done
+    done = powerwake(lan, "wake", "web1", "web2")
+    assert done.returncode == 0 and done.stdout.endswith("wake: 2 done\n"), done
     table = powerwake(lan, "list").stdout
     assert "SEEN BY" in table and "open link" in table
     wait_for(lambda: status(lan, "web2")["link"], 20)

@@ -89,7 +89,7 @@ def test_a_machine_is_put_into_a_group_and_out_of_it(lan: Lan) -> None:
     register = ("register", "web1", "--mac", "02:4c:00:00:00:03")
     shown(lan, *register, "--group", "rack1")
     (row,) = (line for line in shown(lan, "list").splitlines() if line.startswith("web1"))
-    assert row.split()[:3] == ["web1", "rack1", "awake"]
+    assert row.split()[:3] == ["web1", "rack1", "unknown"]  # nobody has seen it yet
     described = "which no [groups.rack1] describes: all is as in [wake]"
     status = shown(lan, "status", "web1")
     assert f"in group rack1, {described}" in status

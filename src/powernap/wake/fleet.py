@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from powernap.config.wake import WakeConfig
@@ -24,6 +25,8 @@ from powernap.wake.presence.presence import Presence
 from powernap.wake.registry import Journal, Record, Registry
 from powernap.wake.registry.awake import size
 from powernap.wake.roster import Roster
+
+_log = logging.getLogger(__name__)
 
 
 class Fleet:
@@ -110,10 +113,13 @@ class Fleet:
     # What the parts ask of each other
 
     def _followed(self, before: Host | None, after: Host | None) -> None:
-        self.presence.followed(before, after)
-        if before is None or after is None or before.group != after.group:
-            self.keeper.resized()
-        self._needs.followed(before, after)
+        try:
+            self.presence.followed(before, after)
+            if before is None or after is None or before.group != after.group:
+                self.keeper.resized()
+            self._needs.followed(before, after)
+        except Exception:  # noqa: BLE001  whatever is wrong with what is told of a host, it is woken
+            _log.exception("what a host is cannot be followed")
 
     def _may_sleep(self, record: Record) -> None:
         """A host asks to be let go. Raises NotNow."""

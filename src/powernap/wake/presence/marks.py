@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A few bytes for each machine, by its number in the registry: a million of them are 9 MB, and none is an object.
+"""A few bytes for each machine, by its number in the registry: a million of them are 8 MB, and none is an object.
 
 What is here is of this run of the daemon: after a start nobody has been seen yet.
 """
