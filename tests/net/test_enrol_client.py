@@ -113,6 +113,17 @@ def test_killed_after_each_step_it_ends_as_one_host_with_one_key(bare_lan: Lan, 
     wait_for(web1.is_linked, 60, 0.2)
 
 
+def test_a_key_that_ansible_brings_while_it_waits_is_used_at_once(bare_lan: Lan, make: Make) -> None:
+    started(bare_lan)
+    web1 = make()
+    web1.start()
+    wait_for(lambda: web1.status()["server"]["enrolment"]["status"] == "pending", 60, 0.2)
+    key = bare_lan.server.admin.put("/api/v1/hosts/web1", {"macs": [web1.node.mac]})["key"]
+    (web1.folder / "client.key").write_text(key + "\n")
+    wait_for(web1.is_linked, 60, 0.2)
+    assert web1.key == key and not (web1.state / "enrol.key").exists()
+
+
 def test_a_copy_of_its_disk_gets_a_key_of_its_own(bare_lan: Lan, make: Make) -> None:
     text = token(started(bare_lan))
     web1, copy = make(), make("web2", 23)

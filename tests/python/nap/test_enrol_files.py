@@ -45,6 +45,15 @@ def test_what_was_kept_for_another_key_counts_for_nothing(kept):
     assert kept.of_this_key() is None
 
 
+def test_a_key_that_ansible_puts_there_meanwhile_counts_more_than_one_that_waits(kept):
+    waiting = kept.key_to_ask_with()
+    kept.key_file.parent.mkdir(parents=True)
+    kept.key_file.write_text("1" * 64 + "\n")
+    assert kept.has_key and kept.key_to_ask_with() == "1" * 64
+    new = kept.key_to_ask_with(new=True)
+    assert kept.under_way and kept.key_to_ask_with() == new != waiting
+
+
 def test_a_new_name_is_kept_for_a_machine_that_ansible_registered_too(kept):
     kept.key_file.parent.mkdir(parents=True)
     kept.key_file.write_text("1" * 64 + "\n")

@@ -76,8 +76,21 @@ class Kept:
 
     @property
     def under_way(self) -> bool:
-        """A key was made that no wake server has accepted yet, or it is not in its place yet."""
-        return self.new_key_file.exists()
+        """A key was made that no wake server has accepted yet, or it is not in its place yet.
+
+        One that somebody else (Ansible) has put in its place since then counts more.
+        """
+        try:
+            made = self.new_key_file.stat().st_mtime_ns
+        except OSError:
+            return False
+        given = read_key(self.key_file)
+        if not given or given == read_key(self.new_key_file):
+            return True
+        try:
+            return self.key_file.stat().st_mtime_ns < made
+        except OSError:
+            return True
 
     @property
     def has_key(self) -> bool:
@@ -107,7 +120,7 @@ class Kept:
         ``new``: one that was never used. Raises PowernapError.
         """
         if not new:
-            key = read_key(self.new_key_file) or read_key(self.key_file)
+            key = (read_key(self.new_key_file) if self.under_way else "") or read_key(self.key_file)
             if key:
                 return key
         key = os.urandom(32).hex()
