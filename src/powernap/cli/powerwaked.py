@@ -14,8 +14,6 @@ import sys
 
 from powernap.cli.arguments import parse, parser
 from powernap.config import ConfigError
-from powernap.config.explain import explain
-from powernap.config.sample import sample
 from powernap.config.wake import CATALOGUE, DEFAULT_PATH, load_wake
 from powernap.shared.errors import PowernapError
 
@@ -23,6 +21,8 @@ from powernap.shared.errors import PowernapError
 def main(arguments: list[str]) -> int:
     options = parse(parser("powerwaked", "Stand in for sleeping machines and wake them.", DEFAULT_PATH), arguments)
     if options.sample_config:
+        from powernap.config.sample import sample
+
         print(sample(CATALOGUE), end="")
         return 0
     path = options.check_config or options.config
@@ -32,6 +32,7 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     if options.check_config is not None:
+        from powernap.config.explain import explain
         from powernap.wake.lacking import lacking
 
         print(explain(config))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep powernapd small: asyncio and http.client bring TLS along, 4 MB of no use unless something is asked by https.
+"""Keep the daemons small.
 
-Both allow for a Python without ssl. ssl itself can be imported at any time afterwards. hashlib brings the same library,
-3 MB, for hashes that Python has by itself.
+In powernapd asyncio and http.client bring TLS along, 4 MB of no use unless something is asked by https. Both allow for
+a Python without ssl, which can be imported at any time afterwards. hashlib brings the same library, 3 MB, for hashes
+that Python has by itself.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from aiohttp import web
 from powernap import __version__
 from powernap.config import ConfigError
 from powernap.config.wake import WakeConfig, load_wake
-from powernap.machine import sdnotify
+from powernap.machine import lean, sdnotify
 from powernap.shared.errors import PowernapError
 from powernap.wake import tls
 from powernap.wake.api.application import application
@@ -31,6 +31,7 @@ from powernap.wake.service import Service
 
 _log = logging.getLogger(__name__)
 _GOODBYE_SECONDS = 8.0
+_STARTED_SECONDS = 10.0
 #: Each link is some hundred objects that stay, and a look through those of 10,000 would keep everybody waiting.
 _COLLECT = (20_000, 50, 100)
 
@@ -63,6 +64,8 @@ async def serve(path: str, config: WakeConfig) -> None:
         gc.collect()
         gc.freeze()  # the program itself stays: no collection need look at it again
         gc.set_threshold(*_COLLECT)
+        lean.let_code_go()
+        loop.call_later(_STARTED_SECONDS, lean.let_code_go)  # discovery has started then, too
         await stopping.wait()
         sdnotify.notify("STOPPING=1")
         watchdog.cancel()

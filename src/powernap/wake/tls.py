@@ -2,7 +2,7 @@
 """TLS of the wake server: the context, and the authority of its own that it makes at its first start.
 
 ``ca.pem`` and ``ca.key`` are the authority (EC P-256, 10 years); ``server.pem`` holds this server's key and certificate
-(2 years). The library that makes them, ``cryptography``, is imported only then.
+(2 years). The library that makes them, ``cryptography``, is imported only then, by a process of its own.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +28,8 @@ _SERVER_SECONDS = 2 * 365 * 86400
 #: Where a machine's clock has no battery it starts at about the time at which its systemd was built.
 _SINCE = 1577836800  # 2020-01-01
 _MOST_NAMES = 100
+_MAKING_SECONDS = 60.0
+_MISSING = re.compile(r"ModuleNotFoundError: No module named '([^']+)'")
 
 
 class TlsError(PowernapError):
@@ -90,27 +95,55 @@ def own(directory: Path, wanted: Iterable[str], now: float) -> Path:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if server.exists() and (directory / "ca.pem").exists() and _is_good(facts, server, wanted, now):
             return server
-        from powernap.wake.certificates import make_authority, make_server  # brings cryptography: 15 MB
-
+        made = _made(directory, tuple(wanted), now)
         if not (directory / "ca.pem").exists():
-            key, certificate = make_authority(socket.gethostname(), _SINCE, now + _CA_SECONDS)
-            _write(directory / "ca.key", key)
-            _write(directory / "ca.pem", certificate)
-        text = make_server(directory, tuple(wanted), _SINCE, now + _SERVER_SECONDS)
+            _write(directory / "ca.key", made["ca_key"].encode())
+            _write(directory / "ca.pem", made["ca"].encode())
+        text = made["server"].encode()
         _write(server, text)
         told = {"names": list(wanted), "renew_at": now + _SERVER_SECONDS * 2 / 3, "sha256": _digest(text)}
         _write(facts, json.dumps(told).encode())
-    except ModuleNotFoundError as error:
-        raise TlsError(
-            f"listen.tls = \"own\" needs {error.name}: install it, as with 'apt-get install python3-cryptography', or "
-            'set listen.tls = "files"'
-        ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise TlsError(
             f"{directory}: this server's certificate cannot be made ({_reason(error)}): see that powerwaked may write "
             "there; where ca.key is lost, remove ca.pem too, and give each client the new one"
         ) from error
     return server
+
+
+def _made(directory: Path, wanted: tuple[str, ...], now: float) -> dict[str, str]:
+    """A server's certificate, and an authority where the directory has none. Raises TlsError, OSError, ValueError."""
+    has_ca = (directory / "ca.pem").exists()
+    request = {
+        "host": socket.gethostname(),
+        "names": wanted,
+        "ca_key": (directory / "ca.key").read_text(encoding="ascii") if has_ca else "",
+        "ca": (directory / "ca.pem").read_text(encoding="ascii") if has_ca else "",
+        "since": _SINCE,
+        "until": now + _SERVER_SECONDS,
+        "ca_until": now + _CA_SECONDS,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", "from powernap.wake.certificates import main; main()"],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_MAKING_SECONDS,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    missing = _MISSING.search(done.stderr)
+    if missing is not None:
+        raise TlsError(
+            f"listen.tls = \"own\" needs {missing[1]}: install it, as with 'apt-get install python3-cryptography', or "
+            'set listen.tls = "files"'
+        )
+    if done.returncode:
+        raise ValueError((done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1])
+    made: dict[str, str] = json.loads(done.stdout)
+    if "refused" in made:
+        raise ValueError(made["refused"])
+    return made
 
 
 def _is_good(facts: Path, server: Path, wanted: Iterable[str], now: float) -> bool:

@@ -70,6 +70,22 @@ tls.own(Path({str(tmp_path)!r}), {NAMES[:2]!r}, {NOW} + 86400); sys.exit("crypto
     assert content(tmp_path) == before
 
 
+def test_what_makes_certificates_stays_out_of_the_process_that_uses_them(tmp_path: Path) -> None:
+    script = f"""import sys; from pathlib import Path; from powernap.wake import tls
+tls.own(Path({str(tmp_path)!r}), {NAMES!r}, {NOW}); sys.exit("cryptography" in sys.modules)"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    assert (tmp_path / "server.pem").exists()
+
+
+def test_a_missing_library_is_said_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    (fake / "cryptography.py").write_text("raise ModuleNotFoundError(\"No module named 'cryptography'\")")
+    monkeypatch.syspath_prepend(str(fake))
+    with pytest.raises(tls.TlsError, match=r"needs cryptography: .*apt-get install python3-cryptography"):
+        tls.own(tmp_path / "tls", NAMES, NOW)
+
+
 @pytest.mark.parametrize("why", ["two thirds are over", "another name", "changed", "no facts"])
 def test_the_certificate_is_renewed_and_the_authority_stays(tmp_path: Path, why: str) -> None:
     server = tls.own(tmp_path, NAMES, NOW)
