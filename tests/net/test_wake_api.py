@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.net.asking import Asked, bearer, token
 from tests.net.lan import Lan, run, wait_for
 
 from powernap.shared.errors import Refused
-from powernap.shared.wakeapi import WakeServer, host_path
+from powernap.shared.wakeapi import host_path
 
 FACTS = {"macs": ["02:4c:00:00:00:71"]}
 
@@ -32,33 +31,6 @@ def lan(_able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
         yield lan
     finally:
         lan.close()
-
-
-class Asked:
-    """One answer, as it came."""
-
-    def __init__(self, lan: Lan, method: str, path: str, body: Any = None, **headers: str) -> None:
-        connection = http.client.HTTPConnection("powerwaked", timeout=20)
-        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.settimeout(20)
-        connection.sock.connect(lan.server.admin.path)
-        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        connection.request(method, path, data, {name.replace("_", "-"): text for name, text in headers.items()})
-        answer = connection.getresponse()
-        self.status, self.headers, self.text = answer.status, answer.headers, answer.read()
-        connection.close()
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.text)
-
-
-def token(lan: Lan, role: str, **more: Any) -> str:
-    return str(lan.server.admin.post("/api/v1/tokens", {"name": f"a {role}", "role": role, **more})["token"])
-
-
-def bearer(text: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {text}"}
 
 
 # Roles and tokens
@@ -274,89 +246,6 @@ def test_metrics_are_what_prometheus_reads(lan: Lan) -> None:
     assert not any("rack1-001" in line for line in answer.text.decode().splitlines())
 
 
-# Events as they come
-
-
-class Stream:
-    """A reader of server-sent events."""
-
-    def __init__(self, lan: Lan, query: str = "", last: str = "") -> None:
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(15)
-        self.socket.connect(lan.server.admin.path)
-        header = f"Last-Event-ID: {last}\r\n" if last else ""
-        self.socket.sendall(f"GET /api/v1/stream{query} HTTP/1.1\r\nHost: x\r\n{header}\r\n".encode())
-        self._answer = http.client.HTTPResponse(self.socket, method="GET")
-        self._answer.begin()
-        assert self._answer.headers["Content-Type"] == "text/event-stream"
-
-    def next(self) -> dict[str, Any]:
-        """The next event, with its fields."""
-        fields: dict[str, Any] = {}
-        while True:
-            line = self._answer.readline().decode()
-            assert line, "the stream has ended"
-            name, _colon, text = line.rstrip("\n").partition(": ")
-            if name:
-                fields[name] = text
-            elif "data" in fields:
-                fields["data"] = json.loads(fields["data"])
-                return fields
-            else:
-                fields = {}
-
-    def close(self) -> None:
-        self._answer.close()
-        self.socket.close()
-
-
-def enrol(lan: Lan, name: str, number: int) -> None:
-    lan.server.admin.put(host_path(name), {"macs": [f"02:4e:00:00:{number >> 8:02x}:{number & 255:02x}"]})
-
-
-def test_events_come_as_they_happen_and_go_on_after_a_break(lan: Lan) -> None:
-    stream = Stream(lan)
-    enrol(lan, "s1", 1)
-    first = stream.next()
-    assert first["event"] == "enrolled" and first["data"]["host"] == "s1"
-    stream.close()
-    enrol(lan, "s2", 2)
-    enrol(lan, "s3", 3)
-    again = Stream(lan, last=first["id"])
-    assert [again.next()["data"]["host"] for _each in range(2)] == ["s2", "s3"]
-    again.close()
-
-
-def test_a_stream_is_of_some_hosts_or_kinds(lan: Lan) -> None:
-    one, kind = Stream(lan, "?host=s5"), Stream(lan, "?kind=forgotten,alert")
-    enrol(lan, "s4", 4)
-    enrol(lan, "s5", 5)
-    lan.server.admin.delete(host_path("s4"))
-    assert one.next()["data"]["host"] == "s5"
-    forgotten = kind.next()
-    assert (forgotten["event"], forgotten["data"]["host"]) == ("forgotten", "s4")
-    one.close()
-    kind.close()
-
-
-def test_a_slow_reader_is_told_how_many_events_it_has_lost(lan: Lan) -> None:
-    stream = Stream(lan, last="")
-    enrol(lan, "s6", 6)
-    first = stream.next()
-    stream.close()
-    hosts = [{"name": f"l{n}", "macs": [f"02:4f:00:00:{n >> 8:02x}:{n & 255:02x}"]} for n in range(1200)]
-    lan.server.admin.put("/api/v1/hosts", {"hosts": hosts}, timeout=60)
-    late = Stream(lan, last=first["id"])
-    lost = late.next()
-    assert lost["event"] == "lost" and lost["data"]["events"] >= 200
-    assert late.next()["event"] == "enrolled"
-    late.close()
-    strange = Stream(lan, last="1234abcd-5")
-    told = strange.next()
-    assert (told["event"], told["data"]) == ("lost", {"events": None})
-    strange.close()
-
-
 # powerwake
 
 
@@ -437,12 +326,6 @@ def test_the_environment_says_which_server(lan: Lan) -> None:
     assert done.returncode == 2 and "https://127.0.0.1:1" in done.stderr
 
 
-def test_the_socket_is_of_another_class_of_errors(lan: Lan) -> None:
-    with pytest.raises(Refused) as caught:
-        WakeServer(lan.server.admin.path).get("/api/v1/hosts", limit=0)
-    assert caught.value.status == 400
-
-
 # What happens around it
 
 
@@ -477,15 +360,6 @@ def test_on_a_full_disk_wakes_are_ordered_and_the_audit_log_goes_to_the_journal(
         assert refused.status == 503 and "space" in refused.json["detail"]
     finally:
         run("umount", "--lazy", str(disk))
-
-
-def test_an_open_stream_does_not_keep_powerwaked_from_ending(bare_lan: Lan) -> None:
-    bare_lan.server.start()
-    stream = Stream(bare_lan)
-    began = time.monotonic()
-    bare_lan.server.stop()
-    assert time.monotonic() - began < 8
-    stream.close()
 
 
 def test_tokens_and_audit_log_outlive_powerwaked_and_a_damaged_file_does_not_keep_it_from_starting(
