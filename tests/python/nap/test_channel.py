@@ -13,7 +13,8 @@ from fake_link_server import KEY, FakeLinkServer, authority
 
 from powernap.config.sections import ServerSettings
 from powernap.nap.link import backoff, channel
-from powernap.nap.link.channel import Channel, LinkError
+from powernap.nap.link.channel import Channel
+from powernap.nap.link.host import LinkError
 from powernap.nap.link.session import Order
 
 REGISTRATION = {"action": "suspend", "interfaces": [], "lease_seconds": 86400}
@@ -150,6 +151,45 @@ def test_a_link_that_is_lost_comes_back_and_what_was_not_answered_is_said_again(
     run(work())
     assert len(server.of("done")) == 1
     assert server.numbers == sorted(set(server.numbers))
+
+
+def test_after_a_loss_it_waits_as_the_dice_say_so_that_not_all_come_at_once(place, monkeypatch):
+    server, make = place
+    monkeypatch.setattr(backoff, "FIRST_SECONDS", 3.0)
+
+    async def work():
+        made, _host = make()
+        made._backoff = backoff.Backoff(lambda: 1.0)
+        await linked(made, server)
+        server.drop()
+        await until(lambda: not made.health.by)
+        began = time.monotonic()
+        await until(lambda: made.health.by)
+        made.close()
+        return time.monotonic() - began
+
+    assert run(work()) > 2.5
+
+
+def test_who_is_refused_with_a_result_to_tell_does_not_knock_without_a_pause(place):
+    server, make = place
+    server.refuse = {"hello": {"error": "not now"}}
+
+    async def work():
+        made, host = make()
+
+        async def greeting():
+            made.tell("done", {"order": "x"}, "done x")
+            return {"state": "awake"}
+
+        host.greeting = greeting
+        made._backoff = backoff.Backoff(lambda: 1.0)
+        made.announce("boot", 0.0)
+        await asyncio.sleep(2)
+        made.close()
+
+    run(work())
+    assert 1 <= len(server.numbers) <= 6
 
 
 def test_a_server_that_starts_anew_is_found_again(place):

@@ -19,7 +19,7 @@ from powernap.nap.background import log_defect
 from powernap.nap.link import keyfile, trust, wire
 from powernap.nap.link.backoff import Backoff
 from powernap.nap.link.health import Health
-from powernap.nap.link.host import Host
+from powernap.nap.link.host import Host, LinkError
 from powernap.nap.link.numbers import Numbers
 from powernap.nap.link.posting import post
 from powernap.nap.link.session import PRESENCE, STATE, Leaving, Order, Phase, Refused, Said, Session, Settled, Welcomed
@@ -38,10 +38,6 @@ LEASE_SHARE = 0.75
 #: The statuses with which a server turns somebody away by whatever way he comes.
 FOR_ALL_WAYS = (429, 503)
 WEBSOCKET, POST = "websocket", "post"
-
-
-class LinkError(PowernapError):
-    """The wake server did not acknowledge."""
 
 
 class Channel:
@@ -204,6 +200,7 @@ class Channel:
             self._unlinked()
             if not self._wanted.is_set():
                 continue
+            self._call.clear()  # what was to be said before this failed waits as everybody does
             self._not_before = max(self._not_before, clocks.now() + at_least)
             await self._pause(self._backoff.next())
 

@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from powernap.nap.link.session import Order, Refused
+from powernap.shared.errors import PowernapError
+
+
+class LinkError(PowernapError):
+    """The wake server did not acknowledge."""
 
 
 class Host(Protocol):

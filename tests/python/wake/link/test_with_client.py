@@ -11,7 +11,8 @@ import pytest
 from tests.python.wake.link.linked import place
 
 from powernap.config.sections import ServerSettings
-from powernap.nap.link.channel import Channel, LinkError
+from powernap.nap.link.channel import Channel
+from powernap.nap.link.host import LinkError
 from powernap.nap.link.session import Order
 
 SECONDS = 20.0
