@@ -322,7 +322,7 @@ class Service:
             "version": version,
             "started_at": self.started,
             "registry": self.config.registry.path,
-            "warnings": describing.warnings(self.engine),
+            "warnings": [*describing.warnings(self.engine), *filter(None, [self.access.trouble])],
             **self.engine.counts(),
             **self.fleet.counts(),
             "pending": len(self.desk.pending()),
