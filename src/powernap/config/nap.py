@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from powernap.config.broker import check_broker
 from powernap.config.build import Builder
 from powernap.config.errors import ConfigError
 from powernap.config.layers import PROFILE_DIRS, layers
@@ -163,6 +164,7 @@ def _cross_check(builder: Builder, config: NapConfig) -> None:
     ca_file = config.server.ca_file
     if ca_file != "system" and not ca_file.startswith("/"):
         builder.problem("server.ca_file", f'{ca_file!r} is neither a path that begins with a slash nor "system"')
+    check_broker(builder, config.server)
     if nap.ups:
         from powernap.machine import nut
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Courier:
-    """Speaks by the channel; to nobody where server.url is ""."""
+    """Speaks by the channel; to nobody where no wake server is configured."""
 
     def __init__(self, server: ServerSettings, name: str, state_dir: Path, host: Callable[[], Host]) -> None:
         """``host``: asked for where there is a channel."""
-        self.url = server.url
+        self.url = server.where
         self._server, self._name, self._state_dir, self._host = server, name, state_dir, host
         self._channel: Channel | None = None
         self._retired = False
@@ -85,7 +85,14 @@ class Courier:
 
     def _open(self) -> Channel:
         if self._channel is None:
-            from powernap.nap.link.channel import Channel
-
-            self._channel = Channel(self._server, self._name, self._state_dir, self._host())
+            self._channel = self._make()(self._server, self._name, self._state_dir, self._host())
         return self._channel
+
+    def _make(self) -> type[Channel]:
+        if self._server.by_broker:
+            from powernap.nap.link.brokerchannel import BrokerChannel
+
+            return BrokerChannel
+        from powernap.nap.link.channel import Channel
+
+        return Channel

@@ -58,7 +58,7 @@ class Enrolling:
         self._kept = Kept(self._state_dir, config.server.key_file)
         self._look()
         if self.needed:
-            return replace(config, server=replace(config.server, url=""))
+            return replace(config, server=replace(config.server, url="", link="auto"))
         known = self._kept.of_this_key()
         return config if known is None else replace(config, server=_server(config.server, known))
 
@@ -69,7 +69,7 @@ class Enrolling:
         if config is None or not config.enrolment.ask:
             return False
         wanted = bool(config.server.url) or config.discovery.find
-        known = self._kept.has_key and (bool(config.server.url) or self._kept.of_this_key() is not None)
+        known = self._kept.has_key and (bool(config.server.where) or self._kept.of_this_key() is not None)
         self.needed = wanted and (self._kept.under_way or not known)
         return self.needed
 

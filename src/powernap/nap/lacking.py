@@ -24,7 +24,7 @@ def lacking(config: NapConfig, root: Path = Path("/")) -> Iterator[str]:
 
 def _all(config: NapConfig, root: Path) -> Iterator[tuple[str, str]]:
     server = config.server
-    if server.url and mode_of(root, server.key_file) is None:
+    if server.where and mode_of(root, server.key_file) is None:
         needed = ", and without it there is no nap" if server.required else ""
         yield "server.key_file", f"{server.key_file} is missing{needed}: {KEY_REMEDY}"
     for name, step in config.steps.items():

@@ -46,7 +46,7 @@ class Linked:
         for entry in self._book.untold():
             daemon.courier.tell_done(entry.done())
         return {
-            **await beside(lambda: _machine(daemon.config.nap.interfaces, daemon.config.server.url)),
+            **await beside(lambda: _machine(daemon.config.nap.interfaces, daemon.config.server.where)),
             "state": word(daemon.state),
             "profile": daemon.profile,
             "features": list(FEATURES),

@@ -37,7 +37,7 @@ class Preparation:
 
     async def _prepare(self, action: str, rehearsal: bool) -> None:
         interfaces = await self.arm()
-        if not self._config.server.url:
+        if not self._config.server.where:
             return
         try:
             used = self._used()
@@ -57,7 +57,7 @@ class Preparation:
     def _arm(self) -> tuple[nics.Interface, ...]:
         required = self._config.nap.require_wake_on_lan
         try:
-            interfaces = nics.find(self._config.nap.interfaces, self._config.server.url)
+            interfaces = nics.find(self._config.nap.interfaces, self._config.server.where)
         except PowernapError as error:
             if required or self._config.nap.interfaces:
                 raise

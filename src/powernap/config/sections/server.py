@@ -24,10 +24,29 @@ class ServerSettings:
         "str",
         "auto",
         "how the wake server is spoken to: by a WebSocket that stays open, or by single requests (post), which bring "
-        "orders late or not at all; auto: post only where no WebSocket gets through",
-        choices=("auto", "websocket", "post"),
+        "orders late or not at all; auto: post only where no WebSocket gets through; mqtt, stomp: by the site's "
+        "broker, and as auto where that fails and url is set",
+        choices=("auto", "websocket", "post", "mqtt", "stomp"),
         example="websocket",
     )
+    broker: str = setting(
+        "str",
+        "",
+        "address of the site's broker, with link = mqtt or stomp: mqtt://, mqtts://, stomp:// or stomps://",
+        example="mqtts://broker1:8883",
+    )
+    broker_user: str = setting("str", "", "user with the broker", example="web1")
+    broker_password_file: str = setting(
+        "path", "", "file with that user's password, one line", example="/etc/powernap/broker.password"
+    )
+    broker_ca_file: str = setting(
+        "path",
+        "",
+        "file with the CA that signed the broker's certificate, which has to name the broker; empty: the CAs that this "
+        "machine trusts",
+        example="/etc/powernap/broker-ca.pem",
+    )
+    broker_topics: str = setting("str", "powernap/v1", "with what the topics begin; as on the wake server")
     required: bool = setting("bool", True, "do not nap unless the wake server has acknowledged it")
     timeout_seconds: float = setting("float", 5, "time that the wake server has to answer", unit="seconds", minimum=0.1)
     lease_seconds: int = setting(
@@ -48,3 +67,13 @@ class ServerSettings:
         "ports", (), "UDP ports on which a datagram wakes this machine; empty: none", example=[623]
     )
     answer_ping: bool = setting("bool", False, "the wake server answers pings while this machine sleeps")
+
+    @property
+    def by_broker(self) -> bool:
+        """Tell whether a broker carries what is said."""
+        return self.link in ("mqtt", "stomp")
+
+    @property
+    def where(self) -> str:
+        """Return the address of whoever is spoken to; "": there is no wake server."""
+        return self.url or (self.broker if self.by_broker else "")

@@ -23,8 +23,9 @@ from powernap.nap.link.host import Host, LinkError
 from powernap.nap.link.numbers import Numbers
 from powernap.nap.link.posting import post
 from powernap.nap.link.session import PRESENCE, STATE, Leaving, Order, Phase, Refused, Said, Session, Settled, Welcomed
+from powernap.nap.link.socket import Socket
 from powernap.nap.link.waiting import until
-from powernap.nap.link.websocket import Declined, WebSocket, open_websocket
+from powernap.nap.link.websocket import Declined, open_websocket
 from powernap.shared.errors import PowernapError
 
 _log = logging.getLogger("powernapd")
@@ -50,16 +51,13 @@ class Channel:
         self._trust: trust.Trust | None = None
         self._numbers = Numbers(state_dir)
         self._session = Session(name, "", self._numbers)
-        self._socket: WebSocket | None = None
+        self._socket: Socket | None = None
         self._lease = 3600.0
         self._backoff, self._again = Backoff(), Backoff()
         self._not_before = 0.0
         self._declined_at: float | None = None
-        self._stale = False
-        self._fresh = False
-        self._wanted = asyncio.Event()
-        self._call = asyncio.Event()
-        self._moved = asyncio.Event()
+        self._stale = self._fresh = False
+        self._wanted, self._call, self._moved = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._welcomed: asyncio.Future[str] | None = None
         self._answers: dict[Said, asyncio.Future[str]] = {}
         self._late: asyncio.TimerHandle | None = None
@@ -108,7 +106,7 @@ class Channel:
             self._wanted.clear()  # a new hello would say that it is awake after all
         if error:
             self.health.failed(error)
-            raise LinkError(f"the wake server {self._server.url} does not acknowledge: {error}")
+            raise LinkError(f"the wake server {self.health.url} does not acknowledge: {error}")
 
     async def _alone(self, said: Said, kind: str, seconds: float) -> None:
         """Send one message by POST, whatever became of the link. No hello may come behind it."""
@@ -238,37 +236,41 @@ class Channel:
             self._trust = trust.load(self._server.ca_file)
             self.health.fingerprint = self._trust.fingerprint
 
-    async def _greet(self) -> str:
+    async def _greet(self, more: Mapping[str, Any]) -> str:
         greeted = self._session.pending(PRESENCE)
         if greeted is not None and greeted.kind != "awake":
             greeted = None
         body = await self._host.greeting()
         said = {"cause": "linked", "slept_seconds": 0.0, **(greeted.body if greeted is not None else {})}
-        return self._session.hello({**body, **said}, clocks.now(), greeted)
+        return self._session.hello({**body, **said, **more}, clocks.now(), greeted)
 
     async def _by_websocket(self) -> None:
+        socket = await open_websocket(self._where, self._trust, self._server.timeout_seconds)
+        await self._by_socket(WEBSOCKET, socket)
+
+    async def _by_socket(self, by: str, socket: Socket, **more: Any) -> None:
+        """Be linked by that. ``more``: what its hello says beside. Raises PowernapError when it ends."""
         seconds = self._server.timeout_seconds
-        socket = await open_websocket(self._where, self._trust, seconds)
         over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         socket.lost = lambda why: None if over.done() else over.set_result(why)
         socket.heard = self._heard
         try:
             self._socket = socket
-            text = await self._greet()
+            text = await self._greet(more)
             self._welcomed = welcomed = asyncio.get_running_loop().create_future()
             socket.send(text)
             await asyncio.wait((over, welcomed), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if welcomed.done():
-                self._begun(WEBSOCKET, welcomed.result())
+                self._begun(by, welcomed.result())
             elif not over.done():
-                raise Declined(f"a WebSocket opens, but nobody says welcome within {seconds:g} s", 0)
+                raise Declined(f"nobody says welcome by {by} within {seconds:g} s", 0)
             raise LinkError(await over)
         finally:
             socket.close()  # what else there was is seen to by whoever cancelled this
 
     async def _by_post(self) -> None:
         seconds = self._server.timeout_seconds
-        text = await self._greet()
+        text = await self._greet({})
         self._welcomed = welcomed = asyncio.get_running_loop().create_future()
         await self._exchange(text, seconds)
         if not welcomed.done():
@@ -333,7 +335,7 @@ class Channel:
         if self._late is not None:
             self._late.cancel()
             self._late = None
-        if self.health.by == WEBSOCKET and self._session.unanswered:
+        if self.health.by not in ("", POST) and self._session.unanswered:
             self._late = asyncio.get_running_loop().call_later(self._server.timeout_seconds, self._unanswered)
 
     def _unanswered(self) -> None:

@@ -20,13 +20,13 @@ class Health:
         self.error = ""
         self.fingerprint = ""
         self.next_try: float | None = None
-        self._url = url
+        self.url = url
         self._told_of = ""
 
     def linked(self, by: str, now: float) -> None:
         self.by, self.since, self.error, self._told_of = by, now, "", ""
         trusted = f", CA {self.fingerprint[:16]}" if self.fingerprint else ""
-        _log.info("linked to the wake server %s by %s%s", self._url, by, trusted)
+        _log.info("linked to the wake server %s by %s%s", self.url, by, trusted)
 
     def unlinked(self) -> None:
         self.by, self.since = "", None
@@ -43,7 +43,7 @@ class Health:
         self.acknowledged, self.error = False, error
         level = logging.DEBUG if error == self._told_of else logging.WARNING
         self._told_of = error
-        _log.log(level, "the wake server %s: %s", self._url, error)
+        _log.log(level, "the wake server %s: %s", self.url, error)
 
     def as_dict(self, now: float) -> dict[str, Any]:
         """Times are seconds ago, or from now."""
