@@ -300,7 +300,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(segments_module, "_present", lambda: {"eth0": ETH0})
     monkeypatch.setattr(service_module, "Looks", lambda registry, probe, seconds: Looks(registry, probe, 1800.0))
     config = tmp_path / "powerwaked.toml"
-    config.write_text(f'[registry]\npath = "{tmp_path}/registry.sqlite"\n[wake]\ninterfaces = ["eth0"]\n')
+    config.write_text(
+        f'[registry]\npath = "{tmp_path}/registry.sqlite"\n[wake]\ninterfaces = ["eth0"]\n'
+        '[discovery]\nuse = "off"\n[presence]\nlook_seconds = 3600\n'
+    )
     return made
 
 
