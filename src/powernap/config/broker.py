@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from powernap.config.build import Builder
-from powernap.config.sections.server import ServerSettings
+
+if TYPE_CHECKING:
+    from powernap.config.sections.server import ServerSettings
 
 
 def check_broker(builder: Builder, server: ServerSettings) -> None:

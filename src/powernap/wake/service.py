@@ -43,6 +43,7 @@ from powernap.wake.registry.changes import Fact
 from powernap.wake.relocation import changed, known_segments, relocate
 from powernap.wake.rollcall import RollCall
 from powernap.wake.roster import Roster
+from powernap.wake.transports.transports import Transports
 from powernap.wake.waker import escalates_at
 
 _log = logging.getLogger(__name__)
@@ -133,6 +134,7 @@ class Service:
             self.hub,
             self.orders,
         )
+        self.transports = Transports(config, self.hub, registry, self.roster, self.fleet.presence, self.known)
         self.fleet.delivery.ended = self.figures.order_ended
         self._settling: asyncio.Task[None] | None = None
 
@@ -149,6 +151,7 @@ class Service:
         self.leases.open()
         self._looks.open()
         self.fleet.open()
+        self.transports.open()
         self._settle(None)
 
     async def stop(self) -> None:
@@ -158,6 +161,7 @@ class Service:
         self._rollcall.close()
         self._looks.close()
         self.leases.close()
+        await self.transports.close()
         await self.fleet.close()
         self.roster.close()
         self.engine.close()
@@ -171,6 +175,8 @@ class Service:
         """Take over all but the listening addresses and the registry's path, which need a restart."""
         if (config.listen, config.registry) != (self.config.listen, self.config.registry):
             _log.warning("changes of [listen] and [registry] take effect at the next restart")
+        if (config.mqtt, config.stomp) != (self.config.mqtt, self.config.stomp):
+            _log.warning("changes of [mqtt] and [stomp] take effect at the next restart")
         if config.path != self.config.path:
             _log.warning("changes of [path] take effect at the next restart")
         self.config = config
@@ -196,6 +202,7 @@ class Service:
 
     def _forgotten(self, name: str) -> None:
         self.hub.forget(name)
+        self.transports.forgotten(name)
         self.desk.forget(name)
 
     def known(self, name: str) -> Record | None:
@@ -328,6 +335,7 @@ class Service:
             "pending": len(self.desk.pending()),
             "ca_fingerprint": self.fingerprint(),
             "discovery": self.announcing.status(),
+            "brokers": self.transports.status(),
             **describing.describe_path(self.engine, self.taken_up),
         }
 

@@ -15,7 +15,7 @@ NAME = "status"
 SUMMARY = "show the wake server, or one machine, in full"
 _NAPS_SHOWN = 5
 # What has a place of its own in the text; whatever else the API says gets a line each.
-_TOLD_OF_SERVER = ("version", "started_at", "states", "hosts", "interfaces", "packet_path", "warnings")
+_TOLD_OF_SERVER = ("version", "started_at", "states", "hosts", "interfaces", "packet_path", "brokers", "warnings")
 _TOLD_OF_CARD = ("name", "mac", "up", "addresses", "packet_path", "frames", "dropped", "unsent")
 _TOLD_OF_HOST = (
     *("name", "state", "since", "group", "macs", "addresses", "wake_on", "tcp_ports", "udp_ports"),
@@ -49,9 +49,17 @@ def _server(content: Mapping[str, Any]) -> str:
         addresses = " ".join(card["addresses"]) or "no address"
         lines.append(f"{card['name']}: {'up' if card['up'] else 'down'}, {card['mac']}, {addresses}")
         lines += [f"  {line}" for line in _frames(card)]
+    lines += [_broker(broker) for broker in content.get("brokers", ())]
     lines += others(content, _TOLD_OF_SERVER)
     lines += [f"warning: {warning}" for warning in content["warnings"]]
     return "\n".join(lines)
+
+
+def _broker(broker: Mapping[str, Any]) -> str:
+    """Whoever looks at this wants to know whether it works."""
+    how = f"connected for {ago(broker['since'])}" if broker["connected"] else f"not connected: {broker['trouble']}"
+    counts = ", ".join(f"{broker[what]} {what}" for what in ("received", "sent", "refused", "dropped"))
+    return f"broker {broker['address']}: {how}; {broker['hosts']} hosts, messages: {counts}"
 
 
 def _frames(card: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from powernap.config.catalogue import Catalogue, Named, entries, first_line
 from powernap.config.errors import ConfigError
 from powernap.config.layers import layers
 from powernap.config.wake.api import ApiSettings
+from powernap.config.wake.brokers import MqttSettings, StompSettings, check_brokers
 from powernap.config.wake.demand import DemandSettings
 from powernap.config.wake.discovery import DiscoverySettings
 from powernap.config.wake.enrolment import EnrolmentSettings
@@ -42,6 +43,8 @@ class WakeConfig:
     discovery: DiscoverySettings
     policy: PolicySettings
     presence: PresenceSettings
+    mqtt: MqttSettings
+    stomp: StompSettings
     groups: Mapping[str, GroupSettings]
     origin: Mapping[str, str]
 
@@ -58,6 +61,8 @@ SECTIONS = {
     "discovery": DiscoverySettings,
     "policy": PolicySettings,
     "presence": PresenceSettings,
+    "mqtt": MqttSettings,
+    "stomp": StompSettings,
 }
 _GROUPS = Named("groups", first_line(GroupSettings.__doc__), options_of(GroupSettings))
 CATALOGUE = Catalogue("powerwaked.toml", entries(SECTIONS), (_GROUPS,))
@@ -102,6 +107,7 @@ def _check_ways(builder: Builder, config: WakeConfig) -> None:
 
 def _check_others(builder: Builder, config: WakeConfig) -> None:
     listen_problems(config.listen, builder.problem)
+    check_brokers(builder, config.mqtt, config.stomp)
     for name in config.groups:
         if not name.isprintable() or not name or " " in name:
             builder.problem(f"groups.{name}", f"{name!r} is no group's name: give one without spaces, such as rack1")

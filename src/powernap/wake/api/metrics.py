@@ -26,6 +26,14 @@ METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "powerwaked_start_time_seconds": ("gauge", (), "when powerwaked started, in Unix time"),
     "powerwaked_hosts": ("gauge", ("state",), "registered hosts by state"),
     "powerwaked_links": ("gauge", (), "hosts whose link is open"),
+    "powerwaked_broker_connected": ("gauge", ("protocol",), "1 while there is a connection to that broker"),
+    "powerwaked_broker_hosts": ("gauge", ("protocol",), "hosts that are spoken to by that broker"),
+    "powerwaked_broker_connections_total": ("counter", ("protocol",), "connections made to that broker"),
+    "powerwaked_broker_messages_total": (
+        "counter",
+        ("protocol", "what"),
+        "messages by that broker: received, sent, refused, dropped",
+    ),
     "powerwaked_held_frames": ("gauge", (), "frames held for hosts that are waking"),
     "powerwaked_released_frames_total": ("counter", (), "frames that were held and then sent to their host"),
     "powerwaked_waiting_wakes": ("gauge", (), "wakes that wait for their turn"),
@@ -101,12 +109,20 @@ class _Collector:
         service = self._service
         engine, figures = service.engine, service.figures
         counts = engine.counts()
-        cards = counts["interfaces"]
+        cards, brokers = counts["interfaces"], service.transports.status()
         return {
             "powerwaked_info": [((__version__, engine.path.name), 1)],
             "powerwaked_start_time_seconds": [((), service.started)],
             "powerwaked_hosts": [((state,), count) for state, count in counts["states"].items()],
             "powerwaked_links": [((), service.links)],
+            "powerwaked_broker_connected": [((each["protocol"],), int(each["connected"])) for each in brokers],
+            "powerwaked_broker_hosts": [((each["protocol"],), each["hosts"]) for each in brokers],
+            "powerwaked_broker_connections_total": [((each["protocol"],), each["connections"]) for each in brokers],
+            "powerwaked_broker_messages_total": [
+                ((each["protocol"], what), each[what])
+                for each in brokers
+                for what in ("received", "sent", "refused", "dropped")
+            ],
             "powerwaked_held_frames": [((), counts["held_frames"])],
             "powerwaked_released_frames_total": [((), counts["released_frames"])],
             "powerwaked_waiting_wakes": [((), counts["waiting_for_turn"])],

@@ -12,7 +12,7 @@ from powernap import __version__
 from powernap.wake.api.answers import answer
 from powernap.wake.api.problems import KINDS
 from powernap.wake.api.route import Parameter, Route, Schema
-from powernap.wake.api.schemas import COUNT, COUNTS, EVENT, FLAG, STATES, TEXT, TEXTS, TIME, listed, thing
+from powernap.wake.api.schemas import COUNT, COUNTS, EVENT, FLAG, STATES, TEXT, TEXTS, TIME, listed, or_null, thing
 from powernap.wake.registry import RegistryError
 from powernap.wake.service import Service
 
@@ -27,6 +27,19 @@ _CARD: Schema = thing(
     frames=COUNT,
     dropped=COUNTS,
     unsent=COUNT,
+)
+_BROKER: Schema = thing(
+    protocol=TEXT,
+    address=TEXT,
+    connected=FLAG,
+    since=or_null(TIME),
+    trouble=TEXT,
+    hosts=COUNT,
+    connections=COUNT,
+    received=COUNT,
+    sent=COUNT,
+    refused=COUNT,
+    dropped=COUNT,
 )
 STATUS: Schema = thing(
     version=TEXT,
@@ -43,6 +56,7 @@ STATUS: Schema = thing(
     pending=COUNT,
     ca_fingerprint=TEXT,
     discovery=thing(publishes=TEXT, browses=TEXT, trouble=TEXT),
+    brokers=listed(_BROKER),
     presence_questions=COUNT,
     interfaces=listed(_CARD),
     packet_path=thing(name=TEXT, acts=FLAG, counters=COUNTS, sleepers_taken_up=FLAG),

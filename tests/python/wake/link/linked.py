@@ -47,10 +47,10 @@ class Place:
 
 
 @contextlib.asynccontextmanager
-async def place(directory: Path, **listen: Any) -> AsyncIterator[Place]:
-    """It hears no segment: hosts can say hello, but not go to sleep."""
+async def place(directory: Path, more: str = "", **listen: Any) -> AsyncIterator[Place]:
+    """It hears no segment: hosts can say hello, but not go to sleep. ``more``: of its configuration."""
     config_file = directory / "powerwaked.toml"
-    config_file.write_text(f'[discovery]\nuse = "off"\n[registry]\npath = "{directory}/registry.sqlite"\n')
+    config_file.write_text(f'[discovery]\nuse = "off"\n[registry]\npath = "{directory}/registry.sqlite"\n{more}')
     settings = replace(ListenSettings(address="127.0.0.1", port=0), **listen)
     config = replace(load_wake(config_file), listen=settings)
     service = Service(config, Registry(config.registry.path), ClassicPath("a test"))
