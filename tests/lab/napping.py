@@ -33,35 +33,45 @@ def install(lab, name, *programs):
             lab.run(name, f"cat >/etc/systemd/system/{program}.service; systemctl daemon-reload", input=unit)
 
 
-class Napper:
-    """One host with powernapd, known to the wake server wake1."""
+def authority(lab, server="wake1"):
+    """The CA of a wake server, as it says itself."""
+    return lab.run(server, "curl -sS --unix-socket /run/powerwaked/admin.sock http://x/api/v1/ca").stdout
 
-    def __init__(self, lab, name, server="wake1"):
+
+class Napper:
+    """One host with powernapd, known to the wake server wake1 unless it is a stranger."""
+
+    def __init__(self, lab, name, server="wake1", stranger=False, group=""):
         self.lab, self.name, self.server = lab, name, server
         install(lab, server, "powerwaked", "powerwake")
         install(lab, name, "powernapd", "powernap")
         lab.run(server, "printf '[listen]\\n' >/etc/powernap/powerwaked.toml; systemctl start powerwaked", timeout=60)
-        host = lab.host(name)
-        register = f"powerwake register {name} --mac {host['mac']} --address {host['ipv4']} --json"
-        key = json.loads(lab.run(server, register).stdout)["key"]
-        self.run("umask 077; cat >/etc/powernap/client.key", input=key + "\n")
-        authority = lab.run(server, "curl -sS --unix-socket /run/powerwaked/admin.sock http://x/api/v1/ca").stdout
-        self.run("cat >/etc/powernap/server-ca.pem", input=authority)
+        if not stranger:
+            self._be_known(group)
         folder = "/etc/systemd/system/powernapd.service.d"
         self.run(f"mkdir -p {folder}; cat >{folder}/hurry.conf; systemctl daemon-reload", input=HURRY)
+
+    def _be_known(self, group):
+        """As Ansible does it."""
+        host = self.lab.host(self.name)
+        register = f"powerwake register {self.name} --mac {host['mac']} --address {host['ipv4']} --json"
+        register += f" --group {group}" if group else ""
+        key = json.loads(self.lab.run(self.server, register).stdout)["key"]
+        self.run("umask 077; cat >/etc/powernap/client.key", input=key + "\n")
+        self.run("cat >/etc/powernap/server-ca.pem", input=authority(self.lab, self.server))
 
     def run(self, command, **how):
         return self.lab.run(self.name, command, **how)
 
     # --- the daemon
 
-    def start(self, config, fresh=True):
+    def start(self, config, fresh=True, server=SERVER):
         """Run it with that configuration, by default with nothing of before; ready when this returns."""
         self.stop()
         self.run("rm -f /run/work")
         if fresh:  # but never a number of before: the wake server takes none twice
             self.run("find /var/lib/powernapd/ -type f ! -name link-sequence -delete", check=False)
-        self.run("cat >/etc/powernap/powernapd.toml", input=config + SERVER)
+        self.run("cat >/etc/powernap/powernapd.toml", input=config + server)
         self.since = float(self.run("date +%s.%N").stdout)
         self.run("systemctl start powernapd", timeout=60)
 
@@ -127,6 +137,13 @@ class Napper:
         self.until(lambda: self.known_state() in states, seconds, " or ".join(states))
 
     def known_state(self):
+        return self.seen_by_server()["state"]
+
+    def is_linked(self, seconds=20.0):
+        """Wait until its link is open."""
+        self.until(lambda: self.seen_by_server()["status"]["link"], seconds, "the link")
+
+    def seen_by_server(self):
         path = "/run/powerwaked/admin.sock"
         answer = self.lab.run(self.server, f"curl -sS --unix-socket {path} http://x/api/v1/hosts/{shlex.quote(self.name)}")
-        return json.loads(answer.stdout)["state"]
+        return json.loads(answer.stdout)

@@ -149,6 +149,7 @@ def write(file: Path, text: str, mode: int) -> None:
         with contextlib.suppress(FileNotFoundError):
             new.unlink()
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "w") as stream:
+            os.fchmod(stream.fileno(), mode)  # whatever the umask
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
