@@ -302,7 +302,7 @@ def test_a_registration_that_is_called_off_ends_at_once_and_the_hello_stands(pla
         await linked(made, server)
         server.mute = {"asleep"}
         asked = asyncio.ensure_future(made.ask("asleep", REGISTRATION))
-        await until(lambda: made._session.unanswered)
+        await until(lambda: made._answers and made._session.unanswered)
         made.announce("cancelled", 0.0)
         with pytest.raises(LinkError, match="called off"):
             await asked

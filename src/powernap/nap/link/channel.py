@@ -50,7 +50,7 @@ class Channel:
         self._where = wire.address(server.url)
         self._trust: trust.Trust | None = None
         self._numbers = Numbers(state_dir)
-        self._session = Session(name, "", self._numbers)
+        self._session = Session(name, "", self._numbers, above=self._numbers.above)
         self._socket: Socket | None = None
         self._lease = 3600.0
         self._backoff, self._again = Backoff(), Backoff()

@@ -7,6 +7,7 @@ the newest does: a host sleeps or is awake, and is in one state. Times are secon
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any, TypeGuard
 
 from powernap.shared import envelope
 from powernap.shared.envelope import TO_CLIENT, TO_SERVER, BadMessage, Message
+from powernap.shared.errors import PowernapError
 
 PRESENCE, STATE = "presence", "state"
 #: An order of so much later than now is no order of now: one of the clocks was set.
@@ -22,6 +24,8 @@ AHEAD_SECONDS = 60.0
 #: A wake server that stops cannot keep its clients away for longer.
 LONGEST_AWAY_SECONDS = 300.0
 LONGEST_VALID_SECONDS = 3600.0
+#: Above it there is no room for a number to grow (2**63).
+GREATEST_SEEN = 1 << 62
 NOT_SAID = "the wake server does not acknowledge, and does not say why"
 
 
@@ -102,19 +106,24 @@ Event = Welcomed | Settled | Order | Refused | Leaving | Unbelieved
 
 
 class Session:
-    """One client. ``numbers`` gives the next number of a message."""
+    """One client. ``numbers`` gives the next number of a message; ``above``: go on above that one."""
 
     def __init__(
-        self, name: str, key: str, numbers: Callable[[], int], nonce: Callable[[], str] = lambda: secrets.token_hex(16)
+        self,
+        name: str,
+        key: str,
+        numbers: Callable[[], int],
+        nonce: Callable[[], str] = lambda: secrets.token_hex(16),
+        above: Callable[[int], None] = lambda _number: None,
     ) -> None:
         self.phase = Phase.CLOSED
         self.key = key
-        self._name, self._numbers, self._nonce = name, numbers, nonce
+        self._name, self._numbers, self._nonce, self._above = name, numbers, nonce, above
         self._queue: list[Said] = []
         self._waiting: dict[int, Said] = {}
         self._hello: tuple[int, str, float, tuple[Said, ...]] = (0, "", 0.0, ())
         self._session = ""
-        self._ordered = 0
+        self._ordered = self._floor = 0
         self._offset = 0.0
 
     # --- what is said
@@ -218,7 +227,7 @@ class Session:
         if not _is_time(time) or not _is_time(lease) or not isinstance(session, str) or not session:
             return Unbelieved("a welcome without session, time or lease_seconds")
         self.phase = Phase.OPEN
-        self._session, self._ordered = session, message.seq
+        self._session, self._ordered, self._floor = session, message.seq, message.seq
         # Reckoned from when the hello left: who holds a welcome back makes orders older by that, never younger.
         self._offset = float(time) - sent
         greeted = tuple(said for said in greeted if said in self._queue)
@@ -233,13 +242,23 @@ class Session:
         seconds = float(again) if _is_time(again) else 0.0
         if message.re == self._hello[0] and self.phase is Phase.GREETING:
             self.phase = Phase.CLOSED
+            self._go_on_above(body.get("seen"))
             error = error or "the wake server answers a hello with no welcome"
             return Settled(None, error, seconds, _name(body.get("name")))
+        if message.seq <= self._floor:
+            return Unbelieved("an answer from before the last welcome")  # to a number that a lost state used already
         said = self._waiting.pop(message.re or 0, None)
         if said is None:
             return Unbelieved("an answer to nothing that is under way")
+        self._go_on_above(body.get("seen"))
         said.seq = 0
         return Settled(said, error, seconds)
+
+    def _go_on_above(self, seen: object) -> None:
+        """The server has seen that number of ours, which our own disk does not know any more."""
+        if isinstance(seen, int) and not isinstance(seen, bool) and 0 < seen < GREATEST_SEEN:
+            with contextlib.suppress(PowernapError):  # then it is refused again
+                self._above(seen)
 
     def _order(self, message: Message, now: float) -> Event:
         body = message.body

@@ -21,7 +21,11 @@ LONGEST_WAIT = 2.0
 
 
 class Replayed(PowernapError):
-    """A number that was used before, by another message."""
+    """A number that was used before, by another message. ``told``: beside the sentence, to whoever signed it."""
+
+    def __init__(self, sentence: str, seen: int) -> None:
+        super().__init__(sentence)
+        self.told = {"seen": seen}
 
 
 class HelloFirst(PowernapError):
@@ -82,8 +86,9 @@ class Sessions(Generic[P]):
         session = self._sessions.get(name)
         if session is not None and seq == session.seq and signature == session.signature:
             return Again(session.answer)
-        if seq <= max(known_seq, session.seq if session is not None else 0):
-            raise Replayed(f"sequence number {seq} was used before: send a greater one")
+        seen = max(known_seq, session.seq if session is not None else 0)
+        if seq <= seen:
+            raise Replayed(f"sequence number {seq} was used before: send a greater one than {seen}", seen)
         if kind not in ("hello", "awake", "asleep") and (session is None or not session.id):
             raise HelloFirst(f"{kind}: say hello first: this wake server has started since you did")
         if session is None:
