@@ -30,6 +30,7 @@ _KEPT_SECONDS = 6 * 3600.0
 CONFIG = """
 [listen]
 admin_socket = "{folder}/admin.sock"
+{listen}
 [registry]
 path = "{folder}/registry.sqlite"
 [wake]
@@ -54,10 +55,10 @@ def program(name: str) -> Path:
     return results() / name
 
 
-def build(name: str) -> None:
-    """Compile a C program of this folder."""
-    source = Path(__file__).with_name(f"{name}.c")
-    subprocess.run(["gcc", "-O2", "-Wall", "-pthread", "-o", str(program(name)), str(source)], check=True)
+def build(name: str, folder: Path = Path(__file__).parent, *libraries: str) -> None:
+    """Compile a C program of that folder."""
+    source = str(folder / f"{name}.c")
+    subprocess.run(["gcc", "-O2", "-Wall", "-pthread", "-o", str(program(name)), source, *libraries], check=True)
 
 
 @contextlib.contextmanager
@@ -102,11 +103,14 @@ def pins(folder: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def powerwaked(
-    folder: Path, use: str, pin: Path | None = None, more: str = "", patience: float = 300
+    folder: Path, use: str, pin: Path | None = None, more: str = "", patience: float = 300, listen: str = ""
 ) -> Iterator[Daemon]:
-    """The daemon with what is in its folder's registry.sqlite; when all its sleepers are taken up."""
+    """The daemon with what is in its folder's registry.sqlite; when all its sleepers are taken up.
+
+    `more`, `listen`: further lines of [wake] and [listen].
+    """
     config = folder / "powerwaked.toml"
-    config.write_text(CONFIG.format(folder=folder, use=use, pin=pin or "", more=more))
+    config.write_text(CONFIG.format(folder=folder, use=use, pin=pin or "", more=more, listen=listen))
     command = [sys.executable, "-m", "powernap", "powerwaked", "--config", str(config)]
     admin = WakeServer(str(folder / "admin.sock"), timeout=60)
     (folder / "admin.sock").unlink(missing_ok=True)
