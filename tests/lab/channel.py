@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the channel share: a wake server that is asked as an operator does, and a nap that ends by a knock."""
+"""What the tests of the channel share: the wake server asked as an operator does, and a nap that ends by a knock."""
 
 from __future__ import annotations
 
@@ -18,13 +18,6 @@ def powerwake(lab, words, check=True, timeout=150, host="wake1"):
 def asked(lab, words, **how):
     """What the command says to programs."""
     return json.loads(powerwake(lab, f"{words} --json", **how).stdout)
-
-
-def event_kinds(lab, host):
-    """What the wake server tells of a host, oldest first."""
-    path = "/run/powerwaked/admin.sock"
-    answer = lab.run("wake1", f"curl -sS --unix-socket {path} 'http://x/api/v1/events?since=0'")
-    return [each["event"] for each in json.loads(answer.stdout)["events"] if each["host"] == host]
 
 
 def naps_and_is_woken_by_curl(napper):

@@ -145,5 +145,7 @@ class Napper:
 
     def seen_by_server(self):
         path = "/run/powerwaked/admin.sock"
-        answer = self.lab.run(self.server, f"curl -sS --unix-socket {path} http://x/api/v1/hosts/{shlex.quote(self.name)}")
+        answer = self.lab.run(
+            self.server, f"curl -sS --unix-socket {path} http://x/api/v1/hosts/{shlex.quote(self.name)}"
+        )
         return json.loads(answer.stdout)

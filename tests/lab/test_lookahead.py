@@ -16,12 +16,12 @@ import asyncio, json, sys, time
 from pathlib import Path
 sys.path.insert(0, "/run/lookahead")
 from powernap.machine.logind import Hooks, Logind
-from powernap.nap.jobs import gather
+from powernap.nap.jobs import JobFiles, gather
 nothing = lambda: None
 async def main():
     logind = Logind(Hooks(nothing, nothing, nothing, nothing, nothing))
     await logind.start()
-    jobs, problems = await gather(logind.bus, Path("/"))
+    jobs, problems = await gather(logind.bus, JobFiles(Path("/")), Path("/"))
     inhibitors = [str(each) for each in await logind.inhibitors() if each.mode == "block"]
     around, failure = await logind.surroundings(), [await logind.failure(name) for name in ("suspend", "hybrid-sleep")]
     logind.close()

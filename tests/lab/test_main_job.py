@@ -48,7 +48,9 @@ class Site:
         return self.lab.run("desk", f"curl -sS --max-time {seconds} '{url}'", check=False, timeout=seconds + 10)
 
     def known_state(self, host="web1"):
-        answer = self.lab.run("wake1", f"curl -sS --unix-socket /run/powerwaked/admin.sock http://x/api/v1/hosts/{host}")
+        answer = self.lab.run(
+            "wake1", f"curl -sS --unix-socket /run/powerwaked/admin.sock http://x/api/v1/hosts/{host}"
+        )
         return json.loads(answer.stdout)["state"]
 
 

@@ -12,7 +12,7 @@ SUMMARY = "let machines use a profile"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("profile", metavar="PROFILE")
+    parser.add_argument("profile", metavar="PROFILE", help='"": what each is configured with again')
     ordering.whom(parser)
     ordering.wakes(parser)
 

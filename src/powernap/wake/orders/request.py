@@ -23,10 +23,11 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class Argument:
-    """Of a verb. `kind`: "seconds" or "text"."""
+    """Of a verb. `kind`: "seconds" or "text", which may be "" only where `empty`."""
 
     kind: str
     required: bool = False
+    empty: bool = False
 
 
 #: By verb, what may be said with it.
@@ -35,7 +36,7 @@ VERBS: Mapping[str, Mapping[str, Argument]] = {
     "nap": {"action": Argument("text")},
     "recover": {},
     "inhibit": {"seconds": Argument("seconds", True), "reason": Argument("text", True)},
-    "profile": {"name": Argument("text", True)},
+    "profile": {"name": Argument("text", True, empty=True)},
     "reload": {},
     "canary": {"seconds": Argument("seconds")},
 }
@@ -111,7 +112,7 @@ def _arguments(verb: str, value: object) -> dict[str, Any]:
 def _argument(argument: Argument, name: str, value: object) -> Any:
     if argument.kind == "seconds":
         return _seconds(value, f"arguments.{name}", _LONGEST_SECONDS)
-    return _text(value, f"arguments.{name}")
+    return _text(value, f"arguments.{name}", argument.empty)
 
 
 def _query(data: Mapping[str, Any]) -> Query:

@@ -50,6 +50,12 @@ def test_what_cannot_be_understood_is_refused_by_its_field(body: dict[str, Any],
     assert str(found.value).startswith(f"{field}: ") and "\n" not in str(found.value)
 
 
+def test_no_profile_is_a_profile_and_no_reason_is_none() -> None:
+    assert parse_request({"verb": "profile", "all": True, "arguments": {"name": ""}}).arguments == {"name": ""}
+    with pytest.raises(BadBody, match="reason: give a text"):
+        parse_request({"verb": "inhibit", "all": True, "arguments": {"seconds": 60, "reason": ""}})
+
+
 @given(st.dictionaries(st.sampled_from(["verb", "hosts", "state", "all", "group", "match", "arguments"]), st.none()))
 def test_nulls_are_refused_or_left_out_and_never_break_anything(body: dict[str, Any]) -> None:
     with pytest.raises(BadBody):
