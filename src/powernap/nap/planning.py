@@ -39,6 +39,8 @@ def look_at(state: State, policy: Policy, evidence: Evidence, at: float | None) 
         times.append(state.now + wait)
     elif policy.observe and at is None:
         times.append(state.now + _period(state, policy))
+    if times and state.fresh <= state.asked_all < state.now:  # at the last look not all were asked
+        times.append(max(_all_by(state, policy), state.now + SHORTEST_LOOK_SECONDS))
     times += _changes(state, policy)
     return min(times) if times else None
 
@@ -66,13 +68,18 @@ def alone(
         if now >= at - grace:
             newer = {name: when for name, when in (told or {}).items() if state.last_active < when <= now}
             moved = max(newer.values(), default=NEVER) + following.after_seconds - grace
-            if not now < moved <= asked + period * (1 + 1 / policy.looks_per_period):
+            if not now < moved <= _all_by(state, policy):
                 return frozenset()
             some |= newer.keys()
             return some if some < names else frozenset()
     if now >= asked + period:
         return frozenset()
     return some if some < names else frozenset()
+
+
+def _all_by(state: State, policy: Policy) -> float:
+    """Return when all are asked again at the latest."""
+    return state.asked_all + _period(state, policy) * (1 + 1 / policy.looks_per_period)
 
 
 def _period(state: State, policy: Policy) -> float:

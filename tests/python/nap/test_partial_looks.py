@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from fake_monitor import FakeMonitor, until
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from powernap.nap import watch
@@ -108,6 +108,7 @@ def test_a_source_that_keeps_time_is_asked_but_once_a_period_and_the_nap_is_on_t
     assert run.run(1400).times(Act) == pytest.approx([1310.0], abs=0.1)
 
 
+@example(stamps=[], counts=[1001.0, 1241.0], looks=1, observe=False, told=True)
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     stamps=st.lists(st.floats(START, 3000), max_size=12),
