@@ -3,36 +3,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from tests.python.brokers.real_brokers import Mosquitto, Process, RabbitMq, missing
 
 
-def started(kind, factory, name):
+@contextlib.contextmanager
+def started(kind: type[Process]) -> Iterator[Process]:
     why = missing(kind)
     if why:
         pytest.skip(why)
-    folder = factory.mktemp(name)
-    for each in (folder, folder.parent, folder.parent.parent):
-        each.chmod(0o755)  # its own user has to come this far
-    made = kind(folder)
-    made.start()
-    return made
+    # Not where pytest has its own, to which only root comes: RabbitMQ runs as a user.
+    with tempfile.TemporaryDirectory(prefix="pntest-broker-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        made = kind(Path(folder))
+        try:
+            made.start()
+            yield made
+        finally:
+            made.kill()
 
 
 @pytest.fixture(scope="session")
-def mosquitto(tmp_path_factory):
-    made = started(Mosquitto, tmp_path_factory, "mosquitto")
-    yield made
-    made.kill()
+def mosquitto() -> Iterator[Process]:
+    with started(Mosquitto) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
-def rabbitmq(tmp_path_factory):
-    made = started(RabbitMq, tmp_path_factory, "rabbitmq")
-    yield made
-    made.kill()
+def rabbitmq() -> Iterator[Process]:
+    with started(RabbitMq) as made:
+        yield made
 
 
 @pytest.fixture(params=["mosquitto", "rabbitmq"])
-def broker(request) -> Process:
-    return request.getfixturevalue(request.param)
+def broker(request: pytest.FixtureRequest) -> Process:
+    made: Process = request.getfixturevalue(request.param)
+    return made

@@ -28,8 +28,9 @@ class Process:
 
     protocol = ""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, namespace: str = "") -> None:
+        """``namespace``: the network namespace in which it runs, on all addresses; else it is on loopback."""
+        self.folder, self.port, self.namespace = folder, free_port(), namespace
         self.password_file = folder / "password"
         self.password_file.write_text(PASSWORD + "\n")
         self.process: subprocess.Popen[bytes] | None = None
@@ -43,6 +44,8 @@ class Process:
 
     def start(self) -> None:
         command, environment = self.command()
+        if self.namespace:
+            command = ["ip", "netns", "exec", self.namespace, *command]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -80,8 +83,8 @@ class Mosquitto(Process):
 
     protocol = "mqtt"
 
-    def __init__(self, folder: Path, tls: Path | None = None, more: str = "") -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, tls: Path | None = None, namespace: str = "") -> None:
+        super().__init__(folder, namespace)
         if tls is not None:
             self.protocol = "mqtts"
         users = folder / "users"
@@ -94,10 +97,14 @@ class Mosquitto(Process):
             "pattern read powernap/v1/hosts/%u/down\npattern read powernap/v1/server\n"
         )
         secured = f"certfile {tls}\nkeyfile {tls}\n" if tls is not None else ""
+        where = "0.0.0.0" if namespace else "127.0.0.1"
         (folder / "mosquitto.conf").write_text(
-            f"listener {self.port} 127.0.0.1\n{secured}allow_anonymous false\npassword_file {users}\n"
-            f"acl_file {folder}/acl\npersistence false\nuser root\nlog_dest stderr\nlog_type all\n{more}"
+            f"listener {self.port} {where}\n{secured}allow_anonymous false\npassword_file {users}\n"
+            f"acl_file {folder}/acl\npersistence false\nuser root\nlog_dest stderr\nlog_type all\n"
         )
+
+    def is_ready(self) -> bool:
+        return "running" in (self.folder / "log").read_text() if self.namespace else super().is_ready()
 
     def command(self) -> tuple[list[str], dict[str, str]]:
         return ["mosquitto", "-c", str(self.folder / "mosquitto.conf")], {}

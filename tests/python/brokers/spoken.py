@@ -35,12 +35,13 @@ async def until(condition: Any, seconds: float = SECONDS) -> None:
 class FakeHost:
     """Carries out nothing, and says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, mac: str = "02:4c:00:00:00:01") -> None:
+        self.mac = mac
         self.orders: list[Any] = []
         self.channel: BrokerChannel
 
     async def greeting(self) -> dict[str, Any]:
-        card = {"name": "eth0", "mac": "02:4c:00:00:00:01", "addresses": ["198.18.0.9/16"]}
+        card = {"name": "eth0", "mac": self.mac, "addresses": ["198.18.0.9/16"]}
         return {"state": "awake", "version": "1", "boot_id": "b", "cards": [card], "profile": "", "features": []}
 
     def standing(self) -> dict[str, Any]:

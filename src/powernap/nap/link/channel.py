@@ -36,8 +36,6 @@ RETURN_SECONDS = 600.0
 STALE_SECONDS = 60.0  #: A server that refuses a word so long after its welcome may have started anew.
 #: Part of the lease after which a client that has no connection says something.
 LEASE_SHARE = 0.75
-#: The statuses with which a server turns somebody away by whatever way he comes.
-FOR_ALL_WAYS = (429, 503)
 WEBSOCKET, POST = "websocket", "post"
 
 
@@ -52,9 +50,8 @@ class Channel:
         self._numbers = Numbers(state_dir)
         self._session = Session(name, "", self._numbers, above=self._numbers.above)
         self._socket: Socket | None = None
-        self._lease = 3600.0
         self._backoff, self._again = Backoff(), Backoff()
-        self._not_before = 0.0
+        self._not_before, self._lease = 0.0, 3600.0
         self._declined_at: float | None = None
         self._stale = self._fresh = False
         self._wanted, self._call, self._moved = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -96,7 +93,8 @@ class Channel:
                 await asyncio.wait((answer,), timeout=share * seconds)
             if not answer.done() and self._server.link != WEBSOCKET:
                 await self._alone(said, kind, max(0.1, ends - loop.time()))
-            error = answer.result() if answer.done() else f"no answer within {seconds:g} s"
+            unheard = (not self.health.by and self.health.error) or f"no answer within {seconds:g} s"
+            error = answer.result() if answer.done() else unheard
         except PowernapError as failure:
             error = str(failure)
         finally:
@@ -221,7 +219,7 @@ class Channel:
             try:
                 await self._by_websocket()
             except Declined as error:
-                if way == WEBSOCKET or error.status in FOR_ALL_WAYS:
+                if way == WEBSOCKET or error.for_all_ways:
                     raise
                 self._declined_at = now
                 _log.debug("trying the wake server by POST: %s", error)

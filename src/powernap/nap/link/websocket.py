@@ -28,6 +28,7 @@ from powernap.shared.errors import PowernapError
 
 PATH = "/api/v1/link"
 TOO_LONG = 1009
+FOR_ALL_WAYS = (429, 503)
 
 
 class Declined(PowernapError):
@@ -36,6 +37,11 @@ class Declined(PowernapError):
     def __init__(self, sentence: str, status: int, again_seconds: float = 0.0) -> None:
         super().__init__(sentence)
         self.status, self.again_seconds = status, again_seconds
+
+    @property
+    def for_all_ways(self) -> bool:
+        """Tell whether the server would say the same by whatever way one comes."""
+        return self.status in FOR_ALL_WAYS
 
 
 class WebSocket:

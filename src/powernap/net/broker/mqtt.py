@@ -165,6 +165,7 @@ class MqttConnection:
         self._bytes = 0
         if not self._answer.done():
             self._answer.set_exception(BrokerError(f"the broker {self._place}: {self._why}"))
+            self._answer.exception()  # whoever waits for it hears of it, and nobody else is to
         elif self._begun:
             self.lost(self._why)
 

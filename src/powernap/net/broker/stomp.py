@@ -8,6 +8,7 @@ Not by stomp.py: it has a thread for each connection and blocks where the broker
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 
 from powernap.nap.background import beside
@@ -19,6 +20,7 @@ _MOST_FRAME = 256 * 1024
 _BEFORE = "/topic/"
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", ":": "\\c"}
 _MEANT = {"\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\c": ":"}
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
 #: The headers of these are not escaped, as in STOMP 1.0.
 _PLAIN = ("CONNECT", "CONNECTED")
 
@@ -88,9 +90,7 @@ def _head(data: bytes) -> tuple[str, dict[str, str]]:
 
 
 def _unescaped(text: str) -> str:
-    for written, meant in _MEANT.items() if "\\" in text else ():
-        text = text.replace(written, meant)
-    return text
+    return _ESCAPED.sub(lambda found: _MEANT.get(found[0], found[0]), text) if "\\" in text else text
 
 
 class StompConnection:
@@ -157,6 +157,7 @@ class StompConnection:
     def _ended(self, why: str) -> None:
         if not self._answer.done():
             self._answer.set_exception(BrokerError(why))
+            self._answer.exception()  # whoever waits for it hears of it, and nobody else is to
         elif self._answer.exception() is None:
             self.lost(why)
 
