@@ -136,6 +136,8 @@ def _server(server: Mapping[str, Any]) -> str:
         facts.append(f"next try in {server['next_try_seconds']:.0f} s")
     if server.get("ca_fingerprint"):
         facts.append(f"CA {server['ca_fingerprint']}")
+    if server.get("certificate"):
+        facts.append(server["certificate"])
     return ", ".join(facts)
 
 

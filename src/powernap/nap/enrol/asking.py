@@ -100,6 +100,11 @@ def _exchange(
         answer = connection.getresponse()
         return answer.status, answer.read(_LONGEST)
     except ssl.SSLCertVerificationError as error:
+        if error.verify_code in trust.OF_ANOTHER_TIME:
+            raise NoAnswer(
+                f"the certificate of {url} is out of its time by this machine's clock ({error.verify_message}), and a "
+                "key is not shown to it: set the clock, here or there"
+            ) from error
         raise NoAnswer(
             f"the certificate of {url} is not of the CA that is trusted here ({error.verify_message}): compare the "
             "fingerprints; where the wake server was set up anew, remove server.ca_file"

@@ -291,7 +291,7 @@ class Channel:
         """Raises LinkError where the hello was refused."""
         if error:
             raise LinkError(error)
-        self.health.linked(by, clocks.now())
+        self.health.linked(by, clocks.now(), self._trust.untimely if self._trust is not None else "")
         self._stale, self._fresh = False, True
         self._backoff.over()
         self._session.put("state", self._host.standing(), STATE)

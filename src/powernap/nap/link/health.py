@@ -19,11 +19,16 @@ class Health:
         self.acknowledged_at: float | None = None
         self.error = ""
         self.fingerprint = ""
+        self.untimely = ""
         self.next_try: float | None = None
         self.url = url
         self._told_of = ""
 
-    def linked(self, by: str, now: float) -> None:
+    def linked(self, by: str, now: float, untimely: str = "") -> None:
+        """``untimely``: what was passed over of the server's certificate, or ""."""
+        if untimely and untimely != self.untimely:
+            _log.warning("the wake server %s: %s; it is believed by its CA", self.url, untimely)
+        self.untimely = untimely
         self.by, self.since, self.error, self._told_of = by, now, "", ""
         trusted = f", CA {self.fingerprint[:16]}" if self.fingerprint else ""
         _log.info("linked to the wake server %s by %s%s", self.url, by, trusted)
@@ -55,6 +60,7 @@ class Health:
             "acknowledged_seconds": _ago(self.acknowledged_at, now),
             "next_try_seconds": None if self.next_try is None else round(max(0.0, self.next_try - now), 3),
             "ca_fingerprint": self.fingerprint,
+            "certificate": self.untimely,
         }
 
 

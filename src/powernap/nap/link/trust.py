@@ -11,18 +11,38 @@ from pathlib import Path
 from powernap.shared.errors import PowernapError
 
 SYSTEM = "system"
+#: X509_V_FLAG_NO_CHECK_TIME of <openssl/x509_vfy.h>.
+NO_CHECK_TIME = 0x200000
+#: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED.
+OF_ANOTHER_TIME = (9, 10)
 
 
 class NoTrust(PowernapError):
     """The file with the CA is missing, or holds none."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Trust:
-    """``fingerprint``: SHA-256 of the CA's certificate (DER) in hex; "" where the system's authorities are trusted."""
+    """``fingerprint``: SHA-256 of the CA's certificate (DER) in hex; "" where the system's authorities are trusted.
+
+    ``untimely``: what is wrong with the time of the server's certificate, where that was passed over; else "".
+    """
 
     context: ssl.SSLContext
     fingerprint: str
+    untimely: str = ""
+
+    def pass_over_time(self, why: str) -> bool:
+        """Believe the CA whatever its time, and the server's; False where that is not for us to decide.
+
+        A site's own CA is believed because its file is here. It revokes nobody by expiry, and each message is signed by
+        the host's key besides; but a machine's clock may have lost its battery.
+        """
+        if not self.fingerprint or self.untimely:
+            return False
+        self.context.verify_flags |= NO_CHECK_TIME  # VerifyFlags has no name for it
+        self.untimely = why
+        return True
 
 
 def load(ca_file: str) -> Trust:

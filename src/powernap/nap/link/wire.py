@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from powernap.machine import ownlinks
 from powernap.nap.background import beside
-from powernap.nap.link.trust import Trust
+from powernap.nap.link.trust import OF_ANOTHER_TIME, Trust
 from powernap.shared.errors import PowernapError
 
 PORT = 20709
@@ -28,6 +28,10 @@ CHUNK = 65536
 
 class Unreachable(PowernapError):
     """No connection to the wake server."""
+
+
+class Untimely(Unreachable):
+    """A certificate that was not valid yet, or is not any more, by this machine's clock."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class Wire(asyncio.Protocol):
             self._flush()
         except ssl.SSLError as error:
             self._flush()  # the alert that says why
-            self.ready.set_exception(Unreachable(_untrusted(error)))
+            self.ready.set_exception(_untrusted(error))
             self.close()
         else:
             self._flush()
@@ -155,9 +159,18 @@ class Wire(asyncio.Protocol):
 async def connect(where: Address, trust: Trust | None, seconds: float) -> Wire:
     """Return a connection. Raises Unreachable."""
     try:
-        return await asyncio.wait_for(_connect(where, trust), seconds)
+        return await asyncio.wait_for(_connect_in_time(where, trust), seconds)
     except asyncio.TimeoutError:
         raise _not_there(f"no connection within {seconds:g} s") from None
+
+
+async def _connect_in_time(where: Address, trust: Trust | None) -> Wire:
+    try:
+        return await _connect(where, trust)
+    except Untimely as error:
+        if trust is None or not trust.pass_over_time(str(error)):
+            raise
+    return await _connect(where, trust)
 
 
 async def _connect(where: Address, trust: Trust | None) -> Wire:
@@ -217,13 +230,18 @@ def _said(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _untrusted(error: ssl.SSLError) -> str:
+def _untrusted(error: ssl.SSLError) -> Unreachable:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (
+        if error.verify_code in OF_ANOTHER_TIME:
+            return Untimely(
+                f"by this machine's clock there is something wrong with its certificate ({error.verify_message}): "
+                "check the clock, here and on the wake server"
+            )
+        return Unreachable(
             f"its certificate is not of the CA in server.ca_file ({error.verify_message}): "
             "compare the fingerprints, and copy the wake server's CA again if it was made anew"
         )
     with contextlib.suppress(AttributeError):
         if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
-            return "it does not speak TLS: does server.url begin with https:// where listen.tls is off?"
-    return f"TLS: {_said(error)}"
+            return Unreachable("it does not speak TLS: does server.url begin with https:// where listen.tls is off?")
+    return Unreachable(f"TLS: {_said(error)}")
