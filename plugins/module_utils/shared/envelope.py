@@ -25,6 +25,8 @@ TO_CLIENT = b"to-client"
 _DIGITS = 64
 _LONGEST_NAME = 253
 _LONGEST_KIND = 32
+#: So deep may lists and objects lie in each other: whoever walks through them later must not run out of stack.
+_DEEPEST = 16
 _GREATEST = (1 << 63) - 1
 
 
@@ -77,11 +79,15 @@ def read(data: bytes | str) -> Sealed:
     if len(signature) != _DIGITS or not space or signature.strip(b"0123456789abcdef"):
         raise BadMessage("a message begins with its signature, 64 hex digits, and a space")
     try:
-        content = json.loads(signed)
+        content = json.loads(signed, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise BadMessage("a message is its signature, a space and a JSON object: this is no JSON") from None
     if not isinstance(content, dict):
         raise BadMessage("a message is its signature, a space and a JSON object: this is no object")
+    if signed.count(b"[") + signed.count(b"{") > _DEEPEST and _is_deep(content):
+        raise BadMessage(f"lists and objects lie in each other more than {_DEEPEST} deep: send less")
+    if (b"\\ud" in signed or b"\\uD" in signed) and not _is_text(content):
+        raise BadMessage("a text in it is no Unicode: half of a surrogate pair stands alone")
     return Sealed(_message(content), signature.decode(), signed)
 
 
@@ -98,6 +104,28 @@ def _message(content: dict[str, Any]) -> Message:
     if not _is_number(content.get("seq")):
         raise BadMessage("seq: give a whole number that grows with each message")
     return Message(host, kind, content["seq"], body, re)
+
+
+def _is_deep(content: dict[str, Any]) -> bool:
+    level: list[Any] = [content]
+    for _depth in range(_DEEPEST):
+        level = [each for holder in level for each in (holder.values() if isinstance(holder, dict) else holder)]
+        level = [each for each in level if isinstance(each, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _is_text(content: object) -> bool:
+    try:
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON number")
 
 
 def _is_number(value: object) -> bool:

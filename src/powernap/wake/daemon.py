@@ -184,7 +184,7 @@ def _remove(path: str) -> None:
 
 
 async def _runner(app: web.Application) -> web.AppRunner:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, auto_decompress=False)
     await runner.setup()
     return runner
 

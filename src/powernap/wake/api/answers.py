@@ -36,6 +36,9 @@ def answer(content: dict[str, Any], status: int = 200, headers: dict[str, str] |
 
 async def read_body(request: web.Request, most: int = MOST_BYTES) -> bytes:
     """At most so many bytes, within a bounded time. Raises BadBody, TooLong."""
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":  # a few bytes could stand for any number
+        raise BadBody(f"Content-Encoding: {encoding[:40]!r} is not understood: send the body as it is")
     too_long = TooLong(f"the body is longer than {most} bytes: send less")
     if (request.content_length or 0) > most:
         raise too_long
@@ -47,7 +50,7 @@ async def read_body(request: web.Request, most: int = MOST_BYTES) -> bytes:
     except asyncio.TimeoutError:
         raise BadBody(f"the body did not arrive within {seconds:.0f} s: send it at once") from None
     except (web.RequestPayloadError, HttpProcessingError):
-        raise BadBody("the body is cut off or not encoded as its header says: send it whole") from None
+        raise BadBody("the body is cut off: send it whole") from None
     if len(body) > most:
         raise too_long
     return body
@@ -80,6 +83,8 @@ async def explain_errors(request: web.Request, handler: Handler) -> web.StreamRe
         return problem("bad-method", sentence, {"Allow": allowed})
     except web.HTTPExpectationFailed:
         return problem("bad-expectation", "Expect: only 100-continue is known: leave the header out")
+    except web.HTTPBadRequest as error:  # no WebSocket, where one is wanted
+        return problem("bad-request", " ".join((error.text or error.reason).split()))
     except web.HTTPException as error:
         _log.warning("%s %s: answered with %s", request.method, request.path, HTTPStatus(error.status).phrase)
         raise

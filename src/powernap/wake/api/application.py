@@ -17,7 +17,7 @@ from powernap.wake.service import Service
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
     """What is no HTTP is answered with 400, and anybody may send it: not worth a traceback each time."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+    return record.exc_info is None or not isinstance(record.exc_info[1], (HttpProcessingError, web.RequestPayloadError))
 
 
 def application(service: Service) -> web.Application:

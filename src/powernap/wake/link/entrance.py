@@ -11,6 +11,7 @@ import logging
 import resource
 import socket
 import ssl
+import sys
 from asyncio import sslproto
 from collections import Counter
 from collections.abc import Callable
@@ -34,6 +35,14 @@ _NO_TLS = (
 )
 _OUT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_SECONDS = 1.0
+_SAID_AGAIN_SECONDS = 60.0
+#: Files that are left to the rest of the daemon: databases, probes of ports, programs that wake.
+_RESERVED = 64
+#: Bytes that may come in by a connection of which nothing is known: the longest message or question, and its head.
+_MOST_UNPROVEN = 512 * 1024
+_MOST_QUEUED = 64  # requests that were sent without waiting for answers
+#: Bytes between two messages of a host, where aiohttp and the kernel may have read ahead.
+MOST_UNREAD = 1024 * 1024
 _MOST_HTTP = 16 * 1024
 #: asyncio has 256 KiB of buffer for each TLS connection, all of it touched; most messages have a few hundred bytes.
 _TLS_BUFFER = 4 * 1024
@@ -46,11 +55,11 @@ class CannotListen(PowernapError):
 class Guard(asyncio.Protocol):
     """One connection, before the protocol that understands it. ``limit``: bytes that may come in until ``fresh``.
 
-    An older aiohttp gathers a whole frame before it looks how long it is.
+    An older aiohttp gathers a whole frame before it looks how long it is; each reads on what it has refused.
     """
 
     def __init__(self, entrance: Entrance, source: str) -> None:
-        self.limit = 0
+        self.limit = _MOST_UNPROVEN
         self.proven = False
         self.transport: asyncio.Transport | None = None
         self._entrance, self._source = entrance, source
@@ -77,6 +86,9 @@ class Guard(asyncio.Protocol):
                 self.abort()
                 return
         self._inner.data_received(data)
+        if not self.proven and len(getattr(self._inner, "_messages", ())) > _MOST_QUEUED:  # older aiohttp bounds it not
+            self._entrance.counts["too_long"] += 1
+            self.abort()
 
     def eof_received(self) -> bool | None:
         answer: bool | None = self._inner.eof_received()
@@ -113,6 +125,8 @@ class Entrance:
         self._tls: ssl.SSLContext | None = None
         self._sockets: list[socket.socket] = []
         self._unproven: set[Guard] = set()
+        self._most = 0
+        self._said_full = -_SAID_AGAIN_SECONDS
         self._of: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._paused = False
@@ -122,7 +136,7 @@ class Entrance:
         """``protocol()``: a new one of those that understand connections. Raises CannotListen."""
         self.protocol, self._tls = protocol, tls
         sslproto.SSLProtocol.max_size = _TLS_BUFFER  # type: ignore[attr-defined]  # as no other way is offered
-        _raise_limit()
+        self._most = _raise_limit() - _RESERVED
         try:
             for family, address in _resolve(self._listen.address, self._listen.port):
                 self._sockets.append(_bound(family, address))
@@ -145,12 +159,26 @@ class Entrance:
         """The guard of a connection; None where it did not come by this door (a Unix socket)."""
         return self.guards.get(transport) if transport is not None else None
 
-    def prove(self, transport: asyncio.BaseTransport | None) -> None:
-        """Somebody has proved who he is: his connection counts no longer, and may stay."""
+    def prove(self, transport: asyncio.BaseTransport | None, limit: int = 0) -> None:
+        """Somebody has proved who he is: his connection counts no longer, and may stay. ``limit``: see Guard."""
         guard = self.guard(transport)
-        if guard is not None:
-            guard.proven = True
+        if guard is not None and not guard.proven:
+            guard.proven, guard.limit = True, limit
             self._settled(guard)
+            if guard.timer is not None:
+                guard.timer.cancel()
+
+    def prolong(self, transport: asyncio.BaseTransport | None) -> None:
+        """Somebody has proved who he is by one message: his connection may stay for a while, and for the next."""
+        guard = self.guard(transport)
+        if guard is None or guard.proven:
+            return
+        self._settled(guard)
+        guard.limit = MOST_UNREAD
+        guard.fresh()
+        if guard.timer is not None:
+            guard.timer.cancel()
+        guard.timer = asyncio.get_running_loop().call_later(self._listen.unproven_seconds, guard.abort)
 
     @property
     def ports(self) -> list[int]:
@@ -167,6 +195,9 @@ class Entrance:
             if len(self._unproven) >= self._listen.unproven:
                 self._pause()
                 return
+            if len(self.guards) + len(self._tasks) >= self._most:
+                self._is_full(f"{self._most} are open")
+                return
             try:
                 came, address = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -174,11 +205,17 @@ class Entrance:
             except OSError as error:
                 if error.errno not in _OUT_OF:
                     raise
-                _log.error("no more connections can be taken (%s): raise LimitNOFILE of powerwaked", error.strerror)
-                self._pause()
-                asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._resume)
+                self._is_full(error.strerror or str(error))
                 return
             self._came(came, _source(address[0]))
+
+    def _is_full(self, why: str) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._said_full >= _SAID_AGAIN_SECONDS:
+            self._said_full = loop.time()
+            _log.error("no more connections can be taken (%s): raise LimitNOFILE of powerwaked", why)
+        self._pause()
+        loop.call_later(_PAUSE_SECONDS, self._resume)
 
     def _came(self, came: socket.socket, source: str) -> None:
         if self._of[source] >= self._listen.unproven_per_source:
@@ -205,13 +242,23 @@ class Entrance:
                 _say_no_tls(came)
                 self._shut(came, guard)
                 return
-            seconds = self._listen.unproven_seconds if self._tls is not None else None
+        except OSError:
+            self.counts["handshake_failed"] += 1
+            self._shut(came, guard)
+            return
+        except asyncio.CancelledError:
+            self._shut(came, guard)
+            raise
+        seconds = self._listen.unproven_seconds if self._tls is not None else None
+        try:
+            # From here on asyncio closes the socket. Closed behind its back, its number would be given to the next one
+            # while asyncio still has it down as this one's.
             await loop.connect_accepted_socket(lambda: guard, came, ssl=self._tls, ssl_handshake_timeout=seconds)
         except OSError:  # ssl.SSLError is one, too
             self.counts["handshake_failed"] += 1
-            self._shut(came, guard)
+            self._settled(guard)
         except asyncio.CancelledError:
-            self._shut(came, guard)
+            self._settled(guard)
             raise
 
     def _shut(self, came: socket.socket, guard: Guard) -> None:
@@ -229,6 +276,8 @@ class Entrance:
         if guard.transport is not None:
             self.guards.pop(guard.transport, None)
         self._settled(guard)
+        if guard.timer is not None:
+            guard.timer.cancel()
 
     def _settled(self, guard: Guard) -> None:
         if guard not in self._unproven:
@@ -321,9 +370,11 @@ def _bound(family: int, address: Any) -> socket.socket:
     return opened
 
 
-def _raise_limit() -> None:
-    """Each host is an open file."""
+def _raise_limit() -> int:
+    """Each host is an open file. Returns how many may be open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return soft if soft != resource.RLIM_INFINITY else sys.maxsize

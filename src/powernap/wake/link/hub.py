@@ -20,7 +20,7 @@ from powernap.wake.engine import Engine
 from powernap.wake.enrolment import Enrolment
 from powernap.wake.link import words
 from powernap.wake.link.orders import LinkOrders, NotLinked, OrderLate, OrderLost
-from powernap.wake.link.sessions import Again, Flood, Sessions
+from powernap.wake.link.sessions import LONGEST_WAIT, Again, Flood, Sessions
 from powernap.wake.link.wokenfor import woken_for
 from powernap.wake.link.words import Done, Hello, Said
 from powernap.wake.orders.keeper import NotNow
@@ -125,11 +125,7 @@ class Hub:
                     peer.send(answer)
                     return None
                 return answer
-            self.counts["strangers"] += 1
-            raise Stranger(
-                f"{name} is not known here by that key: run the site playbook or 'powerwake register' on the wake "
-                "server, and give the host the key"
-            )
+            raise self._stranger(name)
         self.counts["messages"] += 1
         answer = await self._answered(peer, record, message, sealed.signature)
         if peer.lasts:
@@ -137,6 +133,13 @@ class Hub:
                 peer.send(answer)
             return None
         return answer
+
+    def _stranger(self, name: str) -> Stranger:
+        self.counts["strangers"] += 1
+        return Stranger(
+            f"{name} is not known here by that key: run the site playbook or 'powerwake register' on the wake server, "
+            "and give the host the key"
+        )
 
     def _to_former(self, sealed: Sealed) -> str | None:
         """What a host hears that signs with a name that it had before; None: it is not such a one."""
@@ -160,7 +163,10 @@ class Hub:
     async def _answered(self, peer: Peer, record: Record, message: Message, signature: str) -> str | None:
         name, key = message.host, (message.host, message.seq)
         try:
+            record = await self._in_turn(peer, record)
             again = self.sessions.judge(name, message.kind, message.seq, signature, record.sequence, time.monotonic())
+        except Stranger:
+            raise
         except PowernapError as error:
             return self._refuse(record, message, error)
         if isinstance(again, Again):
@@ -170,7 +176,6 @@ class Hub:
         future = self._under_way[key] = asyncio.get_running_loop().create_future()
         answer = None
         try:
-            await self._in_turn(name)
             answer = await self._act(peer, record, message)
         except PowernapError as error:
             answer = self._refuse(record, message, error)
@@ -181,16 +186,29 @@ class Hub:
             future.set_result(answer)
         return answer
 
-    async def _in_turn(self, name: str) -> None:
+    async def _in_turn(self, peer: Peer, record: Record) -> Record:
+        """Whatever is signed counts, what is then refused too. Returns the record as it is now.
+
+        Raises Flood, after a while; Stranger where the host was forgotten meanwhile.
+        """
+        name = record.name
         try:
             seconds = self.sessions.wait(name, time.monotonic())
         except Flood:
             self.counts["floods"] += 1
             if self.sessions.floods(name) == 1:
                 self._engine.note(name, "flood", "says more than is taken of one host: its messages are refused")
+            if not peer.lasts:
+                peer.close("says too much")
+            await asyncio.sleep(LONGEST_WAIT)  # else it would be refused as fast as it can speak
             raise
-        if seconds:
-            await asyncio.sleep(seconds)
+        if not seconds:
+            return record
+        await asyncio.sleep(seconds)
+        now = self._record(name)
+        if now is None or now.key != record.key:
+            raise self._stranger(name)
+        return now
 
     async def _act(self, peer: Peer, record: Record, message: Message) -> str:
         """Returns the answer. Raises PowernapError where the message is refused."""
@@ -286,6 +304,10 @@ class Hub:
             return
         self.orders.lost(name)
         self._tell(lambda listener: listener.left(name, how, peer))
+
+    def is_link(self, peer: Peer) -> bool:
+        """Whether a host has said hello by it, and has no newer one."""
+        return self.sessions.is_link(peer)
 
     def linked(self, name: str) -> Peer | None:
         """By which way the host can be reached now."""

@@ -19,22 +19,25 @@ class PostPeer:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self.closed = False
 
     def send(self, text: str) -> None:
         raise NotImplementedError
 
     def close(self, why: str) -> None:
-        """There is nothing to close."""
+        self.closed = True
 
 
 async def take(hub: Hub, entrance: Entrance, request: web.Request) -> web.Response:
     """Raises BadBody, BadMessage, RegistryError."""
     text = await read_body(request)
+    peer = PostPeer(address_of(request))
     try:
-        answered = await hub.receive(PostPeer(address_of(request)), text)
+        answered = await hub.receive(peer, text)
     except Stranger as error:
         response = answer({"error": str(error)}, 401)
         response.force_close()
         return response
-    entrance.prove(request.transport)
+    if not peer.closed:
+        entrance.prolong(request.transport)
     return web.Response(text=f"{answered or ''}\n")

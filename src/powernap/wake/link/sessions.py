@@ -32,6 +32,10 @@ class HelloFirst(PowernapError):
     """Something else than a hello from a host of which nothing is known since this server's start."""
 
 
+class Gone(PowernapError):
+    """A host that was forgotten, or has another key, while its message was looked at."""
+
+
 class Flood(PowernapError):
     """A host that says too much. ``again_seconds``: when it may speak again."""
 
@@ -83,24 +87,29 @@ class Sessions(Generic[P]):
 
         Raises Replayed, HelloFirst.
         """
-        session = self._sessions.get(name)
-        if session is not None and seq == session.seq and signature == session.signature:
+        session = self._of(name, now)
+        if seq == session.seq and signature == session.signature:
             return Again(session.answer)
-        seen = max(known_seq, session.seq if session is not None else 0)
+        seen = max(known_seq, session.seq)
         if seq <= seen:
             raise Replayed(f"sequence number {seq} was used before: send a greater one than {seen}", seen)
-        if kind not in ("hello", "awake", "asleep") and (session is None or not session.id):
+        if kind not in ("hello", "awake", "asleep") and not session.id:
             raise HelloFirst(f"{kind}: say hello first: this wake server has started since you did")
-        if session is None:
-            session = self._sessions[name] = Session(tokens=self._burst(), heard=now)
         session.seq, session.signature, session.answer = seq, signature, None
-        self._sessions.move_to_end(name)
-        self._let_go()
         return None
 
+    def _of(self, name: str, now: float) -> Session[P]:
+        session = self._sessions.get(name)
+        if session is None:
+            session = self._sessions[name] = Session(tokens=self._burst(), heard=now)
+            self._let_go()
+        else:
+            self._sessions.move_to_end(name)
+        return session
+
     def wait(self, name: str, now: float) -> float:
-        """Count a message that was judged as new. Returns for how many seconds it is to wait. Raises Flood."""
-        session = self._sessions[name]
+        """Count a message with the right signature. Returns for how many seconds it is to wait. Raises Flood."""
+        session = self._of(name, now)
         passed, session.heard = max(0.0, now - session.heard), now
         session.tokens = min(self._burst(), session.tokens + passed * self.per_second)
         seconds = max(0.0, 1 - session.tokens) / self.per_second
@@ -141,9 +150,11 @@ class Sessions(Generic[P]):
     def begin(self, name: str, session_id: str, link: P | None) -> P | None:
         """A hello was heard by that way (None: by one that does not last). Returns the way that it replaces, or None.
 
-        A hello by a way that does not last leaves an open link as it is.
+        A hello by a way that does not last leaves an open link as it is. Raises Gone.
         """
-        session = self._sessions[name]
+        session = self._sessions.get(name)
+        if session is None:
+            raise Gone(f"{name} was forgotten just now, or has another key")
         session.id = session_id
         if link is None:
             return None
@@ -157,6 +168,10 @@ class Sessions(Generic[P]):
             return None
         del self._names[id(former)]
         return former
+
+    def is_link(self, link: P) -> bool:
+        """Whether it is a host's now."""
+        return id(link) in self._names
 
     def lost(self, link: P) -> str | None:
         """Return the host whose link this was, or None: it was replaced before, or never said hello."""

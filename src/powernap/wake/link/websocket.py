@@ -11,16 +11,15 @@ from collections import deque
 from aiohttp import WSMsgType, web
 
 from powernap.shared.envelope import MOST_BYTES, BadMessage
-from powernap.wake.link.entrance import Entrance, Guard
+from powernap.wake.link.entrance import MOST_UNREAD, Entrance, Guard
 from powernap.wake.link.hub import Hub, Stranger
 from powernap.wake.registry import RegistryError
 
 _log = logging.getLogger(__name__)
 #: What may wait for a host that does not read, bytes.
 MOST_WAITING = 256 * 1024
-#: What may come in before it is understood: a hello alone; then what aiohttp and the kernel may have read ahead.
+#: What may come in before it is understood: a hello alone.
 MOST_UNPROVEN = 160 * 1024
-MOST_UNREAD = 1024 * 1024
 _CLOSE_SECONDS = 3.0
 _LONGEST_WHY = 120  # bytes of a close frame, less its code
 GOING_AWAY, NOT_UNDERSTOOD, UNKNOWN, TOO_SLOW, TRY_AGAIN = 1001, 1007, 4401, 4408, 1013
@@ -127,9 +126,8 @@ async def serve(hub: Hub, entrance: Entrance, request: web.Request) -> web.WebSo
                     raise BadMessage("a message is a frame of text")
                 break
             await peer.hear(hub, message.data)
-            if guard is not None and not guard.proven:
-                entrance.prove(request.transport)
-                guard.limit = MOST_UNREAD
+            if guard is not None and not guard.proven and hub.is_link(peer):
+                entrance.prove(request.transport, MOST_UNREAD)
     except Stranger as error:
         how = str(error)
         await peer.end(how, UNKNOWN)

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What hosts say, read strictly. Pure."""
+"""What hosts say, read strictly. Pure.
+
+Texts are shown to people and written to the journal: a space stands for what does not print, such as a line feed.
+"""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -87,15 +92,12 @@ def awake(body: Mapping[str, Any]) -> str:
 
 def said(body: Mapping[str, Any]) -> Said:
     """Raises BadBody, which names the field."""
-    activity = body.get("activity") or {}
-    if not isinstance(activity, dict) or len(activity) > _MOST:
-        raise BadBody(f"activity: give an object of at most {_MOST} monitors")
     return Said(
         state=_one_of(body, "state", STATES),
         since_seconds=_seconds(body, "since_seconds", 0.0) or 0.0,
         why=_text(body, "why", _LONGEST_TEXT, ""),
         next_at_seconds=_seconds(body, "next_at_seconds", None),
-        activity=activity,
+        activity=_activity(body.get("activity")),
     )
 
 
@@ -106,6 +108,10 @@ def done(body: Mapping[str, Any]) -> tuple[str, Done]:
         raise BadBody("ok: say true or false")
     if not isinstance(result, dict):
         raise BadBody("result: give an object")
+    try:
+        json.dumps(result, allow_nan=False)
+    except ValueError:
+        raise BadBody("result: one of its numbers is none that JSON has") from None
     return _text(body, "order", _LONGEST), Done(ok, _text(body, "said", _LONGEST_TEXT, ""), result)
 
 
@@ -120,14 +126,18 @@ def _text(body: Mapping[str, Any], field: str, longest: int, default: str | None
         return default
     if not isinstance(value, str) or len(value) > longest:
         raise BadBody(f"{field}: give a text of at most {longest} characters")
-    return value
+    return _printable(value)
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
 
 
 def _texts(body: Mapping[str, Any], field: str) -> tuple[str, ...]:
     value = body.get(field) or []
     if not isinstance(value, list) or len(value) > _MOST or not all(isinstance(each, str) for each in value):
         raise BadBody(f"{field}: give a list of at most {_MOST} texts")
-    return tuple(each[:_LONGEST] for each in value)
+    return tuple(_printable(each[:_LONGEST]) for each in value)
 
 
 def _one_of(body: Mapping[str, Any], field: str, known: tuple[str, ...]) -> str:
@@ -151,7 +161,32 @@ def _identity(value: object) -> Mapping[str, str]:
         return {}
     if not isinstance(value, dict) or len(value) > _MOST:
         raise BadBody("identity: give an object with machine and board")
-    return {str(key)[:_MOST]: each[:_LONGEST] for key, each in value.items() if isinstance(each, str)}
+    return {
+        _printable(key[:_MOST]): _printable(each[:_LONGEST]) for key, each in value.items() if isinstance(each, str)
+    }
+
+
+def _activity(value: object) -> Mapping[str, Any]:
+    monitors = value or {}
+    if not isinstance(monitors, dict) or len(monitors) > _MOST:
+        raise BadBody(f"activity: give an object of at most {_MOST} monitors")
+    return {_printable(name[:_LONGEST]): _monitor(_printable(name[:_MOST]), said) for name, said in monitors.items()}
+
+
+def _monitor(name: str, said: object) -> Mapping[str, Any]:
+    """Only numbers, texts and truths: it is kept, and shown to people and programs."""
+    if not isinstance(said, dict) or len(said) > _MOST or not all(map(_is_plain, said.values())):
+        raise BadBody(f"activity.{name}: give an object with active, value, threshold and unit, none a list or object")
+    return {
+        _printable(key[:_MOST]): _printable(each[:_LONGEST]) if isinstance(each, str) else each
+        for key, each in said.items()
+    }
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, (bool, str)) or (isinstance(value, int) and abs(value) < 1 << 63)
 
 
 def _cards(value: object) -> tuple[Mapping[str, Any], ...]:

@@ -221,9 +221,9 @@ def test_the_longest_message_is_taken_and_one_byte_more_is_not(tmp_path: Path) -
     async def act(there: Place) -> None:
         host = await talker(there)
         await host.link()
-        room = MOST_BYTES - len(host.seal("state", {"state": "awake", "activity": {"x": ""}}))
-        assert (await host.say("state", {"state": "awake", "activity": {"x": "y" * room}})).body["ok"] is True
-        host.wire.frame(host.seal("state", {"state": "awake", "activity": {"x": "y" * (room + 1)}}).encode())
+        room = MOST_BYTES - len(host.seal("state", {"state": "awake", "x": ""}))
+        assert (await host.say("state", {"state": "awake", "x": "y" * room})).body["ok"] is True
+        host.wire.frame(host.seal("state", {"state": "awake", "x": "y" * (room + 1)}).encode())
         with pytest.raises(Refused):
             await host.hear()
 
