@@ -57,6 +57,7 @@ class SleepGuard:
         self._action = "suspend"
         self._in_kernel = False
         self._going_down = False
+        self._announced = 0  # sleeps and shutdowns
         self._had_logind = False
         self._settings = SleepSettings()
         self._policy = InhibitorSettings()
@@ -244,6 +245,7 @@ class SleepGuard:
             self._owner.tell(ActionFailed(state.attempt, "logind took the order, but nothing came of it"))
 
     def _sleeping(self) -> None:
+        self._announced += 1
         self._gauge.slept()
         self._slept_at = clocks.now()
         self._owner.spawn(self._go_to_sleep())
@@ -284,6 +286,7 @@ class SleepGuard:
         return gap or between
 
     def _shutting_down(self) -> None:
+        self._announced += 1
         self._going_down = True
         self._owner.spawn(self._shut_down())
 
@@ -350,10 +353,11 @@ class SleepGuard:
 
     async def _connect(self) -> None:
         """Raises BusError."""
+        announced = self._announced
         under_way = await self.logind.start()
         self._had_logind = True
         self.error = ""
-        if under_way:  # it began while nobody listened, such as after a kill right behind an order
+        if under_way and announced == self._announced:  # it began while nobody listened, such as after a kill right behind an order
             (self._sleeping if under_way == "sleep" else self._shutting_down)()
 
     async def _hold(self) -> None:

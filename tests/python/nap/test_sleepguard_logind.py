@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
+from fake_logind import MANAGER
 from guarded import until, with_guard, write
+from jeepney import new_signal
+from jeepney.low_level import HeaderFields
 
 from powernap.config.sections.inhibitors import InhibitorSettings
 from powernap.config.sections.sleep import SleepSettings
@@ -127,6 +132,33 @@ def test_somebody_elses_suspend_is_prepared_and_woken_from_for_jobs(root, logind
     prepared, during, after = with_guard(work, root, SleepSettings(max_sleep_seconds=3600))
     assert prepared == ["suspend"]
     assert during is not None and after is None
+
+
+def test_a_suspend_that_begins_while_logind_is_first_asked_is_prepared_once(root, logind):
+    """Its signal comes, and logind says besides that it is under way."""
+    answer = logind._answer
+
+    def begins_behind_the_delay(message):
+        begins = message.header.fields[HeaderFields.member] == "Inhibit" and not logind.history
+        answer(message)
+        if begins:
+            logind.preparing = True
+            logind._connection.send(new_signal(MANAGER, "PrepareForSleep", "b", (True,)))
+            logind.history.append("asleep")
+            threading.Thread(target=ends, daemon=True).start()
+
+    def ends():
+        time.sleep(1)
+        logind.preparing = False
+        logind._signal("PrepareForSleep", False)
+
+    logind._answer = begins_behind_the_delay
+
+    async def work(_guard, owner):
+        await until(lambda: Resumed in owner.kinds())
+        return owner.prepared, owner.kinds()
+
+    assert with_guard(work, root) == (["suspend"], [GoingToSleep, Resumed])
 
 
 def test_somebody_elses_suspend_while_ours_is_under_way_is_one_sleep(root, logind):
