@@ -12,7 +12,8 @@
 //   post SECONDS AT_ONCE KEEP  the same by POST: so many connections, each kept (1) or for one message alone (0)
 //   back SECONDS             wait until all have lost their links and are back
 //   tell                     say at once when orders have come since the last line ("ordered")
-// A try that is not welcomed within WORST_SECONDS counts as failed, as for the client.
+// They come from 16 addresses, 10.0.255.1 and those that follow. A try fails as the client's does: no TLS within
+// WORST_SECONDS, then no WebSocket, then no welcome.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LONGEST = 4096, POSTERS = 256, EVENTS = 256 };
+enum { LONGEST = 4096, POSTERS = 256, EVENTS = 256, ADDRESSES = 16 };
 enum phase { AWAY, CONNECTING, SHAKING, UPGRADING, GREETING, OPEN };
 
 struct wire {
@@ -39,7 +40,7 @@ struct wire {
     enum phase phase;
     uint32_t host;
     SSL *ssl;
-    uint64_t seq, sent_at, began, due, limit;
+    uint64_t seq, sent_at, began, tried, due, limit;
     char in[LONGEST];
 };
 
@@ -54,7 +55,7 @@ static const uint64_t FIRST_LIMIT = 2000000000u, LONGEST_LIMIT = 300000000000u;
 // The command under way
 static enum { NOTHING, CONNECT, ASLEEP, STATE, POST, BACK } doing;
 static uint64_t begun, ends, at_once, under_way, wanted, done_count, next_host, keep;
-static uint64_t tries, failures, refused, lost_count, orders;
+static uint64_t tries, failures, failed_in[OPEN], refused, lost_count, orders;
 static double begun_cpu;
 static float *latencies;
 static uint64_t latency_count, latency_room;
@@ -180,7 +181,7 @@ static void watch(struct wire *wire, int operation, uint32_t events) {
 static void dial(struct wire *wire) {
     int one = 1;
     tries++;
-    wire->began = now_ns();
+    wire->began = wire->tried = now_ns();
     if (wire->is_post) wire->sent_at = wire->began;
     wire->due = 0;
     wire->in_room = 0;
@@ -189,6 +190,10 @@ static void dial(struct wire *wire) {
     if (wire->fd < 0) die("socket");
     setsockopt(wire->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     wire->phase = CONNECTING;
+    // One address has not enough ports for so many that come and go.
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a00ff01 + wire->host % ADDRESSES)};
+    setsockopt(wire->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    if (bind(wire->fd, (struct sockaddr *)&from, sizeof from)) die("bind");
     if (connect(wire->fd, (struct sockaddr *)&server, sizeof server) && errno != EINPROGRESS) {
         watch(wire, EPOLL_CTL_ADD, EPOLLIN);
         drop(wire);
@@ -211,7 +216,7 @@ static void drop(struct wire *wire) {
         return;
     }
     if (wire->phase == OPEN) lost_count++;
-    else failures++;
+    else failures++, failed_in[wire->phase]++;
     wire->phase = AWAY;
     wire->due = from + (uint64_t)(drand48() * (double)wire->limit);
     wire->limit = 2 * wire->limit < LONGEST_LIMIT ? 2 * wire->limit : LONGEST_LIMIT;
@@ -303,6 +308,7 @@ static void response(struct wire *wire, uint64_t now) {
         wire->in_room -= (int)(end + 4 - wire->in);
         memmove(wire->in, end + 4, (size_t)wire->in_room);
         wire->phase = GREETING;
+        wire->tried = now;
         say(wire, "hello", NULL);
         return;
     }
@@ -336,6 +342,7 @@ static void upgrade(struct wire *wire) {
         "GET /api/v1/link HTTP/1.1\r\nHost: powerwaked\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     wire->phase = UPGRADING;
+    wire->tried = now_ns();
     put(wire, request, sizeof request - 1);
 }
 
@@ -383,10 +390,13 @@ static void report(void) {
 #define SHARE(of) (latency_count ? latencies[(uint64_t)((of) * (double)(latency_count - 1))] : 0.0f)
     printf("{\"begun\": %.6f, \"ended\": %.6f, \"seconds\": %.6f, \"answered\": %llu, \"p50\": %.3f, \"p99\": %.3f, "
            "\"most\": %.3f, \"tries\": %llu, \"failures\": %llu, \"refused\": %llu, \"lost\": %llu, \"orders\": %llu, "
-           "\"cpu\": %.4f, \"ordered\": [",
+           "\"cpu\": %.4f, \"failed in\": "
+           "{\"connecting\": %llu, \"tls\": %llu, \"upgrade\": %llu, \"hello\": %llu}, \"ordered\": [",
            (double)begun / 1e9, (double)now / 1e9, (double)(now - begun) / 1e9, (unsigned long long)done_count, SHARE(0.5),
            SHARE(0.99), SHARE(1.0), (unsigned long long)tries, (unsigned long long)failures, (unsigned long long)refused,
-           (unsigned long long)lost_count, (unsigned long long)orders, cpu() - begun_cpu);
+           (unsigned long long)lost_count, (unsigned long long)orders, cpu() - begun_cpu,
+           (unsigned long long)failed_in[CONNECTING], (unsigned long long)failed_in[SHAKING],
+           (unsigned long long)failed_in[UPGRADING], (unsigned long long)failed_in[GREETING]);
     for (uint64_t i = 0; i < orders; i++) printf("%s%.6f", i ? ", " : "", ordered_at[i]);
     printf("]}\n");
     orders = 0;
@@ -401,6 +411,7 @@ static void begin(char *line) {
     begun = now_ns();
     begun_cpu = cpu();
     done_count = under_way = next_host = latency_count = tries = failures = refused = 0;
+    memset(failed_in, 0, sizeof failed_in);
     ends = 0;
     if (!strcmp(what, "connect")) doing = CONNECT, wanted = one, at_once = two;
     else if (!strcmp(what, "asleep")) doing = ASLEEP, wanted = one, at_once = two;
@@ -458,7 +469,7 @@ static void timers(void) {
     for (uint32_t i = 0; i < count; i++) {
         struct wire *wire = &wires[i];
         if (wire->phase == AWAY && wire->due && wire->due <= now) dial(wire);
-        else if (wire->phase > AWAY && wire->phase < OPEN && now - wire->began > worst) drop(wire);
+        else if (wire->phase > AWAY && wire->phase < OPEN && now - wire->tried > worst) drop(wire);
     }
 }
 

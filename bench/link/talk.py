@@ -115,6 +115,7 @@ def back(folder: Path, pid: int, how: signal.Signals, herd: world.Herd, hosts: i
         "from ready s": heard["ended"] - ready,
         "tries": heard["tries"],
         "failures": heard["failures"],
+        "failed in": heard["failed in"],
         "CPU s": used,
         "herd's CPU s": heard["cpu"],
         "RSS MB": resident,

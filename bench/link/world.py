@@ -22,8 +22,9 @@ from powernap.shared.wakeapi import WakeServer
 
 PORT = 20709
 SERVER, HERD = "10.0.0.1", "10.0.255.1"
-#: All hosts of the benchmark have one address: a real server would see as many as there are hosts. And they say in
-#: seconds what real ones say in hours.
+ADDRESSES = 16
+#: All hosts come from a few addresses: a real server would see as many as there are hosts. And they say in seconds what
+#: real ones say in hours.
 LISTEN = "unproven_per_source = 20000\nmessages_per_second = 1000"
 #: What the client waits for an answer (server.timeout_seconds).
 WORST_SECONDS = 5
@@ -34,6 +35,8 @@ def prepare() -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     segment.make(f"{SERVER}/8", f"{HERD}/8")
+    for number in range(2, ADDRESSES + 1):
+        subprocess.run(["ip", "addr", "add", f"10.0.255.{number}/8", "dev", "asker"], check=True)
     candidates.build("herd", Path(__file__).parent, "-lssl", "-lcrypto")
 
 
