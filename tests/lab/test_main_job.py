@@ -17,13 +17,28 @@ CLIENTS = {
     "vars": {"powernap_profile": "web-server", "powernap_config": {"nap": NAP, "steps": CLASSIC}},
     "hosts": {"store1": {"powernap_config": {"nap": {**NAP, **STAGES}, "steps": CLASSIC}}},
 }
-VARIABLES = {"all": {"children": {"clients": CLIENTS}}}
+#: The wake server has a certificate of the site's; those of the demo and of molecule have their own.
+SSL = {
+    "tls": "files",
+    "tls_certificate": "/etc/ssl/wake1.pem",
+    "tls_key": "/etc/ssl/wake1.key",
+    "tls_ca": "/etc/ssl/site.pem",
+}
+WAKE_SERVERS = {"vars": {"powerwaked_config": {"listen": SSL}}}
+VARIABLES = {"all": {"children": {"clients": CLIENTS, "wake_servers": WAKE_SERVERS}}}
+CERTIFICATES = """
+cd /etc/ssl && umask 077 && new="-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+openssl req -x509 $new -days 9 -subj /CN=site -keyout site.key -out site.pem
+openssl req $new -subj /CN=wake1 -keyout wake1.key -out wake1.csr
+openssl x509 -req -in wake1.csr -CA site.pem -CAkey site.key -CAcreateserial -days 9 -out wake1.pem
+"""
 
 
 class Site:
     def __init__(self, lab):
         self.lab = lab
         self.hosts = lab.hosts()
+        lab.run("wake1", CERTIFICATES)
         (lab.folder / "site.yml").write_text(json.dumps(VARIABLES))
         self.ansible = Ansible(lab.folder, [lab.folder / "inventory.yml", lab.folder / "site.yml"])
         self.first = self.ansible.playbook(lambda *_: None)
@@ -48,10 +63,11 @@ class Site:
         return self.lab.run("desk", f"curl -sS --max-time {seconds} '{url}'", check=False, timeout=seconds + 10)
 
     def known_state(self, host="web1"):
-        answer = self.lab.run(
-            "wake1", f"curl -sS --unix-socket /run/powerwaked/admin.sock http://x/api/v1/hosts/{host}"
-        )
-        return json.loads(answer.stdout)["state"]
+        return self.known(host)["state"]
+
+    def known(self, host):
+        path = "/run/powerwaked/admin.sock"
+        return json.loads(self.lab.run("wake1", f"curl -sS --unix-socket {path} http://x/api/v1/hosts/{host}").stdout)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +93,23 @@ def test_a_second_run_of_the_playbook_changes_nothing(site):
     assert again.problems == []
     assert again.changes == []
     assert {host: counts["changed"] for host, counts in again.stats.items()} == dict.fromkeys(again.stats, 0)
+
+
+def test_machines_of_the_inventory_are_known_from_the_first_word_by_the_sites_own_certificate(site):
+    lab = site.lab
+    assert lab.run("web1", "cat /etc/powernap/server-ca.pem").stdout == lab.run("wake1", "cat /etc/ssl/site.pem").stdout
+    assert lab.run("web1", "stat -c '%a %U' /etc/powernap/client.key").stdout == "600 root\n"
+    assert lab.run("wake1", "stat -c '%a %U' /etc/ssl/wake1.key").stdout == "600 root\n"
+    until = time.monotonic() + 20
+    while not (link := site.known("web1")["status"]["link"]) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert link["transport"] == "websocket"
+    events = lab.run(
+        "wake1", "curl -sS --unix-socket /run/powerwaked/admin.sock 'http://x/api/v1/events?since=0'"
+    ).stdout
+    kinds = {each["event"] for each in json.loads(events)["events"]}
+    assert "hello" in kinds and "pending" not in kinds
+    assert "no machine waits" in lab.run("wake1", "powerwake pending").stdout
 
 
 @pytest.mark.parametrize("url", ["http://198.18.0.3/", "http://[fd4c::3]/"])

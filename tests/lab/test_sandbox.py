@@ -56,7 +56,7 @@ def test_only_the_knobs_of_powersave_can_be_turned(napper):
         assert mounts[path] == "rw", (path, mounts)
 
 
-@pytest.mark.parametrize(("program", "most"), [("powernapd", 3.5), ("powerwaked", 1.9)])
+@pytest.mark.parametrize(("program", "most"), [("powernapd", 3.3), ("powerwaked", 1.9)])
 def test_the_units_are_hardened(napper, program, most):
     unit = (ROLES / program / f"templates/{program}.service.j2").read_text()
     said = napper.run(

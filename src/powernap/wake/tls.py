@@ -29,6 +29,10 @@ _SERVER_SECONDS = 2 * 365 * 86400
 _SINCE = 1577836800  # 2020-01-01
 _MOST_NAMES = 100
 _MAKING_SECONDS = 60.0
+_REMEDY = (
+    "see listen.tls_certificate and listen.tls_key, and that powerwaked may read them, or has them from systemd "
+    "(LoadCredential=tls_key:FILE)"
+)
 _MISSING = re.compile(r"ModuleNotFoundError: No module named '([^']+)'")
 
 
@@ -40,7 +44,7 @@ def context(listen: ListenSettings, directory: Path, now: float | None = None) -
     """None where TLS is off. ``directory`` is made where ``tls`` is "own". Raises TlsError."""
     if listen.tls == "off":
         return None
-    certificate, key = Path(listen.tls_certificate), Path(listen.tls_key)
+    certificate, key = _given("tls_certificate", listen.tls_certificate), _given("tls_key", listen.tls_key)
     if listen.tls == "own":
         certificate = key = own(directory, (*names(), *listen.tls_names), time.time() if now is None else now)
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -53,7 +57,7 @@ def context(listen: ListenSettings, directory: Path, now: float | None = None) -
     except (OSError, ssl.SSLError) as error:
         raise TlsError(
             f"{certificate}: cannot be used as this server's certificate ({_reason(error)}): "
-            + ("remove it and start again" if listen.tls == "own" else "see listen.tls_certificate and listen.tls_key")
+            + ("remove it and start again" if listen.tls == "own" else _REMEDY)
         ) from error
     return made
 
@@ -62,13 +66,19 @@ def authority(listen: ListenSettings, directory: Path) -> str:
     """The PEM text of the authority that clients are to believe; "" without TLS. Raises TlsError."""
     if listen.tls == "off":
         return ""
-    path = directory / "ca.pem" if listen.tls == "own" else Path(listen.tls_ca)
+    path = directory / "ca.pem" if listen.tls == "own" else _given("tls_ca", listen.tls_ca)
     try:
         text = path.read_text(encoding="ascii")
         fingerprint(text)
     except (OSError, ValueError) as error:
         raise TlsError(f"{path}: cannot be read as a certificate in PEM ({_reason(error)})") from error
     return text
+
+
+def _given(name: str, path: str) -> Path:
+    """The file itself, or what systemd hands to a user who may not read it (LoadCredential= of systemd.exec(5))."""
+    handed = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), name)
+    return handed if handed.exists() else Path(path)
 
 
 def fingerprint(pem: str) -> str:

@@ -33,7 +33,13 @@ class ListenSettings:
         "PEM file with the certificate, and those between it and its authority",
         example="/etc/ssl/wake1.pem",
     )
-    tls_key: str = setting("path", "", "PEM file with the key of tls_certificate", example="/etc/ssl/private/wake1.key")
+    tls_key: str = setting(
+        "path",
+        "",
+        "PEM file with the key of tls_certificate; powerwaked, who is not root, gets it by LoadCredential=tls_key:FILE "
+        "in its unit, as the role writes it",
+        example="/etc/ssl/private/wake1.key",
+    )
     tls_ca: str = setting(
         "path", "", "PEM file with the authority that clients are to believe", example="/etc/ssl/site-ca.pem"
     )

@@ -153,6 +153,24 @@ def test_files_of_the_site_are_used_and_what_is_wrong_with_them_is_said(tmp_path
         tls.authority(replace(listen, tls_ca=str(tmp_path / "site" / "ca.key")), tmp_path)
 
 
+def test_what_systemd_hands_over_is_read_in_place_of_the_files_of_the_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = tls.own(tmp_path / "tls", NAMES, NOW)
+    handed = tmp_path / "handed"
+    handed.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(handed))
+    missing = str(tmp_path / "missing")
+    site = ListenSettings(tls="files", tls_certificate=missing, tls_key=missing, tls_ca=missing)
+    with pytest.raises(tls.TlsError, match="LoadCredential=tls_key:FILE"):
+        tls.context(site, tmp_path)
+    for name in ("tls_certificate", "tls_key"):
+        shutil.copy(server, handed / name)
+    shutil.copy(tmp_path / "tls" / "ca.pem", handed / "tls_ca")
+    assert tls.context(site, tmp_path) is not None
+    assert tls.authority(site, tmp_path) == (tmp_path / "tls" / "ca.pem").read_text()
+
+
 def test_names_that_are_configured_are_in_the_certificate(tmp_path: Path) -> None:
     tls.context(ListenSettings(tls_names=("wake.example.org",)), tmp_path)
     assert "DNS:wake.example.org" in openssl("x509", "-in", str(tmp_path / "server.pem"), "-noout", "-text")

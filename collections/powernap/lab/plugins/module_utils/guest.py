@@ -78,6 +78,8 @@ def _build_root(spec, top: pathlib.Path) -> None:
     pathlib.Path("run/host/notify").touch()
     kernel.bind(top / "notify", "run/host/notify")
     kernel.pivot_root_here()
+    # As systemd has it on a machine, and leaves to others in a container: credentials of services are mounted so.
+    kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_SHARED)
 
 
 def _devices() -> None:
