@@ -4,16 +4,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from powernap.config.sections import ServerSettings
 from powernap.machine import clocks
+from powernap.shared.errors import PowernapError
 
 if TYPE_CHECKING:
     from powernap.nap.link.channel import Channel
     from powernap.nap.link.host import Host
+
+
+_log = logging.getLogger("powernapd")
 
 
 class Courier:
@@ -25,6 +30,7 @@ class Courier:
         self._server, self._name, self._state_dir, self._host = server, name, state_dir, host
         self._channel: Channel | None = None
         self._retired = False
+        self._lacks = ""  #: why nothing can be said
 
     async def register(self, content: Mapping[str, Any]) -> None:
         """Say that this machine is about to sleep. Raises PowernapError unless it is acknowledged."""
@@ -42,8 +48,12 @@ class Courier:
             asyncio.get_running_loop().call_soon(self._announce, cause, slept_seconds)
 
     def _announce(self, cause: str, slept_seconds: float) -> None:
-        if not self._retired:
+        if self._retired:
+            return
+        try:
             self._open().announce(cause, slept_seconds)
+        except PowernapError as error:
+            _log.error("%s", error)
 
     def changed(self) -> None:
         """The state of the machine is another."""
@@ -80,12 +90,21 @@ class Courier:
         """Times are seconds ago, or from now."""
         channel = self._channel
         if channel is None:
-            return {"url": self.url, "acknowledged": None, "error": ""}
+            return {"url": self.url, "acknowledged": False if self._lacks else None, "error": self._lacks}
         return {"url": self.url, **channel.health.as_dict(clocks.now())}
 
     def _open(self) -> Channel:
+        """Raises PowernapError where a library is missing."""
         if self._channel is None:
-            self._channel = self._make()(self._server, self._name, self._state_dir, self._host())
+            try:
+                made = self._make()
+            except ModuleNotFoundError as error:
+                self._lacks = (
+                    f"the wake server cannot be spoken to, as Python's {error.name} is missing: install it, as with "
+                    "'apt-get install python3-wsproto', and restart powernapd"
+                )
+                raise PowernapError(self._lacks) from None
+            self._channel = made(self._server, self._name, self._state_dir, self._host())
         return self._channel
 
     def _make(self) -> type[Channel]:
