@@ -20,6 +20,8 @@ METHODS = {
     "suspend-then-hibernate": "SuspendThenHibernate",
     "poweroff": "PowerOff",
 }
+#: Targets that end the machine's run (systemd.special(7)), and what that is to others.
+ENDS = {"poweroff": "poweroff", "reboot": "reboot", "halt": "poweroff", "kexec": "reboot", "soft_2dreboot": "reboot"}
 #: SD_LOGIND_SKIP_INHIBITORS of org.freedesktop.login1(5).
 SKIP_INHIBITORS = 1 << 4
 #: What helps where logind says that something cannot be.
@@ -156,6 +158,18 @@ class Logind:
         except BusError:
             return ""
         return "" if result == "success" else f"the {action} failed ({result}): see 'journalctl -u {unit}'"
+
+    async def ending(self) -> str:
+        """Return "poweroff" or "reboot" where systemd is on its way there, else ""."""
+        for target, what in ENDS.items():
+            unit = (SYSTEMD, f"{UNIT_PATH}{target}_2etarget", f"{SYSTEMD}.Unit")
+            try:
+                job = await self._connected().get(unit, "Job")
+            except BusError:
+                return ""
+            if job[0]:
+                return what
+        return ""
 
     async def surroundings(self) -> tuple[bool, bool, bool]:
         """Return whether it runs on battery, its lid is closed, it is docked. Raises BusError."""

@@ -76,9 +76,10 @@ class Courier:
             await self._channel.settled(seconds)
 
     def retire(self) -> None:
-        """Another one takes over: what is still to be said is not."""
+        """Another one takes over: what is still to be said is not, but farewell."""
         self._retired = True
         if self._channel is not None:
+            self._channel.tell("bye", {"cause": "reload"}, "bye")
             self._channel.close()
 
     async def end(self, cause: str = "stopped") -> None:

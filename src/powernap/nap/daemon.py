@@ -148,7 +148,7 @@ class Daemon:
             self.crier.cancel(self._host(), "powernapd is stopped")
         if self.state.under_way:
             self._announce("cancelled", 0.0)
-        await self.courier.end(self._off() or "stopped")
+        await self.courier.end(self._off() or await self.guard.ending() or "stopped")
         await self.crier.settled(LAST_WORDS_SECONDS)
         if self.state.taken and not self.policy.observe:
             await self._doing.restore()

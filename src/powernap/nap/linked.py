@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import time
@@ -38,6 +39,7 @@ class Linked:
         self._daemon = daemon
         self._book = OrderBook(state_dir)
         self.knock: dict[str, Any] = {}
+        self._knock_file = state_dir / "knock"
         self._at_work: set[asyncio.Task[None]] = set()
 
     async def greeting(self) -> dict[str, Any]:
@@ -69,8 +71,19 @@ class Linked:
         if self.knock.get("at") == knock.get("at"):
             return
         self.knock = {**knock, "told_at": clocks.now(), "sentence": knock_sentence(knock)}
+        if self._is_noted(knock.get("at")):
+            return
         _log.info("woken for %s", self.knock["sentence"])
         daemon.history.woken_for(time.time(), clocks.now(), self.knock["sentence"], knock)
+
+    def _is_noted(self, at: object) -> bool:
+        """Whether that knock was noted before, perhaps by a powernapd before this one; it is from now on."""
+        with contextlib.suppress(OSError):
+            if self._knock_file.read_text() == str(at):
+                return True
+        with contextlib.suppress(OSError):  # then it is noted twice at worst
+            self._knock_file.write_text(str(at))
+        return False
 
     def ordered(self, order: Order | Refused) -> None:
         known = self._book.find(order.id)

@@ -15,6 +15,7 @@ from powernap.shared.errors import PowernapError
 from powernap.shared.ports import format_ports, parse_ports
 
 _log = logging.getLogger("powernapd")
+AFTER_OWN_CLOCK_SECONDS = 15.0
 
 
 class Preparation:
@@ -43,7 +44,7 @@ class Preparation:
             used = self._used()
             content = await beside(lambda: registration(self._config, action, interfaces, used))
             if self.longest_seconds is not None:
-                content["lease_seconds"] = min(content["lease_seconds"], self.longest_seconds)
+                content["lease_seconds"] = min(content["lease_seconds"], lease_beyond(self.longest_seconds))
             await (self._courier.rehearse() if rehearsal else self._courier.register(content))
         except PowernapError as error:
             if self._config.server.required:
@@ -73,6 +74,15 @@ class Preparation:
                         raise
                     _log.warning("not required, but missing: %s", error)
         return interfaces
+
+
+def lease_beyond(seconds: float) -> float:
+    """Return a lease whose end the wake server wakes for after so many seconds, when this machine's own clock did not.
+
+    It wakes a tenth of the lease earlier, at most 600 s (docs/protocol.md).
+    """
+    later = seconds + AFTER_OWN_CLOCK_SECONDS
+    return min(later / 0.9, later + 600.0)
 
 
 def registration(

@@ -219,6 +219,10 @@ class SleepGuard:
 
     # --- during and after
 
+    async def ending(self) -> str:
+        """Return "poweroff" or "reboot" where somebody ends the machine's run, else ""."""
+        return await self.logind.ending() if self._going_down else ""
+
     def notice_sleep(self) -> None:
         """Tell of a sleep that logind did not announce, by the clocks."""
         slept = self._gauge.slept()
@@ -357,7 +361,9 @@ class SleepGuard:
         under_way = await self.logind.start()
         self._had_logind = True
         self.error = ""
-        if under_way and announced == self._announced:  # it began while nobody listened, such as after a kill right behind an order
+        if (
+            under_way and announced == self._announced
+        ):  # it began while nobody listened, such as after a kill right behind an order
             (self._sleeping if under_way == "sleep" else self._shutting_down)()
 
     async def _hold(self) -> None:

@@ -52,6 +52,7 @@ class FakeLogind:
         self._outbox: queue.Queue = queue.Queue()
         self._wakeup = os.pipe()
         self._stop = threading.Event()
+        self.ending = ""  # "poweroff" or "reboot": what systemd is on its way to
         self.idle_action, self.idle_action_seconds = "ignore", 1800
         self.properties: dict[str, bool] = {"OnExternalPower": True, "LidClosed": False, "Docked": False}
         self.timers: dict[str, dict] = {}
@@ -241,12 +242,17 @@ class FakeLogind:
                 threading.Thread(target=work, daemon=True).start()
         self._connection.send(reply)
 
+    def _job(self, message) -> int:
+        path = message.header.fields[HeaderFields.path]
+        return 7 if self.ending and path.endswith(f"/{self.ending}_2etarget") else 0
+
     def _property(self, message):
         name = message.body[1]
         value = {
             "PreparingForSleep": ("b", self.preparing),
             "PreparingForShutdown": ("b", False),
             "Result": ("s", self.result),
+            "Job": ("(uo)", (self._job(message), "/")),
             "IdleAction": ("s", self.idle_action),
             "IdleActionUSec": ("t", self.idle_action_seconds * 1_000_000),
             **{key: ("b", said) for key, said in self.properties.items()},

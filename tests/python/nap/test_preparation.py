@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from powernap.machine.nics import Interface
-from powernap.nap.preparation import registration
+from powernap.nap.preparation import lease_beyond, registration
 from powernap.nap.setup import load
-from powernap.wake.registration import ACTIONS, parse
+from powernap.wake.registration import ACTIONS, lease, parse
 
 CARD = Interface("bond0", "02:4c:00:00:00:03", ("198.18.0.3/16", "fe80::3/64"), (("eth0", "02:4c:00:00:00:13"),))
 
@@ -28,3 +28,12 @@ def test_the_wake_server_understands_what_it_is_told(tmp_path: Path, action: str
         ("024c00000003", ("198.18.0.3/16", "fe80::3/64")),
         ("024c00000013", ()),
     ]
+
+
+@pytest.mark.parametrize("seconds", [60.0, 3600.0, 86400.0])
+def test_the_wake_server_wakes_a_canary_after_its_own_clock_not_before(tmp_path: Path, seconds: float) -> None:
+    path = tmp_path / "powernapd.toml"
+    path.write_text("[server]\ntcp_ports = [22]\n")
+    said = registration(load(path), "suspend", (CARD,), None) | {"lease_seconds": lease_beyond(seconds)}
+    wake_by, ends = lease(parse(json.dumps(said)), 1000.0)
+    assert seconds + 14 < wake_by - 1000.0 < seconds + 16 < ends
