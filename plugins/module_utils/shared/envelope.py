@@ -79,7 +79,7 @@ def read(data: bytes | str) -> Sealed:
     if len(signature) != _DIGITS or not space or signature.strip(b"0123456789abcdef"):
         raise BadMessage("a message begins with its signature, 64 hex digits, and a space")
     try:
-        content = json.loads(signed, parse_constant=_refuse_constant)
+        content = _DECODER.decode(signed.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         raise BadMessage("a message is its signature, a space and a JSON object: this is no JSON") from None
     if not isinstance(content, dict):
@@ -126,6 +126,10 @@ def _is_text(content: object) -> bool:
 
 def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is no JSON number")
+
+
+#: One for all messages: json.loads would make another for each.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _is_number(value: object) -> bool:
