@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,13 @@ class Brokered:
         self._connection, self._topics, self._name, self._farewell = connection, topics, name, farewell
         self._server = ""
         self._over = False
-        connection.heard, connection.lost = self._receive, self._ended
+        connection.lost = self._ended
         connection.publish(topics.link(name), ONLINE, keep=True)
+        asyncio.get_running_loop().call_soon(self._listen)
+
+    def _listen(self) -> None:
+        """When whoever made this has said who hears it: what the broker has kept comes first."""
+        self._connection.heard = self._receive
 
     def send(self, text: str) -> None:
         if not self._over:

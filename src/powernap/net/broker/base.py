@@ -121,6 +121,25 @@ class Connection(Protocol):
         """Say farewell, so that there is no will. What was published before goes out first."""
 
 
+class Hearing:
+    """What comes before anybody listens waits: the broker says what it has kept at once."""
+
+    def __init__(self) -> None:
+        self._hearer: Callable[[Heard], None] | None = None
+        self._early: list[Heard] = []
+
+    @property
+    def heard(self) -> Callable[[Heard], None]:
+        return self._hearer or self._early.append
+
+    @heard.setter
+    def heard(self, hearer: Callable[[Heard], None]) -> None:
+        self._hearer = hearer
+        early, self._early = self._early, []
+        for each in early:
+            hearer(each)
+
+
 @dataclass(frozen=True)
 class Wish:
     """A connection as it is to be made. ``subscribe``: topics, with "+" for one level. ``alive_seconds``: the longest

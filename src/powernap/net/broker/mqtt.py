@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from powernap.nap.background import beside
-from powernap.net.broker.base import MOST_WAITING, Broker, BrokerError, Heard, Wish
+from powernap.net.broker.base import MOST_WAITING, Broker, BrokerError, Heard, Hearing, Wish
 from powernap.net.broker.pipe import cannot, context, tune
 
 _MOST_MESSAGE = 256 * 1024
@@ -27,11 +27,11 @@ _WRONG_USER = (4, 5, 134, 135)
 _REFUSED = 128
 
 
-class MqttConnection:
+class MqttConnection(Hearing):
     """``heard``, ``lost``, ``publish`` and ``close``: as Connection has them."""
 
     def __init__(self, place: Broker, wish: Wish) -> None:
-        self.heard: Callable[[Heard], None] = lambda _heard: None
+        super().__init__()
         self.lost: Callable[[str], None] = lambda _why: None
         self._place, self._wish = place, wish
         self._loop = asyncio.get_running_loop()

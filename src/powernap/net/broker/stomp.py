@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from powernap.nap.background import beside
-from powernap.net.broker.base import Broker, BrokerError, Heard, Wish
+from powernap.net.broker.base import Broker, BrokerError, Heard, Hearing, Wish
 from powernap.net.broker.pipe import Pipe, open_pipe
 
 _MOST_FRAME = 256 * 1024
@@ -93,11 +93,11 @@ def _unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda found: _MEANT.get(found[0], found[0]), text) if "\\" in text else text
 
 
-class StompConnection:
+class StompConnection(Hearing):
     """``heard``, ``lost``, ``publish`` and ``close``: as Connection has them."""
 
     def __init__(self, pipe: Pipe, place: Broker) -> None:
-        self.heard: Callable[[Heard], None] = lambda _heard: None
+        super().__init__()
         self.lost: Callable[[str], None] = lambda _why: None
         self._pipe, self._place, self._frames = pipe, place, Frames()
         self._answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
