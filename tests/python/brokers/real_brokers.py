@@ -100,7 +100,8 @@ class Mosquitto(Process):
         where = "0.0.0.0" if namespace else "127.0.0.1"
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} {where}\n{secured}allow_anonymous false\npassword_file {users}\n"
-            f"acl_file {folder}/acl\npersistence false\nuser root\nlog_dest stderr\nlog_type all\nset_tcp_nodelay true\n"
+            f"acl_file {folder}/acl\npersistence false\nuser root\nlog_dest stderr\nlog_type all\n"
+            "set_tcp_nodelay true\n"
         )
 
     def is_ready(self) -> bool:
