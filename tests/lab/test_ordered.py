@@ -160,6 +160,10 @@ def test_from_another_machine_with_a_token_over_tls(web):
     curl = f'curl -sS --max-time 60 --cacert /root/ca.pem -H "Authorization: Bearer $(cat /root/token)" {URL}'
     lab.run("desk", f"systemd-run -q --collect --unit=stream sh -c '{curl}/api/v1/stream?host=web1 -N >/root/stream'")
 
+    given = json.loads(
+        lab.run("desk", f'{curl}/api/v1/orders -d \'{{"verb": "nap", "all": true, "dry_run": true}}\'').stdout
+    )
+    assert given["hosts"] == 2 and given["dry_run"]
     assert powerwake(lab, f"nap web1 {reach}", host="desk").stdout.startswith("web1: done")
     web1.falls_asleep(30)
     web1.known_as("proxied", seconds=30)
