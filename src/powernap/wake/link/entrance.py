@@ -25,8 +25,10 @@ _log = logging.getLogger(__name__)
 #: milliseconds after which what was sent has to be acknowledged (tcp(7)).
 KEEPALIVE = (30, 10, 3)
 USER_TIMEOUT = 60_000
-_BACKLOG = 4096
-_AT_ONCE = 64
+#: Who waits longer than the client's patience, 5 s, has gone when his turn comes, and has cost a handshake: where
+#: thousands come at once few wait, and few are let in at a time, so that those come through.
+_BACKLOG = 256
+_AT_ONCE = 8
 _TLS_HANDSHAKE = b"\x16"
 _SPEAKS_TLS = b'{"error": "this port speaks TLS: write https:// instead of http://"}\n'
 _NO_TLS = (
