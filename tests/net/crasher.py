@@ -62,12 +62,13 @@ class FakeSleep(FakeLogind):
 
 
 class Host(Napper):
-    """``naps``: how often it was put to sleep."""
+    """``naps``: how often it was put to sleep; ``before``: shell, run in powernapd's own mount namespace first."""
 
     def __init__(self, lan: Lan, folder: Path, port: int = PROXY_PORT, more: str = "") -> None:
         self.node: Sleeper = lan.sleeper("web1", 22)
         super().__init__(self.node, folder)
         self.woken = threading.Event()
+        self.before = ":"
         self.node.says_hello = False  # powernapd does
         self.node.wake = self._wake  # type: ignore[method-assign]  # it is told when the packet came
         self.logind = FakeSleep(folder, self)
@@ -86,7 +87,8 @@ class Host(Napper):
         }
 
     def _as(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "powernap", *words]
+        script = f'{self.before}; exec "$@"'
+        return ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-m", "powernap", *words]
 
     def _wake(self) -> None:
         Sleeper.wake(self.node)

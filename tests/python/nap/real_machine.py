@@ -17,6 +17,13 @@ from fake_logind import FakeLogind
 from powernap.nap import control
 
 CLONE_NEWNET = 0x40000000
+#: Run a command without the jobs of cron and at of the machine that runs the tests; `ip netns exec` has made the mounts
+#: its own.
+WITHOUT_JOBS = """
+for folder in /etc/cron.d /var/spool/cron /var/spool/at; do [ ! -d $folder ] || mount -t tmpfs none $folder; done
+[ ! -f /etc/crontab ] || mount --bind /dev/null /etc/crontab
+exec "$@"
+"""
 
 
 class Segment:
@@ -127,7 +134,7 @@ class Machine:
             FAKE_ETHTOOL=str(self.folder),
             PATH=f"{self.folder}/bin:{os.environ['PATH']}",
         )
-        namespace = ["ip", "netns", "exec", self.segment.names["here"]]
+        namespace = ["ip", "netns", "exec", self.segment.names["here"], "sh", "-c", WITHOUT_JOBS, "sh"]
         self.process = subprocess.Popen([*namespace, *self.command()], env=environment, stderr=self.log.open("w"))
         self.until(lambda: "powernapd" in self.text() and "watches" in self.text(), "powernapd does not start")
         return self

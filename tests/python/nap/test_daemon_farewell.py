@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,11 @@ def test_for_whom_it_was_woken_is_noted_once_whatever_powernapd_is_started(machi
 def told(machine):
     lines = (machine.state / "history.jsonl").read_text().splitlines()
     return [line for line in map(json.loads, lines) if "woken_for" in line]
+
+
+def test_no_job_of_the_machine_that_runs_the_tests_is_seen(machine):
+    machine.write(absent=500)
+    machine.start()
+    root = Path(f"/proc/{machine.process.pid}/root")
+    folders = [root / name for name in ("etc/cron.d", "var/spool/cron", "var/spool/at") if (root / name).is_dir()]
+    assert [file for folder in folders for file in folder.iterdir()] == []
