@@ -138,6 +138,7 @@ class RabbitMq(Process):
             "HOME": f"{folder}/base",
             "ERL_EPMD_PORT": str(self._epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_RELAXED_COMMAND_CHECK": "1",  # so that it can be ended while it believes a killed node alive
             "RABBITMQ_NODENAME": f"pntest{self.port}@localhost",
             "RABBITMQ_DIST_PORT": str(self._distribution),
             "RABBITMQ_MNESIA_BASE": f"{folder}/base",
