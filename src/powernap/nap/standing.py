@@ -37,10 +37,17 @@ def standing(state: State, policy: Policy, readings: Iterable[Reading], now: flo
     return {
         "state": word(state),
         "since_seconds": round(max(0.0, now - state.since), 3),
-        "why": (state.reason or state.cause)[:LONGEST],
+        "why": _why(state, now)[:LONGEST],
         "next_at_seconds": None if deadline is None else round(max(0.0, deadline - now), 3),
         "activity": {reading.name: _activity(reading) for reading in readings[:MOST]},
     }
+
+
+def _why(state: State, now: float) -> str:
+    """What keeps it awake, or lets it go."""
+    if state.reason or state.phase not in _WORDS:
+        return state.reason or state.cause
+    return "ordered" if state.ordered else f"idle for {max(0.0, now - state.idle_since):.0f} s"
 
 
 def _activity(reading: Reading) -> dict[str, Any]:

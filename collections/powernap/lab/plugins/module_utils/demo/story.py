@@ -187,13 +187,33 @@ class Demo:
         fact(f"knock to magic packet {(magic['time'] - knocked) * 1000:.0f} ms (with the start of curl)")
         fact(f"resume {resumed['time'] - magic['time']:.2f} s ({delay:g} s of it is what this lab's hardware takes)")
         fact(f"awake to answered {(self.answered - resumed['time']) * 1000:.0f} ms")
+        said = self._says_who_knocked()
+        claim(
+            self.hosts["desk"]["ipv4"] in said or self.hosts["desk"]["ipv6"] in said,
+            "web1 was told who knocked",
+            f"web1 does not know that the desk knocked: {said or 'it says nothing'}",
+        )
+        fact(f"powernap status there: {said}")
+
+    def _says_who_knocked(self) -> str:
+        """Its wake server tells it a moment after it is awake."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            lines = self.lab.run("web1", "powernap status", check=False).stdout.splitlines()
+            said = next((line for line in lines if line.startswith("woken last for")), "")
+            if said or time.monotonic() > until:
+                return said
+            time.sleep(0.2)
 
     def wake_by_hand(self) -> None:
         command = "ansible wake_servers -m powernap.powernap.powerwake -a name=file1"
-        step(f"file1 is sent to sleep (powernap now) and woken by hand: {command}")
+        step(f"file1 is ordered to sleep (powerwake nap file1, on wake1) and woken by hand: {command}")
         since = time.time()
-        now = self.lab.order("file1", "powernap now", check=False, timeout=PATIENCE)
-        claim(now.returncode == 0, "file1 accepted", f"'powernap now' on file1: {(now.stdout + now.stderr).strip()}")
+        now = self.lab.run("wake1", "powerwake nap file1", check=False, timeout=150)
+        claim(
+            now.returncode == 0, "file1 obeyed", f"'powerwake nap file1' on wake1: {(now.stdout + now.stderr).strip()}"
+        )
+        fact(now.stdout.strip())
         self.lab.wait_state("file1", "asleep", PATIENCE)
         fact(f"file1 asleep after {self._event('file1', 'asleep', since)['time'] - since:.2f} s")
         result = self.ansible.adhoc("wake_servers", "powernap.powernap.powerwake", "name=file1")
@@ -287,7 +307,7 @@ _LOOK_AROUND = """
 The lab is still up. Look around:
   scripts/lab status                       the hosts and their states
   scripts/lab ssh web1                     then: powernap status, powernap why, powernap now
-  scripts/lab exec wake1 -- powerwake list
+  scripts/lab exec wake1 -- powerwake list (status web1, nap web1, inhibit --all --seconds 600 --reason tea)
   scripts/lab exec desk -- curl http://web1/
   scripts/lab events
   scripts/lab down                         ends it; nothing is left"""
