@@ -131,7 +131,10 @@ def test_a_refusal_by_logind_backs_off(machine):
     machine.start()
     machine.ask("now")
     machine.until(lambda: "Access denied" in machine.ask("why")["text"], "it does not say so")
-    machine.until(lambda: [said["cause"] for said in machine.server.said("awake")][-1:] == ["failed"], "the wake server is not told")
+    machine.until(
+        lambda: [said["cause"] for said in machine.server.said("awake")][-1:] == ["failed"],
+        "the wake server is not told",
+    )
 
 
 def test_an_inhibitor_holds_it_by_name_and_its_end_frees_it(machine):
