@@ -25,7 +25,7 @@ from powernap.nap import control
 from powernap.shared.errors import PowernapError
 
 SEED = int(os.environ.get("POWERNAP_LINK_SEED", "1"))
-KILLS = int(os.environ.get("POWERNAP_LINK_KILLS", "6"))
+KILLS = int(os.environ.get("POWERNAP_LINK_KILLS", "3"))
 AGAIN_SECONDS = 30.0
 
 

@@ -17,7 +17,7 @@ from powernap.nap.link import backoff
 from powernap.nap.link.orderbook import OrderBook
 from powernap.wake.link.orders import NotLinked
 
-STEP = int(os.environ.get("POWERNAP_CUT_BYTES", "61"))
+STEP = int(os.environ.get("POWERNAP_CUT_BYTES", "97"))
 
 
 class Cutter:
@@ -109,4 +109,4 @@ def test_cut_at_any_place_the_client_is_back_and_an_order_is_carried_out_once(tm
                 assert not cutter.after, f"nothing was cut at {after}"
             cutter.server.close()
 
-    asyncio.run(asyncio.wait_for(work(), 120 * 61 / STEP))
+    asyncio.run(asyncio.wait_for(work(), 120 * 97 / STEP))
