@@ -35,6 +35,7 @@ class Linked(Sleeper):
         self.obeys = True
         self.orders: list[dict[str, Any]] = []
         self._socket: ssl.SSLSocket | None = None
+        self._listener: threading.Thread | None = None
         self._answers: dict[int, queue.Queue[Message]] = {}
         self._sending = threading.Lock()
 
@@ -42,7 +43,8 @@ class Linked(Sleeper):
         """Open the link and say hello; one that was open is no more."""
         self.loses_link()
         self._socket = self.inside(self._open)
-        threading.Thread(target=self._listen, args=(self._socket,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(self._socket,), daemon=True)
+        self._listener.start()
         nonce = os.urandom(16).hex()
         hello = {"nonce": nonce, "state": state, "cause": cause, "slept_seconds": 0, "profile": "server"}
         assert self.tell("hello", hello).kind == "welcome"
@@ -52,6 +54,9 @@ class Linked(Sleeper):
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
+            if self._listener is not None:
+                # Closed under OpenSSL, its last words would go by whoever has the number of the file next.
+                self._listener.join(_SECONDS)
             self._socket.close()
             self._socket = None
 

@@ -368,7 +368,8 @@ def test_a_full_disk_refuses_the_nap_and_says_so(bare_lan: Lan) -> None:
 
 def test_it_runs_as_a_user_with_that_one_capability(bare_lan: Lan, request: pytest.FixtureRequest) -> None:
     server = bare_lan.server
-    reachable = ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", "import aiohttp, powernap.shared"]
+    again = f"import aiohttp, powernap.shared, subprocess; subprocess.run([{sys.executable!r}, '-c', ''], check=True)"
+    reachable = ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c", again]
     if run(*reachable, check=False).returncode:
         pytest.skip("this Python is out of reach for user nobody")
     server.directory = Path(tempfile.mkdtemp(prefix="powerwaked"))

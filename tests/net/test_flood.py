@@ -9,10 +9,13 @@ import sys
 import time
 
 import psutil
+import pytest
 from tests.net.lan import Lan, Node, Sleeper, on_each_path, wait_for
 
 from powernap.net import arp
 from powernap.shared.mac import mac_bytes
+
+pytestmark = pytest.mark.alone
 
 FLOOD_SECONDS = 2.0
 GROWTH = 10 << 20  # bytes

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import pytest
 from tests.net.lan import Lan, Node, Sleeper, wait_for
 
+pytestmark = pytest.mark.alone
+
 DELAYS = (0.5, 2.5, 5.5, 8.0, 13.0, 30.0)
 WAYS = ("on-link", "routed")
 FAMILIES = ("ipv4", "ipv6")

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from tests.net.lan import Lan, Node, Sleeper
@@ -69,8 +72,10 @@ def test_ssh(lan: Lan, daemons: list[subprocess.Popen[str]]) -> None:
     all_reach_it(lan, 22, lambda host: daemons.append(ssh.serve(host)), ssh.client)
 
 
-def test_psql(lan: Lan, daemons: list[subprocess.Popen[str]]) -> None:
-    postgres = Postgres(lan.server.directory)
+def test_psql(lan: Lan, daemons: list[subprocess.Popen[str]], request: pytest.FixtureRequest) -> None:
+    directory = Path(tempfile.mkdtemp(prefix="postgres"))
+    request.addfinalizer(lambda: shutil.rmtree(directory))
+    postgres = Postgres(directory)
     all_reach_it(
         lan,
         5432,
