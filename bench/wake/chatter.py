@@ -116,7 +116,7 @@ def ours(use: str) -> dict[str, Any]:
         lan.server.inside(lambda: asyncio.run(herd.fall_asleep(MEMBERS, keys, lan.server.ipv4)) or True)
         everybody = HERD + len(sleepers)
         status = "/api/v1/status"
-        until(lambda: lan.server.admin.get(status)["states"]["proxied"] == everybody, "sleep of every machine")
+        until(lambda: lan.server.admin.get(status)["wake_states"]["proxied"] == everybody, "sleep of every machine")
 
         def reached() -> int:
             return int(lan.server.admin.get(status)["interfaces"][0]["frames"])

@@ -34,7 +34,7 @@ def run(folder: Path) -> dict[str, Any]:
         asleep = time.monotonic()
 
         def proxied() -> bool:
-            return bool(candidates.status(daemon.admin)["states"]["proxied"] == HOSTS)
+            return bool(candidates.status(daemon.admin)["wake_states"]["proxied"] == HOSTS)
 
         until(proxied, "sleep of all", 120, 0.2)
         after = cost(daemon.pid)

@@ -90,10 +90,10 @@ name:
   returned: success
   sample: file1
 was:
-  description: The state that the wake server knew before.
+  description: The state before, such as V(awake), V(asleep), V(waking) or V(unreachable).
   type: str
   returned: success
-  sample: proxied
+  sample: asleep
 state:
   description:
     - The state after, V(awake).
@@ -118,6 +118,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.powernap.powernap.plugins.module_utils._wake_server import SERVER_SPEC, find, run
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors import Refused
 
+#: As the wake server says it.
+WAS = {state: state for state in ("awake", "waking", "unreachable")}
 SLACK = 10.0  # seconds beyond the timeout until the wake server must have said that it was not reached in time
 
 
@@ -141,9 +143,9 @@ def predict(admin, name):
         )
     return {
         "name": host["name"],
-        "was": host["state"],
+        "was": WAS.get(host["wake_state"], "asleep"),
         "state": "awake",
-        "changed": host["state"] != "awake",
+        "changed": host["wake_state"] != "awake",
         "seconds": 0.0,
         "magic_packets": 0,
     }

@@ -137,7 +137,7 @@ class Napper:
         self.until(lambda: self.known_state() in states, seconds, " or ".join(states))
 
     def known_state(self):
-        return self.seen_by_server()["state"]
+        return self.seen_by_server()["wake_state"]
 
     def is_linked(self, seconds=20.0):
         """Wait until its link is open."""

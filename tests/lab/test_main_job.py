@@ -63,7 +63,7 @@ class Site:
         return self.lab.run("desk", f"curl -sS --max-time {seconds} '{url}'", check=False, timeout=seconds + 10)
 
     def known_state(self, host="web1"):
-        return self.known(host)["state"]
+        return self.known(host)["wake_state"]
 
     def known(self, host):
         path = "/run/powerwaked/admin.sock"

@@ -36,7 +36,7 @@ class Crowd:
         self._ears = self.node.raw()
         threading.Thread(target=self._hear, daemon=True).start()
         self.node.inside(self._register)
-        wait_for(lambda: lan.server.admin.get("/api/v1/status")["states"]["proxied"] >= size, 20, 0.1)
+        wait_for(lambda: lan.server.admin.get("/api/v1/status")["wake_states"]["proxied"] >= size, 20, 0.1)
 
     def _enrol(self, number: int) -> Member:
         mac, ipv4 = f"02:4c:00:01:{number >> 8:02x}:{number & 255:02x}", f"198.18.{64 + (number >> 8)}.{number & 255}"

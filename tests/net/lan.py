@@ -95,7 +95,7 @@ class Lan:
         return node
 
     def state(self, name: str) -> str:
-        return str(self.server.admin.get(host_path(name))["state"])
+        return str(self.server.admin.get(host_path(name))["wake_state"])
 
     def wait_for_state(self, name: str, state: str, seconds: float = 6.0) -> None:
         wait_for(lambda: self.state(name) == state, seconds)

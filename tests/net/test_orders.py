@@ -260,4 +260,4 @@ def test_an_order_to_a_machine_that_was_ordered_to_nap_and_does_not_leaves_room_
     assert first.tell("awake", {"cause": "cancelled", "slept_seconds": 0}).body["ok"]
     assert outcomes(order(lan, "nap", hosts=["app4"])) == {"app4": "done"}
     assert second.orders and time.time()
-    assert lan.server.admin.get(host_path("app3"))["state"] == "awake"
+    assert lan.server.admin.get(host_path("app3"))["wake_state"] == "awake"

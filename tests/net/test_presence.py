@@ -97,6 +97,8 @@ def test_a_nap_is_seen_kept_and_told(lan: Lan) -> None:
     web1.nap(action="suspend")
     found = status(lan, "web1")
     assert found["state"] == "napping" and "registered for suspend" in found["why"]
+    counted = lan.server.admin.get("/api/v1/status")
+    assert counted["states"]["napping"] == 1 and sum(counted["states"].values()) == counted["hosts"]
     lan.server.admin.post("/api/v1/wake", {"target": "web1"})
     web1.settle()
     wait_for_status(lan, "web1", "awake")

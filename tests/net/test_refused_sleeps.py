@@ -71,7 +71,10 @@ def test_a_refusal_tells_why_and_changes_nothing(asleep: tuple[Lan, Sleeper, Sle
 
     def known() -> list[dict[str, Any]]:
         hosts = [lan.server.admin.get(host_path(name)) for name in ("web1", "web2")]
-        return [{**host, "since": round(host["since"]), "status": host["status"]["state"]} for host in hosts]
+        return [
+            {**host, "wake_state_since": round(host["wake_state_since"]), "status": host["status"]["state"]}
+            for host in hosts
+        ]
 
     before, wrong = known(), []
     for case, (body, status, word) in registrations(lan, web1, web2).items():

@@ -19,7 +19,8 @@ from powernap.trace.names import Names
 from powernap.wake.path.base import Entry, Key
 from powernap.wake.path.ebpf import EbpfPath
 
-WEB1 = {"name": "web1", "state": "proxied", "macs": [OWNER.hex(":")], "addresses": ["198.18.0.3"], "wake_on": "arp"}
+CARDS = [OWNER.hex(":")]
+WEB1 = {"name": "web1", "wake_state": "proxied", "macs": CARDS, "addresses": ["198.18.0.3"], "wake_on": "arp"}
 
 
 def test_an_answer_and_a_magic_packet_from_the_kernel_are_told() -> None:

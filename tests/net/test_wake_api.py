@@ -160,8 +160,8 @@ def test_many_are_registered_at_once_and_each_is_judged_by_itself(rack: Lan) -> 
 def test_hosts_are_listed_page_by_page(rack: Lan) -> None:
     names, after, pages = [], None, 0
     while True:
-        page = rack.server.admin.get("/api/v1/hosts", pattern="rack*", limit=20, after=after, fields="name,state")
-        assert len(page["hosts"]) <= 20 and all(set(host) == {"name", "state"} for host in page["hosts"])
+        page = rack.server.admin.get("/api/v1/hosts", pattern="rack*", limit=20, after=after, fields="name,status")
+        assert len(page["hosts"]) <= 20 and all(set(host) == {"name", "status"} for host in page["hosts"])
         names += [host["name"] for host in page["hosts"]]
         pages, after = pages + 1, page["next"]
         if after is None:
@@ -175,7 +175,7 @@ def test_hosts_are_found_by_state_group_pattern_and_address(rack: Lan) -> None:
 
     assert len(names(group="rack1")) == 25
     assert names(pattern="rack?-00[12]") == ["rack0-002", "rack1-001"]
-    assert len(names(state="awake", pattern="rack*")) == 50 and names(state=["proxied", "waking"]) == []
+    assert len(names(wake_state="awake", pattern="rack*")) == 50 and names(wake_state=["proxied", "waking"]) == []
     assert names(target="02-4D-00-00-00-05") == ["rack1-005"]
     with pytest.raises(Refused) as caught:
         names(target="02:4d:ff:ff:ff:ff")
@@ -234,7 +234,10 @@ def test_metrics_are_what_prometheus_reads(lan: Lan) -> None:
     assert answer.status == 200 and answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     families = {family.name: family for family in text_string_to_metric_families(answer.text.decode())}
     states = {sample.labels["state"]: sample.value for sample in families["powerwaked_hosts"].samples}
-    assert states == {key: float(n) for key, n in lan.server.admin.get("/api/v1/status")["states"].items()}
+    counted = lan.server.admin.get("/api/v1/status")
+    assert states == {key: float(n) for key, n in counted["states"].items()}
+    samples = families["powerwaked_hosts_by_wake_state"].samples
+    assert {each.labels["wake_state"]: each.value for each in samples} == counted["wake_states"]
     asked = {
         (sample.labels["route"], sample.labels["status"]): sample.value
         for sample in families["powerwaked_api_requests"].samples
@@ -309,7 +312,10 @@ def test_every_command_works_from_afar(lan: Lan, tmp_path: Path) -> None:
     for command in ("list", "status", "criers", "wakes", "audit", "orders", "pending"):
         done = far(command, "--json")
         assert done.returncode == 0 and json.loads(done.stdout) is not None, (command, done.stderr)
-    assert "far1" in far("list", "far*", "--state", "awake").stdout and far("list", "x*").stdout == "no machine fits\n"
+    assert (
+        "far1" in far("list", "far*", "--state", "unknown,unreachable").stdout
+        and far("list", "x*").stdout == "no machine fits\n"
+    )
     assert "uses" in far("token", "create", "--role", "viewer", "--name", "x", "--uses", "3").stderr
     assert "far1 is forgotten" in far("forget", "far1").stdout
     missing = far("wake", "far1")

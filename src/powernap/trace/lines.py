@@ -193,7 +193,7 @@ class Lines:
         at, asked_by = self._demands.get(name, (0.0, ""))
         if abs(seen.time - at) < PATIENCE and _sender(seen) in asked_by:
             return f"demand: powerwaked wakes {name}", ""  # the event was read before the frame
-        if host["state"] == "waking":
+        if host["wake_state"] == "waking":
             return f"held: {name} is being woken", ""
         return "", f"powerwaked does not wake {name} for it: see 'powerwake status {name}' and 'powerwake criers'"
 

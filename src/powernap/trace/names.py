@@ -42,7 +42,7 @@ class Names:
         return self._by_ip.get(address)
 
     def sleeps(self, name: str) -> bool:
-        return self.hosts[name]["state"] not in (_AWAKE, _EXPIRED)
+        return self.hosts[name]["wake_state"] not in (_AWAKE, _EXPIRED)
 
     def card(self, mac: str) -> str:
         """Whose card it is, for people."""

@@ -24,12 +24,12 @@ def describe_host(record: Record, host: Host | None) -> dict[str, Any]:
     sleep = host.sleep
     return {
         "name": record.name,
-        "state": host.state.value,
+        "wake_state": host.state.value,
+        "wake_state_since": time.time() - (clock() - host.since),
         "macs": [format_mac(mac) for mac in host.all_macs()],
         "addresses": [str(ipaddress.ip_address(a.ip)) for a in host.known_addresses()] or list(record.addresses),
         "wake_on": host.wake_on,
         "group": host.group,
-        "since": time.time() - (clock() - host.since),
         "tcp_ports": format_ports(sleep.tcp) if sleep else "",
         "udp_ports": format_ports(sleep.udp) if sleep else "",
         "waits_for_turn": host.wake is not None and host.wake.waits,

@@ -299,7 +299,7 @@ class Engine:
         states = {state.value: self.roster.states[state.value] for state in State}
         return {
             "hosts": sum(states.values()),
-            "states": states,
+            "wake_states": states,
             "held_frames": self.roster.held,
             "released_frames": self.released,
             **self.wakes.counts(),

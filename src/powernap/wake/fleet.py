@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -22,11 +23,12 @@ from powernap.wake.orders.needs import Needs
 from powernap.wake.orders.waking import WakeOrders
 from powernap.wake.presence.looking import Looking
 from powernap.wake.presence.presence import Presence
-from powernap.wake.registry import Journal, Record, Registry
-from powernap.wake.registry.awake import size
+from powernap.wake.registry import Journal, Record, Registry, RegistryError
+from powernap.wake.registry.awake import asleep, size
 from powernap.wake.roster import Roster
 
 _log = logging.getLogger(__name__)
+_PAGE, _BREATH_SECONDS = 500, 0.01
 
 
 class Fleet:
@@ -72,14 +74,19 @@ class Fleet:
         enrolment.spoke = self.presence.spoke
         enrolment.may_sleep = self._may_sleep
         enrolment.stays = self.keeper.give_back
+        self._registry, self._roster = registry, roster
+        self._taking_over: asyncio.Task[None] | None = None
         self._adopt(config)
 
     def open(self) -> None:
         """When the segments are heard."""
         self.looking.open()
         self._hours.open()
+        self._taking_over = asyncio.ensure_future(self._take_over())
 
     async def close(self) -> None:
+        if self._taking_over is not None:
+            self._taking_over.cancel()
         self._hours.close()
         self.looking.close()
         await self.dispatcher.close()
@@ -101,7 +108,15 @@ class Fleet:
         return {**self.presence.describe(host), "canary_failed": self.marks.failed(host.name)}
 
     def counts(self) -> dict[str, Any]:
-        return {"links": self.presence.links(), "presence_questions": self.looking.questions}
+        return {
+            "states": self.states(),
+            "links": self.presence.links(),
+            "presence_questions": self.looking.questions,
+        }
+
+    def states(self) -> dict[str, int]:
+        """How many hosts are what, in the words of docs/orders.md."""
+        return self.presence.counts(self._roster.states.total())
 
     async def clear(self, name: str, by: str) -> bool:
         """A host whose canary failed may nap again. Raises RegistryError."""
@@ -120,6 +135,18 @@ class Fleet:
             self._needs.followed(before, after)
         except Exception:  # noqa: BLE001  whatever is wrong with what is told of a host, it is woken
             _log.exception("what a host is cannot be followed")
+
+    async def _take_over(self) -> None:
+        """Those that slept at the start are so until something is heard of them; there may be a million."""
+        after = 0
+        try:
+            while page := asleep(self._registry, after, _PAGE):
+                for each in page:
+                    self.presence.take_over(*each)
+                after = page[-1].number
+                await asyncio.sleep(_BREATH_SECONDS)
+        except RegistryError as error:
+            _log.warning("%s", error)
 
     def _may_sleep(self, record: Record) -> None:
         """A host asks to be let go. Raises NotNow."""

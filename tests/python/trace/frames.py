@@ -14,7 +14,7 @@ ALL = "ff:ff:ff:ff:ff:ff"
 def web1(**changes: Any) -> dict[str, Any]:
     record = {
         "name": "web1",
-        "state": "proxied",
+        "wake_state": "proxied",
         "macs": [WEB1],
         "addresses": [WEB1_IP, WEB1_IP6],
         "wake_on": "demand",

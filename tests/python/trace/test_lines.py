@@ -67,7 +67,7 @@ def test_answers_that_a_switch_does_not_bring_here_are_not_missed() -> None:
     made = lines()
     made.frame(question(target="198.18.0.4"))
     assert told(made) == [f"{DESK_IP} ({DESK}) asks for 198.18.0.4"]
-    for made in (lines(state="awake"), lines(live=False)):
+    for made in (lines(wake_state="awake"), lines(live=False)):
         made.frame(question())
         assert "->" not in told(made)[0]
 
@@ -121,7 +121,7 @@ def test_a_knock_is_told_with_what_powerwaked_makes_of_it() -> None:
 def test_a_knock_that_is_read_after_what_came_of_it_is_told_the_same() -> None:
     made = lines()
     made.event(event("demand", detail=f"TCP SYN to port 80 from {DESK_IP}:4711 ({DESK})"))
-    made.names.put(web1(state="waking"))
+    made.names.put(web1(wake_state="waking"))
     made.frame(knock())
     made.frame(knock(at=12.0))
     assert [line.rpartition("-> ")[2] for line in told(made) if line.startswith("SYN")] == [
@@ -135,7 +135,7 @@ def test_a_knock_that_is_read_after_what_came_of_it_is_told_the_same() -> None:
     [
         ({}, knock(port=81), "no demand: web1 did not register this port"),
         ({"wake_on": "never"}, knock(), "no demand: wake_on of web1 is never"),
-        ({"state": "waking"}, knock(), "held: web1 is being woken"),
+        ({"wake_state": "waking"}, knock(), "held: web1 is being woken"),
         ({}, knock(kind=Kind.DATAGRAM, protocol="UDP", port=162), "no demand: web1 did not register this port"),
         ({}, knock(), "powerwaked does not wake web1 for it: see 'powerwake status web1' and 'powerwake criers'"),
         ({"tcp_ports": ""}, knock(), "no demand: web1 did not register this port"),
@@ -157,7 +157,7 @@ def test_a_knock_that_is_ignored_says_by_what_rule() -> None:
 
 
 def test_nothing_comes_of_a_knock_at_a_host_that_is_awake_or_that_was_recorded() -> None:
-    for made in (lines(state="awake"), lines(live=False)):
+    for made in (lines(wake_state="awake"), lines(live=False)):
         made.frame(knock())
         assert told(made) == [f"SYN {DESK_IP}:4711 -> web1:80"]
 

@@ -35,8 +35,7 @@ def _left_asleep(admin: WakeServer, name: str) -> str:
         host = admin.get(host_path(name))
     except Refused:
         return ""
-    if host["state"] == "awake":
+    if host["wake_state"] == "awake":
         return ""
-    return (
-        f"{name} was {host['state']} and wakes by no demand any more: run 'powerwake wake {host['macs'][0]}' to wake it"
-    )
+    was, mac = host["status"]["state"], host["macs"][0]
+    return f"{name} was {was} and wakes by no demand any more: run 'powerwake wake {mac}' to wake it"

@@ -15,10 +15,12 @@ NAME = "status"
 SUMMARY = "show the wake server, or one machine, in full"
 _NAPS_SHOWN = 5
 # What has a place of its own in the text; whatever else the API says gets a line each.
-_TOLD_OF_SERVER = ("version", "started_at", "states", "hosts", "interfaces", "packet_path", "brokers", "warnings")
+_TOLD_OF_SERVER = (
+    *("version", "started_at", "states", "wake_states", "hosts", "interfaces", "packet_path", "brokers", "warnings"),
+)
 _TOLD_OF_CARD = ("name", "mac", "up", "addresses", "packet_path", "frames", "dropped", "unsent")
 _TOLD_OF_HOST = (
-    *("name", "state", "since", "group", "macs", "addresses", "wake_on", "tcp_ports", "udp_ports"),
+    *("name", "wake_state", "wake_state_since", "group", "macs", "addresses", "wake_on", "tcp_ports", "udp_ports"),
     *("last_wake", "registered_at", "registered", "waits_for_turn", "group_described", "status"),
 )
 
@@ -96,8 +98,8 @@ def _known(content: Mapping[str, Any]) -> list[str]:
     """Why it is said to be what it is, and what it says itself."""
     status = content["status"]
     lines = [f"because: {status['why']}", f"seen by: {seen_by(content)}"]
-    if content["state"] != "awake":
-        lines.append(f"for the wake server: {content['state']}")
+    if content["wake_state"] != "awake":
+        lines.append(f"wake state: {content['wake_state']} for {ago(content['wake_state_since'])}")
     if status["link"] is not None:
         link = status["link"]
         lines.append(f"link: {link['transport']} from {link['address']}, open for {ago(link['since'])}")
@@ -124,7 +126,7 @@ def _naps(naps: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _wakes_on(content: Mapping[str, Any]) -> str:
     tcp, udp = content["tcp_ports"], content["udp_ports"]
-    if content["state"] == "awake" and not tcp and not udp:
+    if content["wake_state"] == "awake" and not tcp and not udp:
         return f"wakes on: {content['wake_on']}; the ports are those on which it listens when it goes to sleep"
     return f"wakes on: {content['wake_on']}; TCP {tcp or 'none'}; UDP {udp or 'none'}"
 

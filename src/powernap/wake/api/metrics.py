@@ -24,7 +24,8 @@ MEDIA = "text/plain"
 METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "powerwaked_info": ("gauge", ("version", "packet_path"), "1, with the version and the packet path"),
     "powerwaked_start_time_seconds": ("gauge", (), "when powerwaked started, in Unix time"),
-    "powerwaked_hosts": ("gauge", ("state",), "registered hosts by state"),
+    "powerwaked_hosts": ("gauge", ("state",), "registered hosts by what they are"),
+    "powerwaked_hosts_by_wake_state": ("gauge", ("wake_state",), "the same by what the wake server does for them"),
     "powerwaked_links": ("gauge", (), "hosts whose link is open"),
     "powerwaked_broker_connected": ("gauge", ("protocol",), "1 while there is a connection to that broker"),
     "powerwaked_broker_hosts": ("gauge", ("protocol",), "hosts that are spoken to by that broker"),
@@ -113,7 +114,8 @@ class _Collector:
         return {
             "powerwaked_info": [((__version__, engine.path.name), 1)],
             "powerwaked_start_time_seconds": [((), service.started)],
-            "powerwaked_hosts": [((state,), count) for state, count in counts["states"].items()],
+            "powerwaked_hosts": [((state,), count) for state, count in service.fleet.states().items()],
+            "powerwaked_hosts_by_wake_state": [((state,), count) for state, count in counts["wake_states"].items()],
             "powerwaked_links": [((), service.links)],
             "powerwaked_broker_connected": [((each["protocol"],), int(each["connected"])) for each in brokers],
             "powerwaked_broker_hosts": [((each["protocol"],), each["hosts"]) for each in brokers],

@@ -57,8 +57,13 @@ _OF_BATCH: Schema = {
 _FILTERS = (
     Parameter(
         "state",
-        {"type": "array", "items": {"type": "string", "enum": [*dict.fromkeys((*CONDITIONS, *STATES))]}},
-        "only hosts that are so, by `status` or by the wake server's own `state`",
+        {"type": "array", "items": {"type": "string", "enum": CONDITIONS}},
+        "only hosts that are so, by the `state` of their `status`",
+    ),
+    Parameter(
+        "wake_state",
+        {"type": "array", "items": {"type": "string", "enum": STATES}},
+        "only hosts for which the wake server does so",
     ),
     Parameter("group", {"type": "string", "maxLength": 64}, 'only hosts of this group; "" for those of none'),
     Parameter("pattern", {"type": "string", "maxLength": 253}, "only hosts whose name fits, such as web*"),
@@ -207,12 +212,13 @@ class _Handlers:
 
 
 def _fits(given: dict[str, Any]) -> Callable[[dict[str, Any]], bool]:
-    states, group = given.get("state"), given.get("group")
+    states, wake_states, group = given.get("state"), given.get("wake_state"), given.get("group")
     pattern = re.compile(translate(given["pattern"])) if "pattern" in given else None
 
     def fits(host: dict[str, Any]) -> bool:
         return (
-            (states is None or host["state"] in states or host["status"]["state"] in states)
+            (states is None or host["status"]["state"] in states)
+            and (wake_states is None or host["wake_state"] in wake_states)
             and (group is None or host["group"] == group)
             and (pattern is None or pattern.match(host["name"]) is not None)
         )

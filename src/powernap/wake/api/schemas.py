@@ -46,7 +46,7 @@ CHANGED: Schema = thing(changed=FLAG)
 
 LAST_WAKE: Schema = thing(reason=TEXT, seconds=NUMBER, asked_by=TEXT)
 _LINK: Schema = thing(since=TIME, transport=TEXT, address=TEXT)
-#: What a host is, in the words of docs/orders.md; `state` of a host itself is the wake server's own.
+#: What a host is, in the words of docs/orders.md; `wake_state` is the wake server's own, of docs/protocol.md.
 STATUS: Schema = thing(
     state={"type": "string", "enum": CONDITIONS},
     since=TIME,
@@ -62,12 +62,12 @@ STATUS: Schema = thing(
 )
 HOST: Schema = thing(
     name=TEXT,
-    state={"type": "string", "enum": STATES},
+    wake_state={"type": "string", "enum": STATES, "description": "what the wake server does for it; see `status`"},
+    wake_state_since=TIME,
     macs=TEXTS,
     addresses=TEXTS,
     wake_on=WAKE_ON,
     group=TEXT,
-    since=TIME,
     tcp_ports=TEXT,
     udp_ports=TEXT,
     waits_for_turn=FLAG,

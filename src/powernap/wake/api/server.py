@@ -12,7 +12,20 @@ from powernap import __version__
 from powernap.wake.api.answers import answer
 from powernap.wake.api.problems import KINDS
 from powernap.wake.api.route import Parameter, Route, Schema
-from powernap.wake.api.schemas import COUNT, COUNTS, EVENT, FLAG, STATES, TEXT, TEXTS, TIME, listed, or_null, thing
+from powernap.wake.api.schemas import (
+    CONDITIONS,
+    COUNT,
+    COUNTS,
+    EVENT,
+    FLAG,
+    STATES,
+    TEXT,
+    TEXTS,
+    TIME,
+    listed,
+    or_null,
+    thing,
+)
 from powernap.wake.registry import RegistryError
 from powernap.wake.service import Service
 
@@ -47,7 +60,8 @@ STATUS: Schema = thing(
     registry=TEXT,
     warnings=TEXTS,
     hosts=COUNT,
-    states=thing(**dict.fromkeys(STATES, COUNT)),
+    states=thing(**dict.fromkeys(CONDITIONS, COUNT)),
+    wake_states=thing(**dict.fromkeys(STATES, COUNT)),
     held_frames=COUNT,
     released_frames=COUNT,
     waiting_for_turn=COUNT,

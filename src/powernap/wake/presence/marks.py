@@ -17,6 +17,8 @@ _INDEX = {condition: index for index, condition in enumerate(_CONDITIONS)}
 _WAKING = _INDEX[Condition.WAKING]
 _UP = frozenset(_INDEX[condition] for condition in UP)
 _MOST_WAYS = 255
+#: From here on: it is so for all that was known before this run, in which nothing has shown it yet.
+_BEFORE = len(_CONDITIONS)
 
 
 class _Page:
@@ -38,15 +40,28 @@ class Marks:
         self._up: Counter[int] = Counter()
         self._waking: Counter[int] = Counter()
         self._ways: list[str] = [""]
+        self._counts: Counter[int] = Counter()
 
     def condition(self, number: int) -> Condition | None:
         """None: nothing has shown in this run what it is."""
         page = self._pages.get(number // _PAGE)
-        return None if page is None else _CONDITIONS[page.condition[number % _PAGE]]
+        index = 0 if page is None else page.condition[number % _PAGE]
+        return _CONDITIONS[index] if index < _BEFORE else None
 
     def is_up(self, number: int) -> bool:
         page = self._pages.get(number // _PAGE)
         return page is not None and page.condition[number % _PAGE] in _UP
+
+    def counts(self) -> dict[Condition, int]:
+        """How many are so, those that were taken over from before this run among them."""
+        return {condition: self._counts[_INDEX[condition]] for condition in Condition}
+
+    def take_over(self, number: int, condition: Condition) -> None:
+        """It was so when the daemon started; what has been shown since counts more."""
+        page, at = self._page(number), number % _PAGE
+        if not page.condition[at]:
+            page.condition[at] = _BEFORE + _INDEX[condition]
+            self._counts[_INDEX[condition]] += 1
 
     def set(self, number: int, condition: Condition | None, group: str) -> None:
         """A machine of this group is so from now on; None: it is forgotten."""
@@ -59,6 +74,7 @@ class Marks:
             page.seen[at] = page.way[at] = 0
 
     def _count(self, page: _Page, at: int, one: int) -> None:
+        self._counts[page.condition[at] % _BEFORE] += one
         if page.condition[at] in _UP:
             self._up[page.group[at]] += one
         elif page.condition[at] == _WAKING:

@@ -181,6 +181,18 @@ class Presence(HubListener):
     def linked(self, name: str) -> bool:
         return name in self._links
 
+    def counts(self, registered: int) -> dict[str, int]:
+        """How many of all that are registered are what; of whom nothing is known yet is unknown."""
+        counts = self._marks.counts()
+        counts[Condition.UNKNOWN] += max(0, registered - sum(counts.values()))
+        return {condition.value: count for condition, count in counts.items()}
+
+    def take_over(self, number: int, state: State, action: str) -> None:
+        """What the wake server knew of a host when it started."""
+        status = fuse(Facts(state, 0.0, action), 0.0)
+        if status.condition is not Condition.UNKNOWN:
+            self._marks.take_over(number, status.condition)
+
     def status(self, host: Host) -> Status:
         return self._status(_brief_of(host), self._store.get(host.number))
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hosts that do not sleep here, page by page."""
+"""The hosts that sleep here and those that do not, page by page."""
 
 from __future__ import annotations
 
 import json
 from typing import NamedTuple
 
-from powernap.wake.model import Address
+from powernap.wake.model import Address, State
 from powernap.wake.registry.file import Registry
+from powernap.wake.registry.sleeps import from_text
 
 
 class Awake(NamedTuple):
@@ -41,6 +42,26 @@ def awake(registry: Registry, after: int, most: int) -> list[Awake]:
         texts = () if here else json.loads(given) or json.loads(said)
         found.append(Awake(number, name, group, here, tuple(text.partition("/")[0] for text in texts)))
     return found
+
+
+class Asleep(NamedTuple):
+    """`action`: what it registered, "" for none."""
+
+    number: int
+    state: State
+    action: str
+
+
+def asleep(registry: Registry, after: int, most: int) -> list[Asleep]:
+    """All others, in the order of their numbers. Raises RegistryError."""
+    ask = registry._ask  # pylint: disable=protected-access
+    rows = ask(
+        "SELECT number, state, sleep FROM hosts WHERE number > ? AND (state <> 'awake' OR sleep IS NOT NULL)"
+        " AND state <> 'expired' ORDER BY number LIMIT ?",
+        after,
+        most,
+    )
+    return [Asleep(number, State(state), from_text(text).action if text else "") for number, state, text in rows]
 
 
 def members(registry: Registry, group: str, most: int) -> list[str]:

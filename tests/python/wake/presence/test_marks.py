@@ -54,3 +54,22 @@ def test_a_million_machines_are_a_few_megabytes() -> None:
     tracemalloc.stop()
     assert used < 10_000_000
     assert marks.up("rack1") == 1000
+
+
+@given(CHANGES, st.lists(st.tuples(st.integers(1, 20), st.sampled_from(list(Condition))), max_size=10))
+def test_counts_have_each_machine_once_and_what_was_before_only_until_something_shows(
+    changes: list[tuple[int, Condition | None, str]], before: list[tuple[int, Condition]]
+) -> None:
+    marks, last = Marks(), dict[int, Condition | None]()
+    for number, condition in before:
+        marks.take_over(number, condition)
+        last.setdefault(number, condition)
+        assert marks.condition(number) is None and not marks.is_up(number), "nobody has seen it in this run"
+    for number, condition, group in changes:
+        marks.set(number, condition, group)
+        last[number] = condition
+    for number, condition in before:
+        marks.take_over(number, condition)
+        if last[number] is None:
+            last[number] = condition
+    assert marks.counts() == {each: list(last.values()).count(each) for each in Condition}
