@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PORT = 20709
 TEXT, BINARY, PING, CLOSE = 1, 2, 9, 8
 _SECONDS = 20.0
+_ANYBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_ANYBODY.check_hostname, _ANYBODY.verify_mode = False, ssl.CERT_NONE
 _UPGRADE = (
     b"GET /api/v1/link HTTP/1.1\r\nHost: wake1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -41,11 +43,11 @@ class Attacker(Node):
         """A connection without a word, from one of its addresses."""
 
         def act() -> socket.socket:
-            return socket.create_connection((self.lan.server.ipv4, PORT), _SECONDS, (source, 0))
+            return _connected(self.lan.server.ipv4, source)
 
         return self.inside(act)
 
-    def tls(self, source: str = "", limit: int | None = None) -> ssl.SSLSocket:
+    def tls(self, source: str = "") -> ssl.SSLSocket:
         """TLS, and not a word more; who is at the other end is not looked at."""
         return _tls(self.tcp(source))
 
@@ -62,9 +64,7 @@ class Attacker(Node):
             end = time.monotonic() + seconds
             for number in range(count):
                 with contextlib.suppress(OSError):
-                    plain = socket.create_connection(
-                        (self.lan.server.ipv4, PORT), 5, (sources[number % len(sources)], 0)
-                    )
+                    plain = _connected(self.lan.server.ipv4, sources[number % len(sources)])
                     made.append(plain)
                     if step != "tcp":
                         made[-1] = wire = _tls(plain)
@@ -78,10 +78,14 @@ class Attacker(Node):
         return self.inside(act)
 
 
+def _connected(server: str, source: str) -> socket.socket:
+    made = socket.create_connection((server, PORT), _SECONDS, (source, 0))
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
 def _tls(plain: socket.socket) -> ssl.SSLSocket:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context.wrap_socket(plain)
+    return _ANYBODY.wrap_socket(plain)
 
 
 def _upgraded(wire: ssl.SSLSocket) -> ssl.SSLSocket:

@@ -20,8 +20,14 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
     return record.exc_info is None or not isinstance(record.exc_info[1], (HttpProcessingError, web.RequestPayloadError))
 
 
+def _is_no_late_write(record: logging.LogRecord) -> bool:
+    """asyncio says so of each answer to somebody who is gone or was cut off, such as one who sends many requests."""
+    return record.msg not in ("socket.send() raised exception.", "SSL connection is closed")
+
+
 def application(service: Service) -> web.Application:
     logging.getLogger("aiohttp.server").addFilter(_is_worth_a_line)
+    logging.getLogger("asyncio").addFilter(_is_no_late_write)
     app = web.Application(middlewares=[explain_errors], client_max_size=MOST_BYTES)
     for route in v1.routes(service):
         door = Door(route, service)

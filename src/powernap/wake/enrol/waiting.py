@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from powernap.shared.errors import PowernapError
-from powernap.wake.access.store import Store
+from powernap.wake.access.store import AccessError, Store
 from powernap.wake.enrol.asked import Asked
 
 #: Of those that may wait at most this part may come from one address.
@@ -127,8 +127,17 @@ class WaitingRoom:
             del self._all[key]
         if waiting.key not in self._all:
             self._make_room(waiting)
+        before = self._all.get(waiting.key)
         self._all[waiting.key] = waiting
-        await self._store.transact(lambda database: _written(database, [waiting], gone))
+        try:
+            await self._store.transact(lambda database: _written(database, [waiting], gone))
+        except AccessError:
+            # What is not on disk was not granted, nor refused.
+            if before is None:
+                self._all.pop(waiting.key, None)
+            else:
+                self._all[waiting.key] = before
+            raise
 
     def seen(self, waiting: Waiting) -> None:
         """It has asked again; that is not worth a write."""
@@ -140,8 +149,8 @@ class WaitingRoom:
 
     async def remove(self, key: str) -> None:
         """Raises AccessError."""
-        self._all.pop(key, None)
         await self._store.transact(lambda database: _written(database, [], [key]))
+        self._all.pop(key, None)
 
     def _lasts(self, waiting: Waiting, now: float) -> bool:
         return waiting.status is Status.GRANTED or now - waiting.last < self.seconds

@@ -81,6 +81,8 @@ class Guard(asyncio.Protocol):
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._inner is None:
+            return
         if self.limit:
             self._came += len(data)
             if self._came > self.limit:
@@ -106,6 +108,7 @@ class Guard(asyncio.Protocol):
         self._entrance.gone(self)
         if self._inner is not None:
             self._inner.connection_lost(error)
+            self._inner = None  # which knows the transport, and that knows this
 
     def abort(self) -> None:
         if self.transport is not None:

@@ -21,6 +21,8 @@ MOST_WAITING = 256 * 1024
 #: What may come in before it is understood: a hello alone.
 MOST_UNPROVEN = 160 * 1024
 _CLOSE_SECONDS = 3.0
+#: Messages that are heard of a link that has ended; of a host that says too much each takes its time.
+_MOST_BEHIND = 16
 _LONGEST_WHY = 120  # bytes of a close frame, less its code
 GOING_AWAY, NOT_UNDERSTOOD, UNKNOWN, TOO_SLOW, TRY_AGAIN = 1001, 1007, 4401, 4408, 1013
 
@@ -59,6 +61,10 @@ class WebSocketPeer:
         """Close, and wait until that is over."""
         self.close(why, code)
         await self.ended()
+
+    def is_gone(self) -> bool:
+        """Whether the connection has ended, whatever it brought before that is still to be heard."""
+        return self._request.transport is None or self._request.transport.is_closing()
 
     async def ended(self) -> None:
         """Wait until what goes out has gone out: an aiohttp before 3.9 would else close in its own words."""
@@ -117,7 +123,7 @@ async def serve(hub: Hub, entrance: Entrance, request: web.Request) -> web.WebSo
         guard.limit = MOST_UNPROVEN
     await socket.prepare(request)
     peer = WebSocketPeer(socket, request, guard)
-    how = "the connection ended"
+    how, behind = "the connection ended", 0
     try:
         while True:
             message = await socket.receive()
@@ -126,6 +132,9 @@ async def serve(hub: Hub, entrance: Entrance, request: web.Request) -> web.WebSo
                     raise BadMessage("a message is a frame of text")
                 break
             await peer.hear(hub, message.data)
+            behind = behind + 1 if peer.is_gone() else 0
+            if behind > (_MOST_BEHIND if hub.is_link(peer) else 0):
+                break
             if guard is not None and not guard.proven and hub.is_link(peer):
                 entrance.prove(request.transport, MOST_UNREAD)
     except Stranger as error:
