@@ -37,6 +37,7 @@ class Scene:
         """What is answered, and how many bytes of the parts were taken."""
         wire = self.evil.tls()
         wire.sendall(head)
+        wire.settimeout(3)  # it may read no more until somebody reads its answers
         taken = pushed(wire, iter(parts))
         try:
             return answered(wire), taken
