@@ -73,7 +73,7 @@ def test_an_ordered_nap_is_a_real_one_and_the_next_order_wakes(web):
 def test_an_inhibitor_from_afar_is_a_lease_and_recover_a_fresh_start(web):
     web1, _web2 = web
     lab = web1.lab
-    said = powerwake(lab, "inhibit web1 --seconds 600 --reason 'moving the rack'").stdout
+    said = powerwake(lab, "inhibit web1 --for 10m --reason 'moving the rack'").stdout
     assert "held awake by lease" in said
     assert "moving the rack" in web1.run("powernap why").stdout
     refused = powerwake(lab, "nap web1", check=False)

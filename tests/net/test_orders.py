@@ -73,7 +73,7 @@ def test_a_sleeper_gets_an_order_only_where_that_may_wake_it(lan: Lan) -> None:
     web1 = linked(lan, "web1", 3)
     nap_ordered(lan, web1)
     done = order(lan, "reload", hosts=["web1"])
-    assert done["results"]["web1"]["said"] == "asleep: not delivered"
+    assert done["results"]["web1"]["said"] == "is asleep, and the order may not wake it"
     assert not web1.magic_at
     done = order(lan, "reload", hosts=["web1"], wake=True)
     assert outcomes(done) == {"web1": "done"} and done["results"]["web1"]["result"]["magic_packets"] >= 1
@@ -232,9 +232,9 @@ def test_the_command_line_gives_orders_and_tells_what_became_of_them(lan: Lan) -
     linked(lan, "web1", 3)
     web2 = linked(lan, "web2", 4)
     nap_ordered(lan, web2)
-    done = powerwake(lan, "inhibit", "--all", "--seconds", "600", "--reason", "backup")
+    done = powerwake(lan, "inhibit", "--all", "--for", "10m", "--reason", "backup")
     assert done.returncode == 1 and "web1: done: is done" in done.stdout
-    assert "web2: not delivered: asleep: not delivered" in done.stdout
+    assert "web2: not delivered: is asleep, and the order may not wake it" in done.stdout
     done = powerwake(lan, "nap", "web*", "--dry-run")
     assert done.returncode == 0 and "web1: would: send" in done.stdout and "web2: done: is napping" in done.stdout
     assert json.loads(powerwake(lan, "reload", "web1", "--json").stdout)["results"]["web1"]["outcome"] == "done"
@@ -248,7 +248,7 @@ def test_the_command_line_gives_orders_and_tells_what_became_of_them(lan: Lan) -
     shown = powerwake(lan, "status", "web2").stdout
     assert "because: " in shown and "seen by: open link" in shown and "nap: " in shown
     assert "reload" in powerwake(lan, "orders").stdout
-    assert "names nobody" in powerwake(lan, "nap").stderr
+    assert "nobody is meant" in powerwake(lan, "nap").stderr
 
 
 def test_an_order_to_a_machine_that_was_ordered_to_nap_and_does_not_leaves_room_for_others(bare_lan: Lan) -> None:

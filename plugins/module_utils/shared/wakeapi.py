@@ -148,7 +148,7 @@ class WakeServer:
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
             return (
                 f"there is no wake server on this machine ({self.where} does not exist): run this on a wake server, "
-                "start it with 'systemctl start powerwaked', or say which one is meant (server)"
+                "start it with 'systemctl start powerwaked', or say which one is meant: --server, or 'server' in a play"
             )
         if isinstance(error, PermissionError):
             return f"{self.where} may only be used by root: run this as root"
@@ -163,7 +163,7 @@ class WakeServer:
         if isinstance(error, ssl.SSLCertVerificationError):
             return (
                 f"the certificate of {self.where} is not trusted ({error.verify_message}): give the CA that signed it "
-                "(ca_file), and a name or address that is in it"
+                "(--ca-file, or 'ca_file' in a play), and a name or address that is in it"
             )
         if isinstance(error, socket.gaierror):
             return f"{self._host} is not known ({error.strerror}): correct the name of the wake server"

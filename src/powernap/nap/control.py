@@ -206,7 +206,8 @@ def _talk(
                     sock.settimeout(between)
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise ControlError(
-            f"powernapd is not running (nobody answers on {path}): start it with 'systemctl start powernapd'"
+            f"powernapd is not running (nobody answers on {path}): start it with 'systemctl start powernapd'; "
+            "'journalctl -u powernapd' says why it ended"
         ) from error
     except PermissionError as error:
         raise ControlError(f"{path} may not be used by you: run this with sudo") from error

@@ -83,6 +83,7 @@ def is_awake(host: Host, sign: Sign, now: float, policy: Policy, effects: list[E
     confirmed = bool(sign.sure)
     was_wanted = host.arm.wanted if host.arm is not None else None
     checked = host.wake is not None and host.wake.check_until is not None
+    before = host
     host = replace(host, announced=len(policy.announce_at))
     if host.captured or host.held:
         restore = Restore(now, confirmed, host.known_addresses())
@@ -90,7 +91,8 @@ def is_awake(host: Host, sign: Sign, now: float, policy: Policy, effects: list[E
         woken = restore_step(enter(woken, State.RESTORING, now), now, policy, effects)
     else:
         woken = _settle(replace(host, wake=None), confirmed, now, policy, effects)
-    if not checked:
+    # Who says hello, as each does when its link was lost, and was awake all the time, has not woken.
+    if not checked and not (before.state is State.AWAKE and before.sleep is None and sign.by is Evidence.HELLO):
         effects.append(ev.Log("awake", sign.sure or "was seen"))
     end_wake(host, now, effects, sign.by)
     if was_wanted is not None:

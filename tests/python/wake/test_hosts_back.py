@@ -174,3 +174,10 @@ def test_a_knock_at_a_watched_host_is_passed_on() -> None:
     play.tell(knock(5, b"stale neighbour"))
     assert [effect.held.frame for effect in play.all(ev.Replay)] == [b"stale neighbour"]
     assert [effect.address for effect in play.all(ev.GiveBack)] == [WEB4]
+
+
+def test_a_host_that_was_awake_all_the_time_and_links_again_is_one_event() -> None:
+    play = Play()
+    for _again in range(3):
+        play.tell(ev.Hello("linked"))
+    assert [(log.event, log.detail) for log in play.all(ev.Log)] == [("hello", "linked")] * 3

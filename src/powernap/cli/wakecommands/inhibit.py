@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 
+from powernap.cli.commands.inhibit import duration
 from powernap.cli.wakecommands import ordering
 
 NAME = "inhibit"
@@ -14,7 +15,14 @@ SUMMARY = "keep machines from going to sleep for a time"
 def arguments(parser: argparse.ArgumentParser) -> None:
     ordering.whom(parser)
     ordering.wakes(parser)
-    parser.add_argument("--seconds", type=float, required=True, metavar="SECONDS", help="for how long")
+    parser.add_argument(
+        "--for",
+        dest="seconds",
+        type=duration,
+        required=True,
+        metavar="TIME",
+        help="how long, such as 90s, 30m, 2h, 1d12h",
+    )
     parser.add_argument("--reason", required=True, metavar="TEXT", help="why, for people to read")
 
 

@@ -12,7 +12,7 @@ from powernap.cli.wakecommands.base import ago, ask, say, seen_by, state_of, tab
 NAME = "list"
 SUMMARY = "list the registered machines and their states"
 _NONE_FITS = "no machine fits"
-_NONE = "no machine is registered: run the site playbook or 'powerwake register'"
+_NONE = "no machine is registered: run the site playbook, or see 'powerwake pending' for those that ask"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

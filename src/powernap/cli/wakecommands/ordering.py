@@ -82,6 +82,8 @@ def _body(options: argparse.Namespace, verb: str, arguments: Mapping[str, Any]) 
         said["group"] = options.group
     if patterns and (names or len(patterns) > 1):
         raise BadValue("give names, or one pattern of names")
+    if not options.targets and not said and not options.all:
+        raise BadValue("nobody is meant: name machines, or give --group, --where or --all")
     body: dict[str, Any] = {"verb": verb, "arguments": dict(arguments), "timeout_seconds": options.timeout}
     body |= {"dry_run": options.dry_run, "wake": getattr(options, "wake", False), "all": options.all}
     if names:

@@ -104,13 +104,24 @@ def _known(content: Mapping[str, Any]) -> list[str]:
         link = status["link"]
         lines.append(f"link: {link['transport']} from {link['address']}, open for {ago(link['since'])}")
     if status["activity"]:
-        lines.append(f"activity: {plain(status['activity'])}")
+        lines += [f"activity: {_active(name, told)}" for name, told in status["activity"].items()]
     if status["profile"] or status["version"]:
         lines.append(f"powernapd: {status['version'] or 'unknown version'}, profile {status['profile'] or 'none'}")
     if status["canary_failed"] is not None:
         failed = status["canary_failed"]
         lines.append(f"canary failed {ago(failed['at'])} ago: {failed['why']}; it is not let go to sleep")
     return lines
+
+
+def _active(name: str, told: Any) -> str:
+    """What one monitor says; what has no number has none to show."""
+    if not isinstance(told, Mapping):
+        return f"{name} {plain(told)}"
+    line = f"{name} {'active' if told.get('active') else 'idle'}"
+    if told.get("value") is not None:
+        least = told.get("threshold")
+        line += f", {plain(told['value'])}{'' if least is None else f' of {plain(least)}'} {told.get('unit') or ''}"
+    return line.rstrip()
 
 
 def _naps(naps: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,11 @@ from powernap.cli.wakecommands.base import ago, ask, say, table
 
 NAME = "token"
 SUMMARY = "make, list and revoke tokens, with which others use the API or clients enrol"
+# Not where its output is kept in a file.
+_USE = {
+    "enrol": "on the machine, as root: powernap enrol --server https://WAKE-SERVER:20709 --token -",
+    "api": "write it to a file, chmod 600 it, and give that with --token-file",
+}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 _HEADS = ("ID", "KIND", "ROLE", "NAME", "GROUP", "USES LEFT", "EXPIRES", "LAST USED")
 
@@ -53,6 +59,8 @@ def _create(options: argparse.Namespace) -> int:
         body |= {"group": options.group} if options.group else {}
     content = ask(options).post("/api/v1/tokens", body)
     say(options, content, content["token"])
+    if sys.stdout.isatty() and not options.json:
+        print(_USE["enrol" if options.enrol else "api"], file=sys.stderr)
     return 0
 
 

@@ -20,6 +20,9 @@ class Step(str, Enum):
     NOT_DELIVERED = "not delivered"
 
 
+_ASLEEP_STILL = "is asleep, and the order may not wake it"
+
+
 class Plan(NamedTuple):
     step: Step
     why: str = ""
@@ -40,7 +43,7 @@ def plan(verb: str, state: State, condition: Condition, linked: bool, wake: bool
     if state in _ASLEEP:
         if verb == "nap" and condition in (Condition.NAPPING, Condition.OFF):
             return Plan(Step.NOTHING, f"is {condition.value}")
-        return Plan(Step.WAKE_THEN_SEND) if wake else Plan(Step.NOT_DELIVERED, "asleep: not delivered")
+        return Plan(Step.WAKE_THEN_SEND) if wake else Plan(Step.NOT_DELIVERED, _ASLEEP_STILL)
     if condition in (Condition.UNREACHABLE, Condition.OFF, Condition.WAKING, Condition.UNKNOWN) and wake:
         return Plan(Step.WAKE_THEN_SEND)
-    return Plan(Step.NOT_DELIVERED, f"{condition.value}, without an open link: not delivered")
+    return Plan(Step.NOT_DELIVERED, f"is {condition.value}, without an open link")

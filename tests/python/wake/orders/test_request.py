@@ -89,7 +89,7 @@ def test_an_order_goes_out_only_by_an_open_link_or_after_a_wake() -> None:
 def test_who_sleeps_is_told_of_as_asleep() -> None:
     assert plan("reload", State.PROXIED, Condition.NAPPING, True, False) == (
         Step.NOT_DELIVERED,
-        "asleep: not delivered",
+        "is asleep, and the order may not wake it",
     )
     assert plan("nap", State.PROXIED, Condition.NAPPING, False, False) == (Step.NOTHING, "is napping")
     assert plan("reload", State.PROXIED, Condition.NAPPING, False, True).step is Step.WAKE_THEN_SEND
