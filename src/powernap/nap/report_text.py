@@ -121,7 +121,10 @@ def _earliest(answer: Answer) -> str:
 
 def _server(server: Mapping[str, Any]) -> str:
     if not server.get("url"):
-        return "none"
+        enrolment = server.get("enrolment") or {}
+        if not enrolment.get("url"):
+            return "none"
+        return f"{enrolment['url']}, this machine is {enrolment['status'] or 'not known'} there"
     facts = [str(server["url"])]
     if server.get("link"):
         facts.append(f"linked by {server['link']} for {server['linked_seconds']:.0f} s")

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from powernap.config.nap import load_nap
+from powernap.nap.enrol import finding
+from powernap.nap.enrol.attempt import Attempt
 from powernap.nap.enrol.finding import Server, choose_server
 from powernap.nap.enrol.kept import Kept, Standing, key_id
 from powernap.nap.enrol.token import checked, fingerprint, read_token
@@ -106,3 +109,17 @@ def test_what_is_announced_is_read_with_care():
     assert server_url(found) == "https://198.18.0.1:20709"
     assert server_url(Found(SERVERS, "w", "", (), 20709, {})) == ""
     assert server_url(Found("_powernap._tcp", "w", "", ("198.18.0.1",), 20709, {})) == ""
+
+
+def test_who_has_removed_the_pinned_authority_finds_a_server_that_was_set_up_anew(tmp_path, monkeypatch):
+    pin = tmp_path / "server-ca.pem"
+    config = tmp_path / "powernapd.toml"
+    config.write_text(f'[server]\nca_file = "{pin}"\n[discovery]\nfind = true\n')
+    attempt = Attempt(load_nap(config, {}, {}), tmp_path)
+    monkeypatch.setattr(finding, "find", lambda *_: [_B])  # fake: what is announced on the network
+    before = Standing("managed", fingerprint=_A.fingerprint)
+    pin.touch()
+    with pytest.raises(PowernapError, match="remove the file"):
+        attempt._url(before, "")
+    pin.unlink()
+    assert attempt._url(before, "") == _B.url

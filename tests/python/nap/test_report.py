@@ -181,6 +181,13 @@ def test_after_a_failure_and_after_a_wake_the_waits_are_named():
     assert against == {"idle time": 200.0, "least time awake": 350.0, "failed nap": 400.0}
 
 
+def test_the_wake_server_that_was_asked_is_named_before_it_knows_this_machine():
+    asked = {"url": "https://wake1:20709", "status": "pending", "request": "482a7b1d"}
+    made = situation(server={"url": "", "acknowledged": None, "error": "", "enrolment": asked})
+    for text in (why(made), table(status(made))):
+        assert "ake server: https://wake1:20709, this machine is pending there" in text
+
+
 def test_what_does_not_work_beside_is_told():
     troubled = replace(
         situation(),

@@ -79,7 +79,9 @@ class Attempt:
         macs = [card["mac"] for card in seen["cards"]]
         what = finding.published(seen["name"], macs, seen["identity"].get("machine", ""))
         servers = finding.find(self._config.discovery, what)
-        return finding.choose_server(servers, wanted or before.fingerprint).url
+        # Who has removed the pinned CA wants another to be believed.
+        pinned = before.fingerprint if Path(self._config.server.ca_file).exists() else ""
+        return finding.choose_server(servers, wanted or pinned).url
 
     def _trust(self, url: str, wanted: str, before: Standing) -> Trusted:
         """Raises PowernapError."""
@@ -136,7 +138,7 @@ def _compare(fingerprint: str, wanted: str, what: str) -> None:
     if wanted and not (len(wanted) >= 32 and fingerprint.startswith(wanted)):
         raise PowernapError(
             f"{what} has the fingerprint {fingerprint}, and {wanted} was to be trusted: somebody may be in between, or "
-            "the wake server was set up anew"
+            "the wake server was set up anew: then remove the file server.ca_file"
         )
 
 

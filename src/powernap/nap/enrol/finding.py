@@ -71,7 +71,10 @@ def choose_server(servers: Iterable[Server], wanted: str) -> Server:
         raise DiscoveryError("no wake server announces itself on this network: set server.url")
     names = ", ".join(f"{each.name} ({each.fingerprint[:16] or 'no fingerprint'})" for each in here)
     if not fit:
-        raise PowernapError(f"none of the wake servers here has the CA that is to be trusted: {names}")
+        raise PowernapError(
+            f"none of the wake servers here has the CA that is to be trusted: {names}: if one was set up anew, compare "
+            "its fingerprint with 'powerwake status' there, and remove the file server.ca_file, or give a token of it"
+        )
     raise PowernapError(
         f"{len(fit)} wake servers announce themselves: {names}: set server.url, or enrolment.fingerprint to that of one"
     )

@@ -239,7 +239,7 @@ def _untrusted(error: ssl.SSLError) -> Unreachable:
             )
         return Unreachable(
             f"its certificate is not of the CA in server.ca_file ({error.verify_message}): "
-            "compare the fingerprints, and copy the wake server's CA again if it was made anew"
+            "if the wake server was set up anew, remove that file and run 'powernap enrol', or deploy it again"
         )
     with contextlib.suppress(AttributeError):
         if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
