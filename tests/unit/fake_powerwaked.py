@@ -25,10 +25,10 @@ TOKEN = "pna1.00000000." + "0" * 64
 NOT_GIVEN = {"addresses": [], "wake_on": None, "group": None}
 
 
-def describe(name, state, registered):
+def describe(name, wake_state, registered):
     """Return a host's record: what the wake server takes to hold, and what was given."""
     known = dict(registered, wake_on=registered["wake_on"] or "demand")
-    return dict(known, name=name, state=state, registered=registered)
+    return dict(known, name=name, wake_state=wake_state, registered=registered)
 
 
 def plain(text):
@@ -85,9 +85,9 @@ class FakePowerwaked:
             server.server_close()
         shutil.rmtree(self.folder)
 
-    def add(self, name, state="awake", **given):
+    def add(self, name, wake_state="awake", **given):
         given.setdefault("macs", ["02:4c:00:00:00:03"])
-        self.hosts[name] = describe(name, state, dict(NOT_GIVEN, **given))
+        self.hosts[name] = describe(name, wake_state, dict(NOT_GIVEN, **given))
 
     def changes(self):
         """Return the calls that were no mere reading."""
@@ -101,7 +101,7 @@ class FakePowerwaked:
         name = unquote(path.split("/")[4])
         if method == "PUT":
             before = self.hosts.get(name)
-            self.hosts[name] = after = describe(name, before["state"] if before else "awake", dict(NOT_GIVEN, **body))
+            self.hosts[name] = after = describe(name, before["wake_state"] if before else "awake", dict(NOT_GIVEN, **body))
             described = not after["group"] or self.groups is None or after["group"] in self.groups
             return 200, {"changed": before != after, "host": dict(after, group_described=described), "key": KEY}
         if name not in self.hosts:
@@ -122,7 +122,7 @@ class FakePowerwaked:
         host = self.hosts.get(target)
         if host is None:
             return 404, {"error": f"no host {target}"}
-        was, host["state"] = host["state"], "awake"
+        was, host["wake_state"] = host["wake_state"], "awake"
         changed = was != "awake"
         return 200, {
             "name": target,

@@ -86,9 +86,9 @@ class Wire(asyncio.Protocol):
     def eof_received(self) -> bool:
         return False
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        why = _said(error) if error is not None else self._why
+        why = _said(exc) if exc is not None else self._why
         if not self.ready.done():
             self.ready.set_exception(Unreachable(why))
         self.lost(why)

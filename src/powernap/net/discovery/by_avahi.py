@@ -124,6 +124,7 @@ class ByAvahi:
 
     async def _resolve(self, kind: str, body: tuple[Any, ...], seen: Callable[[Found], None]) -> None:
         interface, protocol, name, _kind, domain = body[:5]
+        failed: BusError | None = None
         async with self._resolving:
             for wanted in (_IPV4, _ANY):
                 question = (interface, protocol, name, kind, domain, wanted, 0)

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sqlite3
 from dataclasses import astuple, dataclass, fields
+from functools import partial
 
 from powernap.wake.access.store import AccessError, Store
 
@@ -98,15 +99,8 @@ class Identities:
     async def _write(self) -> None:
         while self._unwritten:
             batch = dict(self._unwritten)
-
-            def write(database: sqlite3.Connection, batch: dict[str, Identity | None] = batch) -> None:
-                database.executemany("DELETE FROM identities WHERE name = ?", [(name,) for name in batch])
-                marks = ", ".join("?" * len(fields(Identity)))
-                rows = [astuple(each) for each in batch.values() if each is not None]
-                database.executemany(f"INSERT INTO identities ({_COLUMNS}) VALUES ({marks})", rows)
-
             try:
-                await self._store.transact(write)
+                await self._store.transact(partial(_replace, batch))
             except AccessError as error:
                 _log.warning("%s", error)
                 self._unwritten.clear()  # the next hello says it again
@@ -114,3 +108,10 @@ class Identities:
             for name, identity in batch.items():
                 if self._unwritten.get(name) is identity:
                     del self._unwritten[name]
+
+
+def _replace(batch: dict[str, Identity | None], database: sqlite3.Connection) -> None:
+    database.executemany("DELETE FROM identities WHERE name = ?", [(name,) for name in batch])
+    marks = ", ".join("?" * len(fields(Identity)))
+    rows = [astuple(each) for each in batch.values() if each is not None]
+    database.executemany(f"INSERT INTO identities ({_COLUMNS}) VALUES ({marks})", rows)

@@ -104,10 +104,10 @@ class Guard(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._inner.resume_writing()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self._entrance.gone(self)
         if self._inner is not None:
-            self._inner.connection_lost(error)
+            self._inner.connection_lost(exc)
             self._inner = None  # which knows the transport, and that knows this
 
     def abort(self) -> None:

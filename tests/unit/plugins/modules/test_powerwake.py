@@ -11,7 +11,7 @@ from ansible_collections.powernap.powernap.tests.unit.fake_powerwaked import TOK
 
 
 def test_wakes_a_sleeping_machine(run, fake_server):
-    fake_server.add("web1", state="proxied")
+    fake_server.add("web1", wake_state="proxied")
     result = run(powerwake.main, name="web1", socket=fake_server.socket)
     assert result["changed"] is True
     assert (result["was"], result["state"], result["seconds"], result["magic_packets"]) == ("proxied", "awake", 1.5, 2)
@@ -27,7 +27,7 @@ def test_changes_nothing_where_the_machine_is_awake(run, fake_server):
 
 
 def test_check_mode_foretells_and_sends_nothing(run, fake_server):
-    fake_server.add("web1", state="proxied")
+    fake_server.add("web1", wake_state="proxied")
     fake_server.add("file1")
     assert run(powerwake.main, check=True, name="web1", socket=fake_server.socket)["changed"] is True
     assert run(powerwake.main, check=True, name="file1", socket=fake_server.socket)["changed"] is False
@@ -35,7 +35,7 @@ def test_check_mode_foretells_and_sends_nothing(run, fake_server):
 
 
 def test_check_mode_finds_a_machine_by_mac_and_by_address(run, fake_server):
-    fake_server.add("web1", state="proxied", addresses=["198.18.0.3", "fd4c::3"])
+    fake_server.add("web1", wake_state="proxied", addresses=["198.18.0.3", "fd4c::3"])
     for target in ("02-4C-00-00-00-03", "198.18.0.3", "fd4c:0::3"):
         assert run(powerwake.main, check=True, name=target, socket=fake_server.socket)["name"] == "web1"
 
@@ -66,16 +66,16 @@ def test_refuses_a_timeout_of_nothing(run, fake_server):
 
 
 def test_wakes_through_a_wake_server_far_away(run, fake_server):
-    fake_server.add("web1", state="proxied")
+    fake_server.add("web1", wake_state="proxied")
     result = run(powerwake.main, name="web1", server=fake_server.url, token=TOKEN, socket="/nonexistent/admin.sock")
     assert (result["changed"], result["state"]) == (True, "awake")
 
 
 def test_fails_with_the_servers_sentence_where_the_token_is_wrong(run, fake_server):
-    fake_server.add("web1", state="proxied")
+    fake_server.add("web1", wake_state="proxied")
     result = run(powerwake.main, name="web1", server=fake_server.url, token="pna1.11111111." + "0" * 64)
     assert result["failed"] is True and result["msg"] == "the token is not known here"
-    assert fake_server.hosts["web1"]["state"] == "proxied"
+    assert fake_server.hosts["web1"]["wake_state"] == "proxied"
 
 
 def test_a_token_is_neither_returned_nor_sent_in_the_clear(run, fake_server):
