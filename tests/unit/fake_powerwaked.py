@@ -101,7 +101,8 @@ class FakePowerwaked:
         name = unquote(path.split("/")[4])
         if method == "PUT":
             before = self.hosts.get(name)
-            self.hosts[name] = after = describe(name, before["wake_state"] if before else "awake", dict(NOT_GIVEN, **body))
+            state = before["wake_state"] if before else "awake"
+            self.hosts[name] = after = describe(name, state, dict(NOT_GIVEN, **body))
             described = not after["group"] or self.groups is None or after["group"] in self.groups
             return 200, {"changed": before != after, "host": dict(after, group_described=described), "key": KEY}
         if name not in self.hosts:
