@@ -53,6 +53,7 @@ def test_without_systemd_nothing_happens(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("usec", "pid", "seconds"),
     [("600000000", None, 600.0), ("600000000", str(os.getpid()), 600.0), ("600000000", "1", None), ("x", None, None)],
+    ids=["nobody named", "itself", "another", "no number"],
 )
 def test_the_watchdog_is_for_this_process_only(monkeypatch, usec, pid, seconds):
     monkeypatch.setenv("WATCHDOG_USEC", usec)

@@ -196,7 +196,8 @@ def test_a_daemon_asks_all_when_somebody_calls_and_some_when_it_was_planned(runn
         async with running(text) as (daemon, monitor):
             (load,) = [each for each in daemon._parts.watch._monitors if each is not monitor]
             looks, look = [], load.look
-            load.look = lambda now: (looks.append(now), look(now))[1]
+            # However quiet this machine is.
+            load.look = lambda now: (looks.append(now), replace(look(now), serves=0.0))[1]
             asked = len(monitor.looks)
             await until(lambda: len(looks) >= 3)
             assert len(monitor.looks) == asked

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
 from pathlib import Path
@@ -37,6 +38,7 @@ def read(of, power=None):
         return SUPPLY
 
     async def run():
+        gc.collect()  # what tests before have left open is not to be closed meanwhile
         reader = SurroundingsReader(asyncio.get_running_loop(), lambda: None)
         before = descriptors()
         reader.adopt(of)

@@ -5,18 +5,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shlex
 import sys
 from typing import Any
 
 from powernap.cli.commands.base import NotDone, ask, say
+from powernap.cli.durations import duration
 
 NAME = "inhibit"
 SUMMARY = "hold this machine awake for a limited time, or while a command runs"
-
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,15 +25,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="name the leases that hold it awake")
     parser.add_argument("--release", metavar="ID", help="end a lease: one's own, or as root any")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="[--] COMMAND", help="hold it awake while this runs")
-
-
-def duration(text: str) -> float:
-    """Return the seconds of "90", "2h" or "1d12h". Raises argparse's error."""
-    parts = _DURATION.findall(text)
-    seconds = sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text or seconds <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: write 90s, 30m, 2h or 1d12h")
-    return seconds
 
 
 def run(options: argparse.Namespace) -> int:

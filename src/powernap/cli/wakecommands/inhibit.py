@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from powernap.cli.commands.inhibit import duration
+from powernap.cli.durations import duration
 from powernap.cli.wakecommands import ordering
 
 NAME = "inhibit"

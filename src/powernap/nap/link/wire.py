@@ -175,7 +175,7 @@ async def _connect_in_time(where: Address, trust: Trust | None) -> Wire:
 
 async def _connect(where: Address, trust: Trust | None) -> Wire:
     try:
-        found = await beside(lambda: socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM))
+        found = await beside(lambda: socket.getaddrinfo(_spelt(where.host), where.port, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError) as error:
         raise _not_there(f"the name {where.host} is not resolved, {_said(error)}") from error
     why = Unreachable("its name has no address: check server.url")
@@ -207,7 +207,7 @@ async def _over(sock: socket.socket, to: object, where: Address, trust: Trust | 
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = None
     if trust is not None:
-        tls = trust.context.wrap_bio(incoming, outgoing, server_hostname=where.host)
+        tls = trust.context.wrap_bio(incoming, outgoing, server_hostname=_spelt(where.host))
     wire = Wire(tls, incoming, outgoing)
     await loop.create_connection(lambda: wire, sock=sock)
     try:
@@ -216,6 +216,11 @@ async def _over(sock: socket.socket, to: object, where: Address, trust: Trust | 
         wire.close()
         raise
     return wire
+
+
+def _spelt(host: str) -> str | bytes:
+    """As bytes where that will do: Python brings a table of all the world's letters, 1 MB, for a name that is text."""
+    return host.encode() if host.isascii() else host
 
 
 def _not_there(why: str) -> Unreachable:
