@@ -104,5 +104,5 @@ def test_who_forgets_a_sleeper_hears_that_nobody_stands_in_for_it(lan: Lan) -> N
     web1.nap()
     forgotten = lan.server.run(*powerwake(lan, "forget", "web1"))
     assert forgotten.stdout == "web1 is forgotten\n"
-    assert f"web1 was proxied and wakes by no demand any more: run 'powerwake wake {web1.mac}'" in forgotten.stderr
+    assert f"web1 was napping and wakes by no demand any more: run 'powerwake wake {web1.mac}'" in forgotten.stderr
     assert not lan.server.run(*powerwake(lan, "forget", "web1")).stderr
