@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.net.lan import Lan, missing
+from tests.net.lan import Lan, missing, run
 from tests.net.wire import no_ebpf
 
 
@@ -50,3 +50,38 @@ def module_lan(_able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def lan(bare_lan: Lan) -> Lan:
     bare_lan.server.start()
     return bare_lan
+
+
+@pytest.fixture(scope="module")
+def impatient_lan(_able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
+    """For all tests of a file: a wake server that soon gives a wake up."""
+    lan = Lan(tmp_path_factory.mktemp("wake"))
+    try:
+        lan.server.settings |= {"volleys": "2", "volley_seconds": "1", "resume_timeout_seconds": "1"}
+        lan.server.start()
+        yield lan
+    finally:
+        lan.close()
+
+
+@pytest.fixture
+def small_disk(bare_lan: Lan) -> Iterator[Path]:
+    """The wake server keeps its registry there."""
+    server = bare_lan.server
+    disk = server.directory / "disk"
+    disk.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk))
+    whole = server.configure
+
+    def configure() -> Path:
+        config = whole()
+        config.write_text(config.read_text().replace(f"{server.directory}/registry", f"{disk}/registry"))
+        return config
+
+    server.ca = disk / "tls" / "ca.pem"
+    server.configure = configure  # type: ignore[method-assign]
+    try:
+        server.start()
+        yield disk
+    finally:
+        run("umount", "--lazy", str(disk))

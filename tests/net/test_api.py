@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,8 @@ from powernap.shared.wakeapi import WakeServer, host_path
 
 
 @pytest.fixture(scope="module")
-def shared(_able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
-    lan = Lan(tmp_path_factory.mktemp("wake"))
-    try:
-        lan.server.settings |= {"volleys": "2", "volley_seconds": "1", "resume_timeout_seconds": "1"}
-        lan.server.start()
-        yield lan
-    finally:
-        lan.close()
+def shared(impatient_lan: Lan) -> Lan:
+    return impatient_lan
 
 
 @pytest.fixture(scope="module")

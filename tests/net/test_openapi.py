@@ -8,7 +8,6 @@ import os
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,14 +25,8 @@ _SECONDS = 45
 
 
 @pytest.fixture(scope="module")
-def lan(_able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
-    lan = Lan(tmp_path_factory.mktemp("wake"))
-    try:
-        lan.server.settings |= {"volleys": "2", "volley_seconds": "1", "resume_timeout_seconds": "1"}
-        lan.server.start()
-        yield lan
-    finally:
-        lan.close()
+def lan(impatient_lan: Lan) -> Lan:
+    return impatient_lan
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,10 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.net.lan import Lan, Node, Sleeper, on_each_path, run, wait_for
+from tests.net.lan import Lan, Node, Sleeper, on_each_path, wait_for
 from tests.net.server import RIGHTS
 from tests.net.sleeper import REFUSED
 from tests.net.test_killed import announce
@@ -254,29 +253,6 @@ def test_a_clock_that_was_wrong_at_boot_costs_no_lease(lan: Lan, days: int) -> N
 
 
 # Full disks
-
-
-@pytest.fixture
-def small_disk(bare_lan: Lan) -> Iterator[Path]:
-    """The wake server keeps its registry there."""
-    server = bare_lan.server
-    disk = server.directory / "disk"
-    disk.mkdir()
-    run("mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk))
-    whole = server.configure
-
-    def configure() -> Path:
-        config = whole()
-        config.write_text(config.read_text().replace(f"{server.directory}/registry", f"{disk}/registry"))
-        return config
-
-    server.ca = disk / "tls" / "ca.pem"
-    server.configure = configure  # type: ignore[method-assign]
-    try:
-        server.start()
-        yield disk
-    finally:
-        run("umount", "--lazy", str(disk))
 
 
 def fill(disk: Path) -> None:

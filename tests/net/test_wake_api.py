@@ -8,13 +8,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.net.asking import Asked, bearer, token
-from tests.net.lan import Lan, run, wait_for
+from tests.net.lan import Lan, wait_for
 
 from powernap.shared.errors import Refused
 from powernap.shared.wakeapi import host_path
@@ -23,14 +22,8 @@ FACTS = {"macs": ["02:4c:00:00:00:71"]}
 
 
 @pytest.fixture(scope="module")
-def lan(_able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
-    lan = Lan(tmp_path_factory.mktemp("wake"))
-    try:
-        lan.server.settings |= {"volleys": "2", "volley_seconds": "1", "resume_timeout_seconds": "1"}
-        lan.server.start()
-        yield lan
-    finally:
-        lan.close()
+def lan(impatient_lan: Lan) -> Lan:
+    return impatient_lan
 
 
 # Roles and tokens
@@ -335,37 +328,23 @@ def test_the_environment_says_which_server(lan: Lan) -> None:
 # What happens around it
 
 
-def test_on_a_full_disk_wakes_are_ordered_and_the_audit_log_goes_to_the_journal(bare_lan: Lan) -> None:
+def test_on_a_full_disk_wakes_are_ordered_and_the_audit_log_goes_to_the_journal(
+    bare_lan: Lan, small_disk: Path
+) -> None:
     server = bare_lan.server
-    disk = server.directory / "disk"
-    disk.mkdir()
-    run("mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk))
-    whole = server.configure
-
-    def configure() -> Path:
-        config = whole()
-        config.write_text(config.read_text().replace(f"{server.directory}/registry", f"{disk}/registry"))
-        return config
-
-    server.ca = disk / "tls" / "ca.pem"
-    server.configure = configure  # type: ignore[method-assign]
-    try:
-        server.start()
-        host = bare_lan.sleeper()
-        host.nap()
-        operator = token(bare_lan, "operator")
-        subprocess.run(["dd", "if=/dev/zero", f"of={disk}/filler", "bs=512"], capture_output=True, check=False)
-        while Asked(bare_lan, "PUT", host_path("one"), {"macs": ["02:4c:00:00:00:75"]}).status == 200:
-            Asked(bare_lan, "DELETE", host_path("one"))  # until the files' own room is used up
-        wait_for(lambda: Asked(bare_lan, "GET", "/api/v1/health").status == 503, 20)
-        assert "registry" in Asked(bare_lan, "GET", "/api/v1/health").json["checks"]
-        answer = Asked(bare_lan, "POST", "/api/v1/wake", {"target": "web1", "timeout_seconds": 20}, **bearer(operator))
-        assert answer.status == 200 and answer.json["state"] == "awake", answer.text
-        wait_for(lambda: "audit: {" in server.log.read_text() and '"/api/v1/wake"' in server.log.read_text(), 10)
-        refused = Asked(bare_lan, "POST", "/api/v1/tokens", {"name": "late", "role": "viewer"})
-        assert refused.status == 503 and "space" in refused.json["detail"]
-    finally:
-        run("umount", "--lazy", str(disk))
+    host = bare_lan.sleeper()
+    host.nap()
+    operator = token(bare_lan, "operator")
+    subprocess.run(["dd", "if=/dev/zero", f"of={small_disk}/filler", "bs=512"], capture_output=True, check=False)
+    while Asked(bare_lan, "PUT", host_path("one"), {"macs": ["02:4c:00:00:00:75"]}).status == 200:
+        Asked(bare_lan, "DELETE", host_path("one"))  # until the files' own room is used up
+    wait_for(lambda: Asked(bare_lan, "GET", "/api/v1/health").status == 503, 20)
+    assert "registry" in Asked(bare_lan, "GET", "/api/v1/health").json["checks"]
+    answer = Asked(bare_lan, "POST", "/api/v1/wake", {"target": "web1", "timeout_seconds": 20}, **bearer(operator))
+    assert answer.status == 200 and answer.json["state"] == "awake", answer.text
+    wait_for(lambda: "audit: {" in server.log.read_text() and '"/api/v1/wake"' in server.log.read_text(), 10)
+    refused = Asked(bare_lan, "POST", "/api/v1/tokens", {"name": "late", "role": "viewer"})
+    assert refused.status == 503 and "space" in refused.json["detail"]
 
 
 def test_tokens_and_audit_log_outlive_powerwaked_and_a_damaged_file_does_not_keep_it_from_starting(

@@ -7,7 +7,6 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,14 +16,8 @@ from powernap.shared.wakeapi import host_path
 
 
 @pytest.fixture(scope="module")
-def lan(_able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
-    lan = Lan(tmp_path_factory.mktemp("wake"))
-    try:
-        lan.server.settings |= {"volleys": "2", "volley_seconds": "1", "resume_timeout_seconds": "1"}
-        lan.server.start()
-        yield lan
-    finally:
-        lan.close()
+def lan(impatient_lan: Lan) -> Lan:
+    return impatient_lan
 
 
 class Stream:
