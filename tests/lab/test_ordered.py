@@ -62,7 +62,7 @@ def test_an_ordered_nap_is_a_real_one_and_the_next_order_wakes(web):
 
     away = powerwake(lab, "reload --all", check=False)
     assert away.returncode == 1
-    assert "web1: not delivered: asleep" in away.stdout and "web2: done" in away.stdout
+    assert "web1: not delivered: is asleep" in away.stdout and "web2: done" in away.stdout
     woken = asked(lab, "recover --where state=napping --wake")["results"]
     assert {name: each["outcome"] for name, each in woken.items()} == {"web1": "done"}
     assert lab.state("web1") == "awake"
