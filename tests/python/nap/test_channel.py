@@ -258,6 +258,8 @@ def test_a_registration_without_a_link_needs_none(place, link):
     run(work())
     assert server.of("asleep") == [REGISTRATION]
     assert server.said_all[-1][0] == "asleep" or link == "websocket"
+    # Said to be awake, it would be stood in for no more by what a powernapd registered that was killed since.
+    assert all(body["state"] == "napping" for body in server.of("hello"))
 
 
 def test_a_link_that_is_dead_does_not_keep_a_registration_back(place):

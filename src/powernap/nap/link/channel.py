@@ -235,10 +235,11 @@ class Channel:
             self.health.fingerprint = self._trust.fingerprint
 
     async def _greet(self, more: Mapping[str, Any]) -> str:
+        body = await self._host.greeting()
         greeted = self._session.pending(PRESENCE)
         if greeted is not None and greeted.kind != "awake":
-            greeted = None
-        body = await self._host.greeting()
+            # Said to be awake, it would not be stood in for by what was registered before.
+            greeted, body = None, {**body, "state": "napping"}
         said = {"cause": "linked", "slept_seconds": 0.0, **(greeted.body if greeted is not None else {})}
         return self._session.hello({**body, **said, **more}, clocks.now(), greeted)
 
