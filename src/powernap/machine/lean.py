@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keep the daemons small.
 
-In powernapd asyncio and http.client bring TLS along, 4 MB of no use unless something is asked by https. Both allow for
-a Python without ssl, which can be imported at any time afterwards. hashlib brings the same library, 3 MB, for hashes
-that Python has by itself.
+In powernapd asyncio brings TLS along, 4 MB of no use where there is no wake server. It allows for a Python without ssl,
+which can be imported at any time afterwards. hashlib brings the same library, 3 MB, for hashes that Python has itself.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Any
 
 #: What hashlib needs besides SHA-2 where it is without OpenSSL.
 _OWN_HASHES = ("_md5", "_sha1", "_sha3", "_blake2")
@@ -27,25 +25,14 @@ def hash_without_openssl() -> None:
 
 
 def leave_tls_for_later() -> None:
-    """Import both without TLS; to be called before there are threads. Streams of asyncio over TLS are then refused;
-    http.client gets TLS when somebody asks it for HTTPSConnection."""
+    """Import asyncio without TLS; to be called before there are threads. Its streams over TLS are then refused."""
     if "ssl" in sys.modules:
         return
     sys.modules["ssl"] = None  # type: ignore[assignment]  # None: importing it fails
     try:
         import asyncio  # noqa: F401
-        import http.client
     finally:
         del sys.modules["ssl"]
-    module = http.client
-
-    def complete(name: str) -> Any:
-        if name != "HTTPSConnection":
-            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
-        del module.__dict__["__getattr__"]
-        return importlib.reload(module).HTTPSConnection
-
-    module.__dict__["__getattr__"] = complete  # PEP 562
 
 
 MADV_DONTNEED = 4
