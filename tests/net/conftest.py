@@ -79,7 +79,7 @@ def small_disk(bare_lan: Lan) -> Iterator[Path]:
         return config
 
     server.ca = disk / "tls" / "ca.pem"
-    server.configure = configure  # type: ignore[method-assign]
+    server.configure = configure  # type: ignore[method-assign]  # its registry alone is elsewhere
     try:
         server.start()
         yield disk

@@ -17,9 +17,7 @@ class CanaryMarks:
 
     def __init__(self, registry: Registry, journal: Journal) -> None:
         self._journal = journal
-        found = registry._ask(  # pylint: disable=protected-access
-            "SELECT name, value FROM facts WHERE name >= ? AND name < ?", _PREFIX, _PREFIX[:-1] + "0"
-        )
+        found = registry.ask("SELECT name, value FROM facts WHERE name >= ? AND name < ?", _PREFIX, _PREFIX[:-1] + "0")
         self._failed: dict[str, dict[str, Any]] = {
             name[len(_PREFIX) :]: json.loads(value) for name, value in found if value
         }

@@ -23,7 +23,7 @@ class Awake(NamedTuple):
 
 def awake(registry: Registry, after: int, most: int) -> list[Awake]:
     """In the order of their numbers; those whose lease has ended, too. Raises RegistryError."""
-    ask = registry._ask  # pylint: disable=protected-access
+    ask = registry.ask
     rows = ask(
         'SELECT number, name, "group", addresses, said FROM hosts'
         " WHERE number > ? AND sleep IS NULL AND state IN ('awake', 'expired') ORDER BY number LIMIT ?",
@@ -54,7 +54,7 @@ class Asleep(NamedTuple):
 
 def asleep(registry: Registry, after: int, most: int) -> list[Asleep]:
     """All others, in the order of their numbers. Raises RegistryError."""
-    ask = registry._ask  # pylint: disable=protected-access
+    ask = registry.ask
     rows = ask(
         "SELECT number, state, sleep FROM hosts WHERE number > ? AND (state <> 'awake' OR sleep IS NOT NULL)"
         " AND state <> 'expired' ORDER BY number LIMIT ?",
@@ -66,11 +66,11 @@ def asleep(registry: Registry, after: int, most: int) -> list[Asleep]:
 
 def members(registry: Registry, group: str, most: int) -> list[str]:
     """Names of the hosts of a group. Raises RegistryError."""
-    ask = registry._ask  # pylint: disable=protected-access
+    ask = registry.ask
     return [name for (name,) in ask('SELECT name FROM hosts WHERE "group" = ? ORDER BY name LIMIT ?', group, most)]
 
 
 def size(registry: Registry, group: str) -> int:
     """How many hosts are in a group. Raises RegistryError."""
-    ask = registry._ask  # pylint: disable=protected-access
+    ask = registry.ask
     return int(ask('SELECT count(*) FROM hosts WHERE "group" = ?', group)[0][0])

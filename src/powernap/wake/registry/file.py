@@ -151,38 +151,38 @@ class Registry:
     # Reading what is on disk
 
     def fact(self, name: str, default: Any) -> Any:
-        found = self._ask("SELECT value FROM facts WHERE name = ?", name)
+        found = self.ask("SELECT value FROM facts WHERE name = ?", name)
         return found[0][0] if found else default
 
     def record(self, name: str) -> Record | None:
-        rows = self._ask(f"SELECT {COLUMNS} FROM hosts WHERE name = ?", name)
+        rows = self.ask(f"SELECT {COLUMNS} FROM hosts WHERE name = ?", name)
         with self._understood():
             return record_of(rows[0]) if rows else None
 
     def records(self, after: str, most: int) -> list[Record]:
         """In the order of their names."""
-        rows = self._ask(f"SELECT {COLUMNS} FROM hosts WHERE name > ? ORDER BY name LIMIT ?", after, most)
+        rows = self.ask(f"SELECT {COLUMNS} FROM hosts WHERE name > ? ORDER BY name LIMIT ?", after, most)
         with self._understood():
             return [record_of(row) for row in rows]
 
     def row(self, name: str) -> Row | None:
-        rows = self._ask(ROWS_OF_HOST, name)
+        rows = self.ask(ROWS_OF_HOST, name)
         with self._understood():
             return row_of(rows) if rows else None
 
     def addresses(self, number: int) -> tuple[Address, ...]:
-        rows = self._ask("SELECT segment, ip, mac FROM places WHERE host = ? ORDER BY nth", number)
+        rows = self.ask("SELECT segment, ip, mac FROM places WHERE host = ? ORDER BY nth", number)
         return tuple(Address(*row) for row in rows)
 
     def owner_of(self, segment: str, ip: bytes) -> tuple[str, Address] | None:
-        rows = self._ask(
+        rows = self.ask(
             "SELECT name, mac FROM places JOIN hosts ON number = host WHERE ip = ? AND segment = ?", ip, segment
         )
         return (rows[0][0], Address(segment, ip, rows[0][1])) if rows else None
 
     def holder(self, segment: str, ip: bytes) -> int | None:
         """The number of the host that is not just awake and has the address."""
-        rows = self._ask(
+        rows = self.ask(
             f"SELECT host FROM places JOIN hosts ON number = host WHERE ip = ? AND segment = ? AND {WATCHED}",
             ip,
             segment,
@@ -190,31 +190,31 @@ class Registry:
         return rows[0][0] if rows else None
 
     def name(self, number: int) -> str | None:
-        rows = self._ask("SELECT name FROM hosts WHERE number = ?", number)
+        rows = self.ask("SELECT name FROM hosts WHERE number = ?", number)
         return rows[0][0] if rows else None
 
     def hosts_of_ip(self, ip: bytes) -> tuple[str, ...]:
         return tuple(
-            name for (name,) in self._ask("SELECT name FROM places JOIN hosts ON number = host WHERE ip = ?", ip)
+            name for (name,) in self.ask("SELECT name FROM places JOIN hosts ON number = host WHERE ip = ?", ip)
         )
 
     def host_of_card(self, mac: bytes) -> str | None:
-        rows = self._ask("SELECT name FROM cards JOIN hosts ON number = host WHERE mac = ?", mac)
+        rows = self.ask("SELECT name FROM cards JOIN hosts ON number = host WHERE mac = ?", mac)
         return rows[0][0] if rows else None
 
     def states(self) -> dict[str, int]:
         """How many hosts are in each state."""
-        states = dict(self._ask(f"SELECT state, count(*) FROM hosts WHERE {WATCHED} GROUP BY state"))
+        states = dict(self.ask(f"SELECT state, count(*) FROM hosts WHERE {WATCHED} GROUP BY state"))
         awake = self.count() - sum(states.values())
         states["awake"] = states.get("awake", 0) + awake
         return states
 
     def count(self) -> int:
-        return int(self._ask("SELECT count(*) FROM hosts")[0][0])
+        return int(self.ask("SELECT count(*) FROM hosts")[0][0])
 
     def due(self, after: float, number: int, before: float, most: int) -> list[tuple[float, int, str]]:
         """(due, number, name) of the next deadlines after that of the host `number`."""
-        return self._ask(
+        return self.ask(
             "SELECT due, number, name FROM hosts WHERE due IS NOT NULL AND (due, number) > (?, ?) AND due <= ?"
             " ORDER BY due, number LIMIT ?",
             after,
@@ -225,12 +225,12 @@ class Registry:
 
     def body(self, number: int) -> tuple[str, float] | None:
         """What a sleeping host has sent, and when."""
-        rows = self._ask("SELECT body, slept_at FROM registrations JOIN hosts ON number = host WHERE host = ?", number)
+        rows = self.ask("SELECT body, slept_at FROM registrations JOIN hosts ON number = host WHERE host = ?", number)
         return (rows[0][0], rows[0][1]) if rows else None
 
     def numbers(self, after: int, most: int) -> list[tuple[int, str, bool]]:
         """(number, name, whether it sleeps)."""
-        return self._ask(
+        return self.ask(
             "SELECT number, name, sleep IS NOT NULL FROM hosts WHERE number > ? ORDER BY number LIMIT ?", after, most
         )
 
@@ -240,16 +240,16 @@ class Registry:
         `before_run`: those alone that sleep, and were last known to for certain in an earlier run than that.
         """
         with self._understood():
-            return resting.watched(self._ask, after, most, with_cards, before_run)
+            return resting.watched(self.ask, after, most, with_cards, before_run)
         raise AssertionError  # not reached
 
     def alike(self, after: int, upto: int, most: int, left_out: Collection[int]) -> Page | None:
         """The same, those together that are alike: hosts up to that number, but for these. None: there are no more."""
         with self._understood():
-            return resting.alike(self._ask, after, upto, most, left_out)
+            return resting.alike(self.ask, after, upto, most, left_out)
         raise AssertionError  # not reached
 
-    def _ask(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    def ask(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with self._understood():
             return self._reader.execute(sql, parameters).fetchall()
         raise AssertionError  # not reached

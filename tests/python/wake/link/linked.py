@@ -11,7 +11,7 @@ import os
 import ssl
 import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from powernap.config.wake.listen import ListenSettings
 from powernap.shared.envelope import TO_CLIENT, TO_SERVER, Message, read, seal
 from powernap.wake import tls
 from powernap.wake.api.answers import explain_errors
+from powernap.wake.link.hub import Hello, HubListener, Peer, Said
 from powernap.wake.link.routes import routes
 from powernap.wake.path.classic import ClassicPath
 from powernap.wake.registry import Registry
@@ -209,3 +210,33 @@ async def eventually(what: Any, seconds: float = SECONDS) -> None:
 
 def as_json(text: str) -> Any:
     return json.loads(text)
+
+
+def run(directory: Path, act: Callable[[Place], Awaitable[None]], **listen: object) -> None:
+    async def body() -> None:
+        async with place(directory, **listen) as there:
+            await act(there)
+
+    asyncio.run(asyncio.wait_for(body(), 90))
+
+
+class Ears(HubListener):
+    def __init__(self, place: Place) -> None:
+        self.heard: list[tuple[object, ...]] = []
+        place.hub.listeners.append(self)
+
+    def hello(self, name: str, hello: Hello, peer: Peer) -> None:
+        self.heard.append(("hello", name, hello.state, peer.transport))
+
+    def said(self, name: str, said: Said) -> None:
+        self.heard.append(("said", name, said.state))
+
+    def left(self, name: str, how: str, peer: Peer) -> None:
+        self.heard.append(("left", name, how))
+
+    def bye(self, name: str, cause: str) -> None:
+        self.heard.append(("bye", name, cause))
+
+
+async def talker(there: Place, name: str = "web1", number: int = 1) -> Talker:
+    return Talker(there, name, await there.enrol(name, number))
