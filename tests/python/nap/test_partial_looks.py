@@ -16,6 +16,7 @@ from powernap.nap.conditions import Conditions
 from powernap.nap.engine import step
 from powernap.nap.events import Act, Look, NapNow, Record, Warn
 from powernap.nap.evidence import Reading, restless
+from powernap.nap.monitors import load
 from powernap.nap.monitors.load import LoadMonitor
 from powernap.nap.monitors.wol import WolMonitor
 from powernap.nap.planning import alone
@@ -187,17 +188,19 @@ def test_who_seeks_what_was_plugged_in_is_asked_at_each_look():
     asyncio.run(play())
 
 
-def test_a_daemon_asks_all_when_somebody_calls_and_some_when_it_was_planned(running, monkeypatch):
+def test_a_daemon_asks_all_when_somebody_calls_and_some_when_it_was_planned(running, monkeypatch, tmp_path):
     monkeypatch.setattr(watch, "KINDS", {"process": FakeMonitor, "load": LoadMonitor})
-    times = "absent_seconds = 10\ngrace_seconds = 0\nlooks_per_period = 100\n"
-    text = f'[nap]\nmode = "observe"\n{times}[monitors.load]\nkind = "load"\n'
+    # So near the threshold that no look serves for long; on a quiet machine one does, and none follows.
+    (tmp_path / "loadavg").write_text("0.95 0.95 0.95 1/50 1000\n")
+    monkeypatch.setattr(load, "LOADAVG", tmp_path / "loadavg")
+    times = "absent_seconds = 30\ngrace_seconds = 0\nlooks_per_period = 100\n"
+    text = f'[nap]\nmode = "observe"\n{times}[monitors.load]\nkind = "load"\nthreshold = 1\n'
 
     async def play():
         async with running(text) as (daemon, monitor):
-            (load,) = [each for each in daemon._parts.watch._monitors if each is not monitor]
-            looks, look = [], load.look
-            # However quiet this machine is.
-            load.look = lambda now: (looks.append(now), replace(look(now), serves=0.0))[1]
+            (average,) = [each for each in daemon._parts.watch._monitors if each is not monitor]
+            looks, look = [], average.look
+            average.look = lambda now: (looks.append(now), look(now))[1]
             asked = len(monitor.looks)
             await until(lambda: len(looks) >= 3)
             assert len(monitor.looks) == asked

@@ -17,7 +17,12 @@ from powernap.machine import clocks
 from powernap.nap.monitors import pressure as pressure_module
 from powernap.nap.monitors.pressure import PressureMonitor
 
-BURN = "import time\nend = time.monotonic() + 4\nwhile time.monotonic() < end: pass"
+BURN = """
+import os, time
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+end = time.monotonic() + 4
+while time.monotonic() < end: pass
+"""
 QUIET = "some avg10={} avg60=9.00 avg300=9.00 total=12\nfull avg10={} avg60=9.00 avg300=9.00 total=5\n"
 
 
@@ -43,6 +48,7 @@ def pressure(tmp_path):
 
 
 def contend():
+    """Four for one CPU, however many this machine has."""
     return [subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(4)]
 
 
