@@ -6,25 +6,52 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.basic import env_fallback
+
 from .shared.errors import PowernapError, Refused
 from .shared.paths import ADMIN_SOCKET
-from .shared.wakeapi import WakeServer, host_path
+from .shared.wakeapi import WakeServer, host_path, read_token
 
-#: Documented in the fragment wake_server.
+#: So many hosts are asked for one by one; for more all pages are read.
+_FEW = 20
+
+
+def _from_environment(name):
+    return {"fallback": (env_fallback, [name])}
+
+
+#: Documented in the fragment wake_server. The variables are those of the command powerwake.
 SERVER_SPEC = {
-    "server": {"type": "str"},
+    "server": dict(_from_environment("POWERWAKE_SERVER"), type="str"),
     "token": {"type": "str", "no_log": True},
-    "ca_file": {"type": "path"},
-    "socket": {"type": "path", "default": ADMIN_SOCKET},
+    "token_file": dict(_from_environment("POWERWAKE_TOKEN_FILE"), type="path", no_log=False),
+    "ca_file": dict(_from_environment("POWERWAKE_CA_FILE"), type="path"),
+    "socket": dict(_from_environment("POWERWAKE_SOCKET"), type="path", default=ADMIN_SOCKET),
 }
+
+
+class Partly(PowernapError):
+    """What was asked for came about in part only; ``result``: what did and what did not."""
+
+    def __init__(self, message, result):
+        super().__init__(message)
+        self.result = result
+
+
+def connect(options, timeout=10.0):
+    """Return the wake server that these options, by name as in SERVER_SPEC, mean. Raises BadValue."""
+    server, token = options.get("server") or "", options.get("token") or ""
+    if server and not token and options.get("token_file"):
+        token = read_token(options["token_file"])
+    return WakeServer(options.get("socket") or ADMIN_SOCKET, server, token, options.get("ca_file") or "", timeout)
 
 
 def run(module, work):
     """Exit the module with what ``work(module, server)`` returns, or fail with the text of an error for people."""
-    params = module.params
     try:
-        server = WakeServer(params["socket"], params["server"] or "", params["token"] or "", params["ca_file"] or "")
-        result = work(module, server)
+        result = work(module, connect(module.params))
+    except Partly as error:
+        module.fail_json(msg=str(error), **error.result)
     except PowernapError as error:
         module.fail_json(msg=str(error))
     else:
@@ -39,6 +66,16 @@ def record(server, name):
         if error.status == 404:
             return None
         raise
+
+
+def records(server, names, fields=None):
+    """Return the records of those of the hosts that are registered, by name; ``fields``: only these of each."""
+    if len(names) > _FEW:
+        wanted = set(names)
+        given = None if fields is None else sorted({"name", *fields})
+        return {host["name"]: host for host in server.hosts(fields=given) if host["name"] in wanted}
+    found = {name: record(server, name) for name in names}
+    return {name: host for name, host in found.items() if host is not None}
 
 
 def find(server, target):

@@ -17,7 +17,10 @@ def options(parser: argparse.ArgumentParser, again: bool = False) -> None:
 
     parser.add_argument("--json", action="store_true", default=default(""), help="print JSON")
     parser.add_argument(
-        "--socket", default=default(ADMIN_SOCKET), metavar="PATH", help="powerwaked's Unix socket, for root"
+        "--socket",
+        default=default(os.environ.get("POWERWAKE_SOCKET", ADMIN_SOCKET)),
+        metavar="PATH",
+        help="powerwaked's Unix socket, for root (POWERWAKE_SOCKET)",
     )
     parser.add_argument(
         "--server",
