@@ -41,6 +41,7 @@ def lan(impatient_lan: Lan) -> Lan:
         ("POST", "/api/v1/pardon", {"source": "192.0.2.1"}, "operator"),
         ("PUT", "/api/v1/hosts/new1", FACTS, "admin"),
         ("PUT", "/api/v1/hosts", {"hosts": []}, "admin"),
+        ("POST", "/api/v1/forget", {"names": []}, "admin"),
         ("DELETE", "/api/v1/hosts/new1", None, "admin"),
         ("GET", "/api/v1/hosts/new1/key", None, "admin"),
         ("GET", "/api/v1/tokens", None, "admin"),

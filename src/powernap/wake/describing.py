@@ -34,13 +34,17 @@ def describe_host(record: Record, host: Host | None) -> dict[str, Any]:
         "udp_ports": format_ports(sleep.udp) if sleep else "",
         "waits_for_turn": host.wake is not None and host.wake.waits,
         "registered_at": record.registered_at,
-        # what was given at registration, as against what the host itself has said since
-        "registered": {
-            "macs": list(record.macs),
-            "addresses": list(record.addresses),
-            "wake_on": record.wake_on,
-            "group": record.group,
-        },
+        "registered": given(record),
+    }
+
+
+def given(record: Record) -> dict[str, Any]:
+    """What was given at registration, as against what the host itself has said since."""
+    return {
+        "macs": list(record.macs),
+        "addresses": list(record.addresses),
+        "wake_on": record.wake_on,
+        "group": record.group,
     }
 
 

@@ -64,6 +64,26 @@ class Enrolment:
             host = self._engine.roster.peek(name)
         return changed, record, host
 
+    def foresee(self, name: str, data: dict[str, Any], taken: dict[str, str]) -> tuple[bool, Record | None, str]:
+        """What `enrol` would do, as things are: (changed, the record as it is, the group as it would be).
+
+        `taken`: by MAC address, who would have it of those that were asked about before; a card that one of them would
+        give up counts as taken. Raises BadBody, Conflict.
+        """
+        macs, addresses, wake_on, group = _facts(data)
+        record = self._registry.record(name)
+        if record is not None and (record.macs, record.addresses, record.wake_on, record.group) == (
+            (macs, addresses, wake_on, group)
+        ):
+            return False, record, group
+        for mac in macs:
+            other = taken.setdefault(mac, name)
+            if other == name:
+                other = self._registry.host_of_card(mac_bytes(mac)) or name
+            if other != name:
+                raise Conflict(f"{mac} is registered for {other}: 'powerwake forget {other}' frees it")
+        return True, record, group
+
     async def forget(self, name: str) -> bool:
         before = self._engine.roster.peek(name)
         found = bool(await self._journal.commit(Forget(name)))

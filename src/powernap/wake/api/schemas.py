@@ -60,6 +60,8 @@ STATUS: Schema = thing(
     link=or_null(_LINK),
     canary_failed=or_null(thing(at=TIME, why=TEXT)),
 )
+#: What was said of a host when it was registered, as against what it has said itself since.
+GIVEN: Schema = thing(macs=TEXTS, addresses=TEXTS, wake_on={"enum": ["demand", "arp", "never", None]}, group=TEXT)
 HOST: Schema = thing(
     name=TEXT,
     wake_state={"type": "string", "enum": STATES, "description": "what the wake server does for it; see `status`"},
@@ -72,7 +74,7 @@ HOST: Schema = thing(
     udp_ports=TEXT,
     waits_for_turn=FLAG,
     registered_at=TIME,
-    registered=thing(macs=TEXTS, addresses=TEXTS, wake_on={"enum": ["demand", "arp", "never", None]}, group=TEXT),
+    registered=GIVEN,
     group_described=FLAG,
     last_wake=or_null(LAST_WAKE),
     status=STATUS,

@@ -17,7 +17,7 @@ from powernap.wake.orders.marks import CanaryMarks
 from powernap.wake.orders.order import Outcome, Result
 from powernap.wake.orders.plan import Step, plan
 from powernap.wake.orders.request import NAPS, Request
-from powernap.wake.orders.waking import WakeOrders
+from powernap.wake.orders.waking import WakeOrders, not_awake
 from powernap.wake.presence.presence import Presence
 from powernap.wake.refusals import NotWoken
 from powernap.wake.roster import Roster
@@ -66,6 +66,10 @@ class Delivery:
         step, why = self._plan(host, request)
         if step is Step.NOT_DELIVERED:
             return Result(Outcome.NOT_DELIVERED, why)
+        if request.verb == "wake":
+            was = "awake" if host.state is State.AWAKE else not_awake(host.state)
+            outcome = Outcome.WOULD if step is Step.WAKE else Outcome.DONE
+            return Result(outcome, why or step.value, result={"was": was})
         if step is Step.NOTHING:
             return Result(Outcome.DONE, why)
         if request.verb in NAPS:
@@ -101,6 +105,8 @@ class Delivery:
             return
         if step is Step.NOTHING:
             result.outcome, result.said = Outcome.DONE, why
+            if request.verb == "wake":
+                result.result["was"] = "awake"
             return
         if step is not Step.SEND:
             await self._wake(host, request, by, result)
@@ -122,7 +128,8 @@ class Delivery:
                 # Whoever wants the machine is better served by one that misses something than by none.
                 result.result["needs"] = str(error)
         woken = await self._wakes.wake(host.name, by, request.timeout_seconds)
-        result.result |= {"woken_seconds": woken["seconds"], "magic_packets": woken["magic_packets"]}
+        told = {"woken_seconds": woken["seconds"], "magic_packets": woken["magic_packets"], "was": woken["was"]}
+        result.result |= told
         result.outcome, result.said = Outcome.DONE, "woken" if woken["changed"] else "was awake"
         if request.verb != "wake":
             await self._until(lambda: self._presence.linked(host.name), _LINK_SECONDS)

@@ -54,7 +54,7 @@ class WakeOrders:
         """Returns when the host is awake. Raises Unknown, NotWoken."""
         name = self.find(target).name
         host = self._engine.roster.peek(name)
-        was = _WAS.get(host.state if host is not None else State.AWAKE, "asleep")
+        was = not_awake(host.state if host is not None else State.AWAKE)
         started = time.monotonic()
         future: asyncio.Future[ev.WakeEnded] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(name, []).append(future)
@@ -121,3 +121,8 @@ class WakeOrders:
         for future in (future for futures in self._waiting.values() for future in futures):
             if not future.done():
                 future.set_exception(NotWoken("powerwaked is stopping: ask again when it has started"))
+
+
+def not_awake(state: State) -> str:
+    """What a host that had to be woken was, by its state before."""
+    return _WAS.get(state, "asleep")
