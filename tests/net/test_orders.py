@@ -42,6 +42,7 @@ def test_each_verb_reaches_the_machine_with_its_arguments(lan: Lan) -> None:
     given = {
         "recover": {},
         "inhibit": {"seconds": 600, "reason": "backup"},
+        "release": {"reason": "backup"},
         "profile": {"name": "server"},
         "reload": {},
     }

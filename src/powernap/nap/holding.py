@@ -20,6 +20,15 @@ Reply = dict[str, Any]
 
 async def inhibit(daemon: Daemon, request: Request) -> Reply:
     """{"who", "reason", "seconds": null for the longest, "pid": 0 or the process to bind to, "uid": control's word}."""
+    return _taken(daemon, request, ordered=False)
+
+
+def inhibit_by_order(daemon: Daemon, who: str, reason: str, seconds: float) -> Reply:
+    """The wake server wants it. Raises LeaseError."""
+    return _taken(daemon, {"who": who, "reason": reason, "seconds": seconds}, ordered=True)
+
+
+def _taken(daemon: Daemon, request: Request, ordered: bool) -> Reply:
     limit = daemon.guard.lease_limit
     seconds = request.get("seconds") or limit
     pid = request.get("pid", 0)
@@ -31,7 +40,7 @@ async def inhibit(daemon: Daemon, request: Request) -> Reply:
     if pid and uid != 0 and _owner(pid) != uid:
         raise LeaseError(f"process {pid} is not yours: a lease is bound to a process of one's own")
     who, reason = str(request.get("who", "")), str(request.get("reason", ""))
-    lease = _leases(daemon).take(who, reason, seconds, limit, clocks.now(), uid, pid)
+    lease = _leases(daemon).take(who, reason, seconds, limit, clocks.now(), uid, pid, ordered)
     daemon.look_soon()
     return {"ok": True, "lease": _shown(lease)}
 
@@ -41,6 +50,14 @@ async def release(daemon: Daemon, request: Request) -> Reply:
     lease = _leases(daemon).release(str(request.get("id", "")), request.get("uid", 0))
     daemon.look_soon()
     return {"ok": True, "lease": _shown(lease)}
+
+
+def release_by_order(daemon: Daemon, identifier: str, reason: str) -> list[Reply]:
+    """End what the wake server has ordered; what local people and programs hold is theirs."""
+    ended = _leases(daemon).release_ordered(clocks.now(), identifier, reason)
+    if ended:
+        daemon.look_soon()
+    return [_shown(lease) for lease in ended]
 
 
 async def leases(daemon: Daemon, _request: Request) -> Reply:

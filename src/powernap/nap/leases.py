@@ -23,6 +23,7 @@ FILE = "leases.json"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 #: More at once are a mistake, or ill will.
 MOST = 100
+MOST_WHO, MOST_REASON = 100, 200
 
 
 class LeaseError(PowernapError):
@@ -31,7 +32,10 @@ class LeaseError(PowernapError):
 
 @dataclass(frozen=True)
 class Lease:
-    """``until``: CLOCK_BOOTTIME; ``pid``: the process it is bound to, or 0; ``started``: that one's start time."""
+    """``until``: CLOCK_BOOTTIME; ``pid``: the process it is bound to, or 0; ``started``: that one's start time.
+
+    ``ordered``: the wake server has ordered it, and may end it.
+    """
 
     id: str
     who: str
@@ -40,6 +44,7 @@ class Lease:
     uid: int = 0
     pid: int = 0
     started: str = ""
+    ordered: bool = False
 
     def sentence(self, now: float) -> str:
         return f"{self.who} holds lease {self.id} for another {self.until - now:.0f} s: {self.reason}"
@@ -74,22 +79,48 @@ class Leases:
         self._numbers = itertools.count(max((int(lease.id) for lease in leases if lease.id.isdigit()), default=0) + 1)
 
     def take(
-        self, who: str, reason: str, seconds: float, limit: float, now: float, uid: int = 0, pid: int = 0
+        self,
+        who: str,
+        reason: str,
+        seconds: float,
+        limit: float,
+        now: float,
+        uid: int = 0,
+        pid: int = 0,
+        ordered: bool = False,
     ) -> Lease:
-        """Take a lease. Raises LeaseError."""
-        who, reason = " ".join(who.split()), " ".join(reason.split())
+        """Take a lease; one that is ordered takes the place of that of the same owner and reason. Raises LeaseError."""
+        who, reason = _plain(who, MOST_WHO), _plain(reason, MOST_REASON)
         if not who or not reason:
             raise LeaseError("a lease needs an owner and a reason: give --who and --reason")
         if not 0 < seconds <= limit:
             raise LeaseError(f"a lease lasts at most {limit:g} s (inhibitors.max_lease_seconds): ask for less")
-        if len(self.current(now)) >= MOST:
+        holding = self.current(now)
+        former = [each for each in holding if ordered and each.ordered and (each.who, each.reason) == (who, reason)]
+        if len(holding) - len(former) >= MOST:
             raise LeaseError(f"there are {MOST} leases: release some (powernap inhibit --list)")
-        lease = Lease(str(next(self._numbers)), who[:100], reason[:200], now + seconds, uid, pid, _started(pid))
+        lease = Lease(str(next(self._numbers)), who, reason, now + seconds, uid, pid, _started(pid), ordered)
         if not self._bind(lease):
             raise LeaseError(f"process {pid} has ended, and the lease with it")
         self._leases[lease.id] = lease
+        for each in former:
+            self._end(each.id)
         self._save()
         return lease
+
+    def release_ordered(self, now: float, identifier: str = "", reason: str = "") -> tuple[Lease, ...]:
+        """End those that the wake server has ordered, of that number and reason where they are given."""
+        reason = _plain(reason, MOST_REASON)
+        ended = tuple(
+            lease
+            for lease in self.current(now)
+            if lease.ordered and identifier in ("", lease.id) and reason in ("", lease.reason)
+        )
+        for lease in ended:
+            self._end(lease.id)
+        if ended:
+            self._save()
+        return ended
 
     def release(self, identifier: str, uid: int = 0) -> Lease:
         """End a lease; root may end all, others their own. Raises LeaseError."""
@@ -156,6 +187,11 @@ class Leases:
             new.replace(self._file)
         except OSError as error:
             _log.warning("%s cannot be written (%s): leases would not outlive a restart", self._file, error.strerror)
+
+
+def _plain(text: str, most: int) -> str:
+    """On one line, and no longer than it is kept."""
+    return " ".join(text.split())[:most]
 
 
 def _started(pid: int) -> str:

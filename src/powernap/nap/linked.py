@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from powernap.nap.daemon import Daemon
 
 _log = logging.getLogger("powernapd")
-FEATURES = ("orders", "canary", "profile")
+FEATURES = ("orders", "canary", "profile", "release")
 ORDER_MESSAGE_ID = "d2f1c8a94a5b4a0e9b6c3f7e15d08a42"
 
 

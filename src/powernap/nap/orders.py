@@ -71,9 +71,20 @@ async def _inhibit(daemon: Daemon, arguments: Arguments, by: str) -> Result:
     if not isinstance(reason, str) or not reason.strip():
         raise NotDone("reason: say why this machine is to be held awake")
     seconds = _seconds(arguments, 1.0, daemon.guard.lease_limit)
-    reply = await holding.inhibit(daemon, {"who": by, "reason": reason, "seconds": seconds, "uid": 0})
-    lease = reply["lease"]
+    lease = holding.inhibit_by_order(daemon, by, reason, seconds)["lease"]
     return f"held awake by lease {lease['id']} for {lease['remaining_seconds']:.0f} s", {"lease": lease}
+
+
+async def _release(daemon: Daemon, arguments: Arguments, _by: str) -> Result:
+    """Ends what was ordered before its time; there is nothing wrong with there being nothing left."""
+    reason, identifier = arguments.get("reason", ""), arguments.get("id", "")
+    if not isinstance(reason, str) or not isinstance(identifier, str) or not (reason.strip() or identifier):
+        raise NotDone("reason: say which inhibitor is to end, by its reason or by the number of its lease as id")
+    ended = holding.release_by_order(daemon, identifier, reason)
+    if not ended:
+        return "nothing of that kind was ordered, or it has ended", {"leases": []}
+    said = ", ".join(f"{each['id']} ({each['reason']})" for each in ended)
+    return f"released lease{'s' if len(ended) > 1 else ''} {said}", {"leases": ended}
 
 
 async def _profile(daemon: Daemon, arguments: Arguments, by: str) -> Result:
@@ -97,6 +108,7 @@ VERBS: dict[str, Callable[[Daemon, Arguments, str], Awaitable[Result]]] = {
     "nap": _nap,
     "recover": _recover,
     "inhibit": _inhibit,
+    "release": _release,
     "profile": _profile,
     "reload": _reload,
     "canary": _canary,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from powernap.config.sections import EnergySettings
-from powernap.nap import history, history_text, report_text
+from powernap.nap import control, history, history_text, report_text
 from powernap.nap.linked import knock_sentence
 
 EVERY_PORT = """
@@ -100,6 +100,8 @@ def test_the_same_order_again_and_after_a_restart_is_answered_and_not_carried_ou
         ("inhibit", {"seconds": 60, "reason": "backup"}, True, "held awake by lease"),
         ("inhibit", {"seconds": 60}, False, "reason: say why"),
         ("inhibit", {"seconds": "x", "reason": "y"}, False, "seconds: give a number"),
+        ("release", {"reason": "backup"}, True, "nothing of that kind was ordered"),
+        ("release", {"reason": " "}, False, "reason: say which inhibitor is to end"),
         ("reload", {}, True, "was read again"),
         ("nap", {"action": "poweroff"}, False, "the step that follows is suspend, not poweroff"),
         ("canary", {"seconds": 1}, False, "is not within 60 and 86400"),
@@ -113,6 +115,18 @@ def test_orders_and_refusals_in_words(awake, verb, arguments, ok, said):
     assert done["ok"] is ok, done
     assert said in done["said"]
     assert f"order {verb} of alice" in awake.text()
+
+
+def test_what_was_ordered_is_released_and_what_people_hold_stays(awake):
+    own = {"command": "inhibit", "who": "kim", "reason": "backup", "seconds": 60}
+    assert control.ask(str(awake.socket), own, 20)["ok"]
+    for _nth in range(2):
+        ordered(awake, "inhibit", {"seconds": 60, "reason": "backup"})
+    assert sorted(each["who"] for each in awake.ask("leases")["leases"]) == ["alice", "kim"]
+    done = ordered(awake, "release", {"reason": "backup"})
+    assert done["ok"] and "released lease 3 (backup)" in done["said"]
+    assert [each["who"] for each in awake.ask("leases")["leases"]] == ["kim"]
+    assert not ordered(awake, "release", {"id": "1"})["result"]["leases"]
 
 
 def test_a_late_order_and_one_of_another_session_do_nothing_and_are_told_so(awake):

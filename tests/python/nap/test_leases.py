@@ -49,6 +49,20 @@ def test_it_ends_with_the_boot_that_it_was_taken_in(tmp_path):
     assert again.current(10.0) == ()
 
 
+def test_an_ordered_one_is_renewed_by_its_owner_and_reason_and_ended_without_touching_others(tmp_path):
+    leases = made(tmp_path)
+    own = leases.take("kim", "inventory", 60, 3600, NOW)
+    leases.take("alice", "inventory", 60, 3600, NOW, ordered=True)
+    again = leases.take("alice", "inventory", 600, 3600, NOW + 30, ordered=True)
+    other = leases.take("alice", "backup", 600, 3600, NOW, ordered=True)
+    assert leases.current(NOW + 31) == (own, again, other)
+    restarted = made(tmp_path)
+    restarted.load(NOW + 31)
+    assert restarted.release_ordered(NOW + 31, reason=" inventory ") == (again,)
+    assert restarted.release_ordered(NOW + 31, identifier=own.id) == ()
+    assert restarted.current(NOW + 31) == (own, other)
+
+
 @pytest.mark.parametrize("seconds", [3601, 0, -1, float("inf")])
 def test_a_limit_is_compulsory(tmp_path, seconds):
     with pytest.raises(LeaseError, match=r"at most 3600 s \(inhibitors\.max_lease_seconds\)"):

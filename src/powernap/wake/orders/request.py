@@ -36,6 +36,7 @@ VERBS: Mapping[str, Mapping[str, Argument]] = {
     "nap": {"action": Argument("text")},
     "recover": {},
     "inhibit": {"seconds": Argument("seconds", True), "reason": Argument("text", True)},
+    "release": {"reason": Argument("text"), "id": Argument("text")},
     "profile": {"name": Argument("text", True, empty=True)},
     "reload": {},
     "canary": {"seconds": Argument("seconds")},
@@ -103,6 +104,8 @@ def _arguments(verb: str, value: object) -> dict[str, Any]:
     for name in value:
         if name not in known:
             raise BadBody(f"arguments.{name}: {verb} takes {', '.join(known) or 'no arguments'}")
+    if verb == "release" and not value:
+        raise BadBody("arguments.reason: missing: release needs the reason of the inhibitor that is to end, or its id")
     for name, argument in known.items():
         if argument.required and name not in value:
             raise BadBody(f"arguments.{name}: missing: {verb} needs it")

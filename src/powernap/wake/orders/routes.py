@@ -25,7 +25,7 @@ _BODY: Schema = {
         "verb": {"type": "string", "enum": [*VERBS]},
         "arguments": {
             "type": "object",
-            "description": "nap: action; inhibit: seconds, reason; profile: name; canary: seconds",
+            "description": "nap: action; inhibit: seconds, reason; release: reason, id; profile: name; canary: seconds",
         },
         "hosts": {"type": "array", "items": _WORD, "maxItems": MOST_HOSTS, "description": "a list of names"},
         "group": {"type": "string", "maxLength": _LONGEST, "description": 'a group\'s name, or "" for none'},

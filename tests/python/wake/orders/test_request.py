@@ -14,7 +14,11 @@ from powernap.wake.orders.request import VERBS, Query, parse_request
 from powernap.wake.presence import Condition
 from powernap.wake.registration import BadBody
 
-ARGUMENTS = {"inhibit": {"seconds": 60, "reason": "backup"}, "profile": {"name": "server"}}
+ARGUMENTS = {
+    "inhibit": {"seconds": 60, "reason": "backup"},
+    "release": {"reason": "backup"},
+    "profile": {"name": "server"},
+}
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -39,6 +43,8 @@ def test_each_verb_with_its_arguments(verb: str) -> None:
         ({"verb": "nap", "all": True, "valid_seconds": float("nan")}, "valid_seconds"),
         ({"verb": "inhibit", "all": True, "arguments": {"seconds": 60}}, "arguments.reason"),
         ({"verb": "inhibit", "all": True, "arguments": {"seconds": 0, "reason": "x"}}, "arguments.seconds"),
+        ({"verb": "release", "all": True}, "arguments.reason"),
+        ({"verb": "release", "all": True, "arguments": {"id": 1}}, "arguments.id"),
         ({"verb": "reload", "all": True, "arguments": {"now": True}}, "arguments.now"),
         ({"verb": "reload", "all": True, "arguments": []}, "arguments"),
         ({"verb": "reload", "everybody": True}, "everybody"),
