@@ -54,8 +54,15 @@ def test_arguments_are_searched_too(process):
 
 
 def test_it_never_matches_itself_nor_kernel_threads():
-    command = Path("/proc/self/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-    assert not ProcessMonitor("self", {"pattern": f"^{re.escape(command)}"}).look(clocks.now()).active_now
+    code = (
+        "from powernap.nap.monitors.process import ProcessMonitor\n"
+        f"print(ProcessMonitor('self', {{'pattern': 'only-{MARK}'}}).look(1.0).active_now)  # only-{MARK}\n"
+    )
+    command = [sys.executable, "-c", code]
+    alone = subprocess.run(
+        command, env={"PYTHONPATH": ":".join(sys.path)}, stdout=subprocess.PIPE, text=True, check=True, timeout=60
+    )
+    assert alone.stdout == "False\n"
     assert not ProcessMonitor("kernel", {"pattern": "kthreadd"}).look(clocks.now()).active_now
 
 
@@ -250,6 +257,7 @@ def test_monitors_that_ask_together_share_one_pass_and_the_loop_keeps_running(tm
     assert [monitor.look(5.0).active_now for monitor in monitors] == [True, False, True]
 
 
+@pytest.mark.alone
 def test_50000_processes_cost_bounded_time_and_never_stop_the_loop_for_long(tmp_path):
     line = tmp_path / "line"
     line.write_bytes(b"/usr/bin/program\0--with\0arguments\0")

@@ -72,9 +72,9 @@ def test_one_that_hangs_counts_as_active_and_delays_the_others_only_so_long():
 
 
 def test_several_that_hang_are_waited_for_together():
-    (readings,), (took,) = look(Watch([FakeMonitor(f"stuck{number}", hang) for number in range(5)]))
+    (readings,), (took,) = look(Watch([FakeMonitor(f"stuck{number}", hang) for number in range(30)]))
     assert all(reading.error for reading in readings.values())
-    assert took < 0.9
+    assert took < 5
 
 
 def test_one_that_does_not_give_up_is_waited_for_once_and_not_asked_twice(monkeypatch):

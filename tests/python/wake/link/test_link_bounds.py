@@ -140,6 +140,7 @@ def test_connections_of_one_source_that_prove_nothing_are_bounded_and_others_com
     run(tmp_path, act, unproven_per_source=8)
 
 
+@pytest.mark.alone
 def test_a_thousand_connections_that_prove_nothing_keep_nobody_out_for_longer_than_their_time(tmp_path: Path) -> None:
     async def act(there: Place) -> None:
         idle = []
