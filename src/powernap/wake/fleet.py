@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from powernap.config.wake import WakeConfig
@@ -14,6 +16,7 @@ from powernap.wake.host import Host
 from powernap.wake.link.hub import Hub
 from powernap.wake.model import Address
 from powernap.wake.notes import Notes
+from powernap.wake.orders.canaries import Canaries, Kind
 from powernap.wake.orders.delivery import Delivery
 from powernap.wake.orders.dispatcher import Dispatcher
 from powernap.wake.orders.hours import Hours
@@ -46,6 +49,7 @@ class Fleet:
     ) -> None:
         self._engine = engine
         self.marks = CanaryMarks(registry, journal)
+        self.canaries = Canaries(registry, journal)
         self.presence = Presence(roster, notes, engine.note)
         self.looking = Looking(
             registry, roster, self.presence, self._probe, self._last_seen, engine.segments.interfaces, 300.0
@@ -59,10 +63,12 @@ class Fleet:
             self._mark,
             lambda: self.looking.settled,
         )
+        self.keeper.unproven = self._unproven
         self._needs = Needs(self.keeper, registry, roster, engine.tell, config.wake.resume_timeout_seconds)
         self.delivery = Delivery(
             hub, self.presence, roster, self.keeper, wakes, self.marks, self._needs.missing, engine.note
         )
+        self.delivery.proved = self._proved
         self.dispatcher = Dispatcher(
             registry, roster, self.presence, self.keeper, self.delivery, engine.note, config.policy
         )
@@ -78,11 +84,11 @@ class Fleet:
         self._taking_over: asyncio.Task[None] | None = None
         self._adopt(config)
 
-    def open(self) -> None:
-        """When the segments are heard."""
+    def open(self, taken_up: Callable[[], Awaitable[None]]) -> None:
+        """When the segments are heard. `taken_up()` waits until all that slept are stood in for again."""
         self.looking.open()
         self._hours.open()
-        self._taking_over = asyncio.ensure_future(self._take_over())
+        self._taking_over = asyncio.ensure_future(self._take_over(taken_up))
 
     async def close(self) -> None:
         if self._taking_over is not None:
@@ -101,11 +107,18 @@ class Fleet:
     def _adopt(self, config: WakeConfig) -> None:
         self.looking.seconds = config.presence.look_seconds
         self.dispatcher.settings = config.policy
+        self.canaries.adopt(config)
         self._needs.patience = config.wake.resume_timeout_seconds
 
     def describe(self, host: Host) -> dict[str, Any]:
         """What a host is, for people and programs."""
-        return {**self.presence.describe(host), "canary_failed": self.marks.failed(host.name)}
+        kind = self._kind(host.number, host.group)
+        return {
+            **self.presence.describe(host),
+            "canary_failed": self.marks.failed(host.name),
+            "canary_passed": self.canaries.passed(kind),
+            "canary_wanted": self.canaries.wanted(kind),
+        }
 
     def counts(self) -> dict[str, Any]:
         return {
@@ -136,14 +149,17 @@ class Fleet:
         except Exception:  # noqa: BLE001  whatever is wrong with what is told of a host, it is woken
             _log.exception("what a host is cannot be followed")
 
-    async def _take_over(self) -> None:
-        """Those that slept at the start are so until something is heard of them; there may be a million."""
+    async def _take_over(self, taken_up: Callable[[], Awaitable[None]]) -> None:
+        """Those that slept at the start are so until something is heard of them; there may be a million.
+
+        It is for the counts alone, and being stood in for comes first.
+        """
         after = 0
         try:
+            await taken_up()
             while page := asleep(self._registry, after, _PAGE):
-                for each in page:
-                    self.presence.take_over(*each)
-                after = page[-1].number
+                self.presence.take_over(page)
+                after = page[-1][0]
                 await asyncio.sleep(_BREATH_SECONDS)
         except RegistryError as error:
             _log.warning("%s", error)
@@ -151,6 +167,18 @@ class Fleet:
     def _may_sleep(self, record: Record) -> None:
         """A host asks to be let go. Raises NotNow."""
         self.keeper.let_go(record.name, record.number, record.group)
+
+    def _kind(self, number: int, group: str) -> Kind:
+        return Kind(group, *self.presence.software(number))
+
+    def _unproven(self, number: int, group: str) -> str:
+        return self.canaries.wanted(self._kind(number, group)) if self.canaries.first(group) else ""
+
+    async def _proved(self, host: Host, seconds: float) -> None:
+        """A host napped, and woke by magic packets after so many seconds. Raises RegistryError."""
+        kind = self._kind(host.number, host.group)
+        self._engine.note(host.name, "canary passed", f"for {kind}")
+        await self.canaries.prove(kind, host.name, time.time(), seconds)
 
     def _mark(self, name: str) -> str:
         failed = self.marks.failed(name)

@@ -60,7 +60,15 @@ class RollCall:
         self._adopted: Mapping[Key, Entry] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._again: asyncio.TimerHandle | None = None
-        self.over = False
+        self._over = asyncio.Event()
+
+    @property
+    def over(self) -> bool:
+        return self._over.is_set()
+
+    async def end(self) -> None:
+        """Wait until all have been taken up."""
+        await self._over.wait()
 
     def begin(self, segments: Iterable[str] | None = None) -> None:
         """Call the roll of these segments, None for all; what an unfinished call had left is called again."""
@@ -70,7 +78,7 @@ class RollCall:
         self.close()
         self._segments, self._since_run, self._concluded = wanted, self._registry.run, 0
         self._adopted = self._left_by_former_daemon() if wanted is None else None
-        self.over = False
+        self._over.clear()
         self._start(self._call())
 
     def _left_by_former_daemon(self) -> Mapping[Key, Entry] | None:
@@ -209,7 +217,7 @@ class RollCall:
         await asyncio.gather(*asking)
         await self._forget_strangers()
         self._adopted = None
-        self.over = True
+        self._over.set()
 
     async def _ask(self, page: list[Rest], last: int) -> None:
         for _question in range(_QUESTIONS if page else 0):

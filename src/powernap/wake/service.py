@@ -150,7 +150,7 @@ class Service:
         self._firing.refuse()
         self.leases.open()
         self._looks.open()
-        self.fleet.open()
+        self.fleet.open(self._rollcall.end)
         self.transports.open()
         self._settle(None)
 

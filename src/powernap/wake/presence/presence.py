@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from powernap.shared.mac import format_mac
@@ -187,11 +188,12 @@ class Presence(HubListener):
         counts[Condition.UNKNOWN] += max(0, registered - sum(counts.values()))
         return {condition.value: count for condition, count in counts.items()}
 
-    def take_over(self, number: int, state: State, action: str) -> None:
-        """What the wake server knew of a host when it started."""
-        status = fuse(Facts(state, 0.0, action), 0.0)
-        if status.condition is not Condition.UNKNOWN:
-            self._marks.take_over(number, status.condition)
+    def take_over(self, sleepers: Iterable[tuple[int, str, str]]) -> None:
+        """What the wake server knew of hosts when it started: number, state and registered action of each."""
+        for number, state, action in sleepers:
+            condition = _before_this_run(state, action)
+            if condition is not Condition.UNKNOWN:
+                self._marks.take_over(number, condition)
 
     def status(self, host: Host) -> Status:
         return self._status(_brief_of(host), self._store.get(host.number))
@@ -213,6 +215,11 @@ class Presence(HubListener):
         host = self._brief(name)
         word = None if host is None else self._store.get(host.number).word
         return word is not None and word.at >= time_then
+
+    def software(self, number: int) -> tuple[str, str]:
+        """The profile and the version of powernapd that the host last said it has; "" where it has not."""
+        known = self._store.get(number)
+        return known.profile, known.version
 
     def describe(self, host: Host) -> dict[str, Any]:
         known, status = self._store.get(host.number), self.status(host)
@@ -296,6 +303,11 @@ def _after(before: Host, after: Host, known: Known, now: float) -> Known:
     if after.state in _UP and before.state not in _UP:
         return known._replace(parting=None, look=Look(True, "frames of its card", now, now))
     return known
+
+
+@lru_cache(maxsize=64)
+def _before_this_run(state: str, action: str) -> Condition:
+    return fuse(Facts(State(state), 0.0, action), 0.0).condition
 
 
 def _brief_of(host: Host) -> _Brief:

@@ -6,9 +6,8 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from powernap.wake.model import Address, State
+from powernap.wake.model import Address
 from powernap.wake.registry.file import Registry
-from powernap.wake.registry.sleeps import from_text
 
 
 class Awake(NamedTuple):
@@ -44,24 +43,17 @@ def awake(registry: Registry, after: int, most: int) -> list[Awake]:
     return found
 
 
-class Asleep(NamedTuple):
-    """`action`: what it registered, "" for none."""
+def asleep(registry: Registry, after: int, most: int) -> list[tuple[int, str, str]]:
+    """All others, in the order of their numbers: number, state, and the action that was registered, "" for none.
 
-    number: int
-    state: State
-    action: str
-
-
-def asleep(registry: Registry, after: int, most: int) -> list[Asleep]:
-    """All others, in the order of their numbers. Raises RegistryError."""
-    ask = registry.ask
-    rows = ask(
-        "SELECT number, state, sleep FROM hosts WHERE number > ? AND (state <> 'awake' OR sleep IS NOT NULL)"
-        " AND state <> 'expired' ORDER BY number LIMIT ?",
+    Plain tuples of SQLite's, for there may be a million. Raises RegistryError.
+    """
+    return registry.ask(
+        "SELECT number, state, coalesce(json_extract(sleep, '$.action'), '') FROM hosts"
+        " WHERE number > ? AND (state <> 'awake' OR sleep IS NOT NULL) AND state <> 'expired' ORDER BY number LIMIT ?",
         after,
         most,
     )
-    return [Asleep(number, State(state), from_text(text).action if text else "") for number, state, text in rows]
 
 
 def members(registry: Registry, group: str, most: int) -> list[str]:
