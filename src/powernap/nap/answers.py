@@ -20,15 +20,22 @@ Request = Mapping[str, Any]
 Reply = dict[str, Any]
 
 INHIBITORS_SECONDS = 5.0
+#: Longer is a timer's business.
+MOST_DELAY_SECONDS = 300.0
 
 
 async def _status(daemon: Daemon, _request: Request) -> Reply:
-    return report.status(await _situation(daemon))
+    return {**report.status(await _situation(daemon)), **_beside(daemon)}
 
 
 async def _why(daemon: Daemon, _request: Request) -> Reply:
-    said = report.why(await _situation(daemon))
+    said = {**report.why(await _situation(daemon)), **_beside(daemon)}
     return {**said, "text": report_text.why(said), "decision": daemon.decisions.last()}
+
+
+def _beside(daemon: Daemon) -> Reply:
+    """The profiles in use, and what on this machine stands in the way of sleeping and waking."""
+    return {"profile": daemon.profile, "conflicts": list(daemon.guard.conflicts)}
 
 
 async def _situation(daemon: Daemon) -> report.Situation:
@@ -49,8 +56,12 @@ async def _decisions(daemon: Daemon, _request: Request) -> Reply:
     return {"ok": True, "decisions": daemon.decisions.all()}
 
 
-async def _now(daemon: Daemon, _request: Request) -> Reply:
-    said = await daemon.nap_now()
+async def _now(daemon: Daemon, request: Request) -> Reply:
+    """{"delay_seconds": 0 to nap at once}: a short while in which whoever ordered it can take its leave."""
+    delay = request.get("delay_seconds", 0)
+    if not isinstance(delay, (int, float)) or isinstance(delay, bool) or not 0 <= delay <= MOST_DELAY_SECONDS:
+        raise PowernapError(f"delay_seconds: {delay!r} is not within 0 and {MOST_DELAY_SECONDS:g}")
+    said = await (daemon.nap_later(delay) if delay else daemon.nap_now())
     return {"ok": True, "action": said.sentence} if said.ok else {"ok": False, "error": said.sentence}
 
 

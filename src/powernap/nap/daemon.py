@@ -18,6 +18,7 @@ from powernap.config.sections import HistorySettings, ServerSettings
 from powernap.machine import clocks, ownlinks, sdnotify
 from powernap.nap import override, report, setup
 from powernap.nap.background import beside, log_defect
+from powernap.nap.conditions import Surroundings
 from powernap.nap.courier import Courier
 from powernap.nap.decisions import Decisions, in_effect, journal_fields
 from powernap.nap.doing import Doing
@@ -54,7 +55,7 @@ from powernap.nap.recording import Recorder
 from powernap.nap.setup import Parts
 from powernap.nap.sincewake import SinceWake
 from powernap.nap.sleepguard import SleepGuard
-from powernap.nap.state import Ask, State, begin, next_step, wants_holds
+from powernap.nap.state import Ask, State, begin, next_step, order_refused, wants_holds
 from powernap.nap.surroundings import SurroundingsReader
 from powernap.nap.warnings.crier import Crier
 from powernap.shared.errors import PowernapError
@@ -384,11 +385,7 @@ class Daemon:
 
     async def nap_now(self) -> Answer:
         """Order a nap, and wait until it is known whether it comes."""
-        around = await self._surroundings.read(self.guard.power)
-        following = next_step(replace(self.state, around=around), self.policy)
-        held: tuple[str, ...] = ()
-        if following is not None and following.sleeps:
-            held = (*self.enrolling.holds(), *await self.guard.held(following.action, True))
+        around, _following, held = await self._before_order()
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._ordered = answer
         self.tell(NapNow(held, around))
@@ -396,6 +393,29 @@ class Daemon:
             return await asyncio.wait_for(answer, ORDER_SECONDS)
         except asyncio.TimeoutError:
             return Answer(False, "it is not known whether the nap came about: ask 'powernap why'")
+
+    async def nap_later(self, seconds: float) -> Answer:
+        """Order a nap for then, and say what comes or why it is refused as things stand. The log tells the rest."""
+        around, following, held = await self._before_order()
+        refusal = order_refused(replace(self.state, around=around), self.policy, held)
+        if refusal or following is None:
+            return Answer(False, refusal)
+        self.spawn(self._nap_after(seconds))
+        return Answer(True, following.title)
+
+    async def _nap_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        answer = await self.nap_now()
+        if not answer.ok:
+            _log.warning("ordered to nap, refused: %s", answer.sentence)
+
+    async def _before_order(self) -> tuple[Surroundings, Step | None, tuple[str, ...]]:
+        """Return the surroundings, the step that an order to nap would take, and who forbids that."""
+        around = await self._surroundings.read(self.guard.power)
+        following = next_step(replace(self.state, around=around), self.policy)
+        if following is None or not following.sleeps:
+            return around, following, ()
+        return around, following, (*self.enrolling.holds(), *await self.guard.held(following.action, True))
 
     def record(self, on: bool) -> Recorder | None:
         """Record what the monitors see, or no longer, until the configuration is read again."""
@@ -429,6 +449,11 @@ class Daemon:
             setup.build(setup.load(self._path, profile=wanted.profile)).watch.close()
         override.write(self._state_dir, wanted)
         await self.reload()
+
+    @property
+    def ordered_profile(self) -> str:
+        """The profile in use by order; "": what the configuration includes."""
+        return "" if self._override is None else self._override.profile
 
     @property
     def config(self) -> NapConfig:

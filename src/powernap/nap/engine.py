@@ -25,7 +25,7 @@ from powernap.nap.events import (
 from powernap.nap.evidence import Evidence, active, weigh
 from powernap.nap.moves import ANSWER_SECONDS, SETTLE_SECONDS, SLEEP_CHECK_SECONDS, Moves
 from powernap.nap.policy import Policy
-from powernap.nap.state import NEVER, Ask, Phase, State, due, next_step, passed_over, retry, untaken
+from powernap.nap.state import NEVER, Ask, Phase, State, due, next_step, order_refused, passed_over, retry
 
 #: A look this much later than planned means that the machine did not run: the idle period starts again.
 JUMP_SECONDS = 30.0
@@ -204,15 +204,7 @@ class _Turn(Moves):
         if self.state.ask is Ask.REHEARSING:
             self.cancel("ordered to nap")
         following = next_step(self.state, self.policy)
-        refusal = self.policy.never or "; ".join(event.held if following is not None and following.sleeps else ())
-        if self.policy.observe:
-            refusal = 'nap.mode is "observe": nothing is done'
-        elif self.state.ask is not Ask.NO:
-            refusal = "a nap is already under way"
-        elif following is None and untaken(self.state, self.policy):
-            refusal = "; ".join(f"no {over.title}: {why}" for over, why in passed_over(self.state, self.policy))
-        elif following is None:
-            refusal = f"already in {self.policy.steps[-1].title}, and no further stage is configured"
+        refusal = order_refused(self.state, self.policy, event.held)
         if refusal or following is None:
             self.effects.append(Answer(False, refusal))
             self.causes.append(f"ordered to nap, refused: {refusal}")

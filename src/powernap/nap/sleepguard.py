@@ -63,7 +63,8 @@ class SleepGuard:
         self._policy = InhibitorSettings()
         self._inhibitions = Inhibitions()
         self._ignored: tuple[str, ...] = ()
-        self._others: tuple[str, ...] = ()
+        #: who else puts the machine to sleep, and what keeps it from being woken, one sentence each
+        self.conflicts: tuple[str, ...] = ()
         self._started = False
         self._two_phase = TwoPhase(root)
         self.alarms = Alarms(root)
@@ -135,7 +136,7 @@ class SleepGuard:
 
     def notes(self) -> tuple[str, ...]:
         """Return what people should know of sleeps beside what holds them, one sentence each."""
-        return (*self._others, *self._ignored, *self.alarms.notes())
+        return (*self.conflicts, *self._ignored, *self.alarms.notes())
 
     async def power(self) -> PowerSupply:
         """Return mains or battery, lid and screens, by the files and by logind."""
@@ -323,7 +324,7 @@ class SleepGuard:
 
     async def _find_others(self) -> None:
         """Who else puts the machine to sleep, and what keeps it from being woken. A container does neither."""
-        self._others = ()
+        self.conflicts = ()
         policy = self._owner.policy
         if policy.never:
             return
@@ -339,7 +340,7 @@ class SleepGuard:
         idle_action = await self._idle_action(min(sleeps, default=float("inf")))
         if idle_action:
             _log.info("%s", idle_action)
-        self._others = (*threats, *([idle_action] if idle_action else []))
+        self.conflicts = (*threats, *([idle_action] if idle_action else []))
 
     async def _idle_action(self, absent_seconds: float) -> str:
         """Return what logind itself does with an idle machine, beside a sleep after that time; "" for nothing."""

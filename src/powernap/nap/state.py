@@ -144,6 +144,20 @@ def passed_over(state: State, policy: Policy) -> tuple[tuple[Step, str], ...]:
     return tuple((step, "; ".join(sentences)) for step, sentences in unmet if sentences)
 
 
+def order_refused(state: State, policy: Policy, held: tuple[str, ...]) -> str:
+    """Return why an order to nap is refused, or ""; ``held``: who forbids the sleep that it would bring."""
+    if policy.observe:
+        return 'nap.mode is "observe": nothing is done'
+    if state.ask not in (Ask.NO, Ask.REHEARSING):
+        return "a nap is already under way"
+    following = next_step(state, policy)
+    if following is not None:
+        return policy.never or ("; ".join(held) if following.sleeps else "")
+    if untaken(state, policy):
+        return "; ".join(f"no {over.title}: {why}" for over, why in passed_over(state, policy))
+    return f"already in {policy.steps[-1].title}, and no further stage is configured"
+
+
 def due(state: State, policy: Policy) -> float | None:
     """Return the earliest moment of the next step if nothing happens any more; None: there is none."""
     step = next_step(state, policy)

@@ -146,8 +146,8 @@ class Machine:
     def text(self) -> str:
         return self.log.read_text()
 
-    def ask(self, command: str) -> dict:
-        return control.ask(str(self.socket), {"command": command}, 20)
+    def ask(self, command: str, **more: object) -> dict:
+        return control.ask(str(self.socket), {"command": command, **more}, 20)
 
     def until(self, condition, complaint: str, seconds: float = 15.0):
         deadline = time.monotonic() + seconds

@@ -116,6 +116,25 @@ def test_a_card_that_cannot_wake_it_keeps_it_awake(machine):
     assert not machine.server.said("asleep")
 
 
+def test_a_nap_that_is_ordered_for_later_is_answered_at_once_and_comes(machine):
+    machine.write(absent=500)
+    machine.start()
+    assert machine.ask("now", delay_seconds=2.0) == {"ok": True, "action": "suspend"}
+    assert not machine.logind.calls
+    machine.until(lambda: machine.logind.calls == ["Suspend"], "it does not sleep")
+
+
+def test_a_nap_for_later_that_is_refused_as_things_stand_is_refused_at_once(machine):
+    machine.write(absent=500)
+    machine.start()
+    machine.ask("inhibit", who="test", reason="a backup", seconds=300)
+    said = machine.ask("now", delay_seconds=0.2)
+    assert not said["ok"] and "a backup" in said["error"]
+    assert "delay_seconds: 301 is not within 0 and 300" in machine.ask("now", delay_seconds=301)["error"]
+    time.sleep(1)
+    assert not machine.logind.calls
+
+
 def test_a_suspend_that_failed_is_told_to_the_wake_server(machine):
     machine.logind.result = "exit-code"
     machine.write(absent=500)

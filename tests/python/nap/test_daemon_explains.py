@@ -59,6 +59,7 @@ def test_who_forbids_a_sleep_is_told_long_before_it_is_due(machine):
     assert {"by": "inhibitor", "name": "", "sentence": "Backup forbids sleep: copying disks"} in said["keeps_awake"]
     assert said["deadline_seconds"] is None
     assert machine.ask("status")["state"] == "awake", "to ask changes nothing"
+    assert (said["profile"], said["conflicts"]) == ("", [])
     machine.logind.unblock()
     machine.until(lambda: machine.ask("status")["held_by"] == [], "told still")
     assert machine.ask("why")["deadline_seconds"] > 400
