@@ -8,16 +8,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: powerwake_client
-short_description: Register a machine with its wake server, or forget it
+short_description: Register machines with their wake server, approve or forget them
 version_added: 0.1.0
 author:
   - The PowerNap authors (@powernap)
 description:
-  - Keeps the wake server's record of one machine. Only a registered machine may announce that it naps, and only a
+  - Keeps the wake server's records of machines. Only a registered machine may announce that it naps, and only a
     registered machine is woken.
+  - One machine is named by O(name); any number of them by O(hosts), which is one request to the wake server however
+    many they are. Machines that are not named stay as they are, so that it works with C(--limit).
   - Run it on the wake server, or anywhere with O(server) and a token of the role C(admin); in a play for the clients,
-    delegate it there. It needs no lock and no C(throttle), and works with C(--limit), since each call concerns one
-    machine only.
+    delegate it there. It needs no lock and no C(throttle).
 extends_documentation_fragment:
   - powernap.powernap.attributes
   - powernap.powernap.attributes.actiongroup
@@ -27,10 +28,11 @@ attributes:
     support: full
     details:
       - The key of a machine that is not registered yet cannot be returned.
+      - A card that one of O(hosts) would give up and another one would get counts as taken.
   diff_mode:
     support: full
     details:
-      - Shows the record, never the key.
+      - Shows the records that change, with O(hosts) by name; never a key.
   idempotent:
     support: full
   platform:
@@ -40,12 +42,14 @@ options:
   name:
     description:
       - The name under which the machine is registered. It announces itself by this name.
+      - With O(state=approved) and O(state=rejected) the name by which it asked; with O(request) and O(state=approved)
+        that by which it is to be registered.
+      - Either this or O(hosts) is needed.
     type: str
-    required: true
   macs:
     description:
       - The MAC addresses to which magic packets are sent, one for each NIC that can wake the machine.
-      - Required when O(state=present).
+      - Required when O(state=present) and O(name) is given.
     type: list
     elements: str
   addresses:
@@ -67,19 +71,56 @@ options:
         have in common, such as how many may be woken in a minute and who may wake them.
       - Without this option the machine is in no group.
     type: str
+  request:
+    description:
+      - The request of a machine that waits for approval, as C(powerwake pending) shows it. Needed where several
+        machines of one name wait, or where it is to be registered by another name than it asked for.
+    type: str
+  hosts:
+    description:
+      - Machines, each with what is said above of one.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: As O(name).
+        type: str
+        required: true
+      macs:
+        description: As O(macs); required when O(state=present).
+        type: list
+        elements: str
+      addresses:
+        description: As O(addresses).
+        type: list
+        elements: str
+      wake_on:
+        description: As O(wake_on).
+        type: str
+        choices: [demand, arp, never]
+      group:
+        description: As O(group).
+        type: str
+      request:
+        description: As O(request).
+        type: str
   state:
     description:
-      - V(present) registers the machine or corrects its record. V(absent) forgets it, and with it its key.
+      - V(present) registers the machines or corrects their records. V(absent) forgets them, and with them their keys.
+      - V(approved) lets machines in that ask to be known and wait for an operator; one that is registered already is
+        fine. V(rejected) refuses them; one that does not wait is fine.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, approved, rejected]
     default: present
   return_key:
     description:
-      - Return the key with which the machine proves that an announcement is its own. Set C(no_log) on the task.
+      - With O(state=present) return the keys with which the machines prove that an announcement is their own. Set
+        C(no_log) on the task.
     type: bool
     default: false
 seealso:
   - module: powernap.powernap.powerwake
+  - module: powernap.powernap.powerwake_info
 """
 
 EXAMPLES = r"""
@@ -101,9 +142,24 @@ EXAMPLES = r"""
   register: registered
   no_log: true
 
-- name: Forget a machine
+- name: Register all machines of a rack in one request
   powernap.powernap.powerwake_client:
-    name: printer-host
+    hosts:
+      - {name: web1, macs: ["02:4c:00:00:00:03"], addresses: [192.0.2.3], group: rack1}
+      - {name: web2, macs: ["02:4c:00:00:00:04"], addresses: [192.0.2.4], group: rack1}
+  delegate_to: wake1
+  run_once: true
+
+- name: Let a new machine in that waits for approval
+  powernap.powernap.powerwake_client:
+    name: web3
+    group: rack1
+    state: approved
+  delegate_to: wake1
+
+- name: Forget two machines
+  powernap.powernap.powerwake_client:
+    hosts: [{name: printer-host}, {name: web2}]
     state: absent
   delegate_to: wake1
 """
@@ -112,7 +168,7 @@ RETURN = r"""
 host:
   description: The wake server's record; in check mode the part of it that this module would set.
   type: dict
-  returned: when O(state=present)
+  returned: when O(state=present) and O(name) is given
   contains:
     name:
       description: The name under which the machine is registered.
@@ -142,7 +198,7 @@ host:
       type: dict
   sample:
     name: web1
-    state: awake
+    wake_state: awake
     macs: ["02:4c:00:00:00:03"]
     addresses: [198.18.0.3, "fd4c::3"]
     wake_on: demand
@@ -156,97 +212,81 @@ host:
 key:
   description: The machine's key, 64 hexadecimal digits.
   type: str
-  returned: when O(return_key=true) and the machine is registered
+  returned: when O(return_key=true), O(name) is given and the machine is registered
+hosts:
+  description: What became of each machine, in the order in which they were given.
+  type: list
+  elements: dict
+  returned: when O(hosts) is given, also on failure
+  contains:
+    name:
+      description: The name of the machine.
+      type: str
+    changed:
+      description: Whether anything changed for it.
+      type: bool
+    key:
+      description: Its key, when O(return_key=true).
+      type: str
+    error:
+      description: Why the wake server refused it. All others are done nevertheless, and the task fails.
+      type: str
+  sample:
+    - name: web1
+      changed: true
+    - name: web2
+      changed: false
 """
-
-import ipaddress
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.powernap.powernap.plugins.module_utils._wake_server import SERVER_SPEC, record, run
-from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors import BadMac, BadValue
-from ansible_collections.powernap.powernap.plugins.module_utils.shared.mac import normal_mac
-from ansible_collections.powernap.powernap.plugins.module_utils.shared.wakeapi import host_path, undescribed_group
+from ansible_collections.powernap.powernap.plugins.module_utils._registering import (
+    Many,
+    forget_many,
+    given_hosts,
+    register_many,
+    register_one,
+    settle,
+)
+from ansible_collections.powernap.powernap.plugins.module_utils._wake_server import SERVER_SPEC, run
+
+FACTS = {
+    "macs": {"type": "list", "elements": "str"},
+    "addresses": {"type": "list", "elements": "str"},
+    "wake_on": {"type": "str", "choices": ["demand", "arp", "never"]},
+    "group": {"type": "str"},
+    "request": {"type": "str"},
+}
 
 
-def wanted_record(params):
-    """Return {"macs", "addresses", "wake_on", "group"} as it shall be. Raises BadValue with the option's name."""
-    try:
-        macs = sorted({normal_mac(mac) for mac in params["macs"]})
-    except BadMac as error:
-        raise BadValue(f"macs: {error}") from error
-    if not macs:
-        raise BadValue("macs: give at least one MAC address, or the machine cannot be woken")
-    addresses = {_address(text) for text in params["addresses"] or ()}
-    return {
-        "macs": macs,
-        "addresses": sorted(addresses),
-        "wake_on": params["wake_on"],
-        "group": params["group"] or None,
-    }
-
-
-def _address(text):
-    try:
-        return str(ipaddress.ip_interface(text).ip)
-    except ValueError as error:
-        raise BadValue(f"addresses: {text!r} is no IP address: write it as 192.0.2.7 or 2001:db8::7") from error
-
-
-def registered(host):
-    """Return what was given when the machine was registered, in one order; what it said itself since is not in it."""
-    if not host:
-        return {}
-    given = host["registered"]
-    return {
-        "macs": sorted(given["macs"]),
-        "addresses": sorted(given["addresses"]),
-        "wake_on": given["wake_on"],
-        "group": given.get("group") or None,
-    }
-
-
-def register(module, admin):
+def work(module, admin):
     params = module.params
-    before = record(admin, params["name"])
-    wanted = wanted_record(params)
-    result = {"changed": registered(before) != wanted, "diff": {"before": registered(before), "after": wanted}}
-    if module.check_mode:
-        result["host"] = dict(before or {"name": params["name"]}, registered=wanted)
-        if before and params["return_key"]:
-            result["key"] = admin.get(host_path(params["name"]) + "/key")["key"]
-        return result
-    given = {field: value for field, value in wanted.items() if value is not None}
-    answer = admin.put(host_path(params["name"]), given)
-    result.update(changed=answer["changed"], host=answer["host"])
-    complaint = undescribed_group(answer["host"])
-    if complaint:
-        module.warn(complaint)
-    if params["return_key"]:
-        result["key"] = answer["key"]
-    return result
-
-
-def forget(module, admin):
-    before = record(admin, module.params["name"])
-    if before and not module.check_mode:
-        admin.delete(host_path(module.params["name"]))
-    return {"changed": bool(before), "diff": {"before": registered(before), "after": {}}}
+    many = Many(admin, given_hosts(params), module.check_mode, one=params["hosts"] is None)
+    if params["state"] == "absent":
+        return forget_many(many)
+    if params["state"] != "present":
+        return settle(many, params["state"])
+    if params["hosts"] is None:
+        return register_one(many, params["return_key"], module.warn)
+    return register_many(many, params["return_key"], module.warn)
 
 
 def main():
     spec = dict(
         SERVER_SPEC,
-        name={"type": "str", "required": True},
-        macs={"type": "list", "elements": "str"},
-        addresses={"type": "list", "elements": "str"},
-        wake_on={"type": "str", "choices": ["demand", "arp", "never"]},
-        group={"type": "str"},
-        state={"type": "str", "choices": ["present", "absent"], "default": "present"},
+        name={"type": "str"},
+        hosts={"type": "list", "elements": "dict", "options": dict(FACTS, name={"type": "str", "required": True})},
+        state={"type": "str", "choices": ["present", "absent", "approved", "rejected"], "default": "present"},
         return_key={"type": "bool", "default": False, "no_log": False},
+        **FACTS,
     )
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, required_if=[("state", "present", ("macs",))])
-    run(module, register if module.params["state"] == "present" else forget)
+    module = AnsibleModule(
+        argument_spec=spec,
+        supports_check_mode=True,
+        required_one_of=[("name", "hosts")],
+        mutually_exclusive=[("hosts", each) for each in ("name", *FACTS)],
+    )
+    run(module, work)
 
 
 if __name__ == "__main__":
