@@ -9,8 +9,8 @@ import pytest
 from fake_monitor import FakeMonitor, until
 
 from powernap.machine import clocks, sdnotify
-from powernap.nap import daemon as daemon_module
 from powernap.nap import report
+from powernap.nap import running as running_module
 from powernap.nap.state import Ask
 
 
@@ -41,7 +41,7 @@ def test_a_plan_of_the_engine_never_puts_off_a_call(running):
             monitor.call()
             called = daemon.looks.called_for
             daemon.recover()
-            daemon.tell(daemon_module.Recover("again"))
+            daemon.tell(running_module.Recover("again"))
             assert called is not None and daemon.looks.called_for == called
             looks = len(monitor.looks)
             await until(lambda: len(monitor.looks) > looks)
@@ -65,7 +65,7 @@ def test_an_effect_that_fails_takes_no_other_with_it(running, monkeypatch):
 def test_after_a_look_that_runs_into_a_defect_there_is_another(running, monkeypatch):
     async def play():
         async with running() as (daemon, monitor):
-            monkeypatch.setattr(daemon_module, "RESCUE_SECONDS", 0.05)
+            monkeypatch.setattr(running_module, "RESCUE_SECONDS", 0.05)
             real, failed = daemon._parts.watch.look, []
 
             async def broken(clock):

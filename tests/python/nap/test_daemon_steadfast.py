@@ -10,7 +10,7 @@ import pytest
 from fake_monitor import FakeMonitor, free, until
 
 from powernap.machine import clocks
-from powernap.nap import daemon as daemon_module
+from powernap.nap import running as running_module
 from powernap.nap import setup
 from powernap.nap.conditions import Conditions, Surroundings
 from powernap.nap.events import Recover
@@ -147,7 +147,7 @@ def test_who_forbids_a_sleep_and_does_not_answer_forbids_it(running, monkeypatch
                 await asyncio.sleep(60)
 
             monkeypatch.setattr(daemon.guard, "held", silent)
-            monkeypatch.setattr(daemon_module, "HELD_SECONDS", 0.1)
+            monkeypatch.setattr(running_module, "HELD_SECONDS", 0.1)
             await until(lambda: daemon.state.phase is Phase.HELD)
             assert "was not found out within" in daemon.state.reason
 
