@@ -81,6 +81,45 @@ def test_a_sleeper_gets_an_order_only_where_that_may_wake_it(lan: Lan) -> None:
     assert [each["verb"] for each in web1.orders] == ["nap", "reload"]
 
 
+def test_who_waits_for_an_order_hears_of_its_end_and_of_one_machine_as_soon_as_it_is_done(lan: Lan) -> None:
+    for number in (3, 4):
+        linked(lan, f"web{number}", number)
+    admin = lan.server.admin
+    body = {"verb": "reload", "hosts": ["web3", "nobody"], "wait_seconds": 30}
+    assert admin.post("/api/v1/orders", body, timeout=60)["ended"] is not None
+    given = admin.post("/api/v1/orders", {"verb": "reload", "hosts": ["web3", "web4"], "per_minute": 6})
+    path, began = f"/api/v1/orders/{given['id']}", time.monotonic()
+    first = admin.get(path, host="web3", wait_seconds=8)
+    assert list(first["results"]) == ["web3"] and first["results"]["web3"]["outcome"] == "done"
+    assert first["ended"] is None and time.monotonic() - began < 8
+    assert outcomes(admin.get(path, host="web4", wait_seconds=1)) == {"web4": "waiting"}
+    assert admin.delete(path)["id"] == given["id"]
+    assert admin.get(path, wait_seconds=8)["state"] == "cancelled"
+    with pytest.raises(Refused, match="is not for nobody"):
+        admin.get(path, host="nobody")
+
+
+def test_what_is_needed_to_know_what_became_of_an_order_is_told_to_programs(lan: Lan) -> None:
+    lan.sleeper("old1", 9)  # it has no powernapd, and never had
+    wait_for_status(lan, "old1", "awake")
+    inhibit = {"arguments": {"seconds": 60, "reason": "play"}, "wake": True, "hosts": ["old1", "nobody"]}
+    results = order(lan, "inhibit", **inhibit)["results"]
+    assert results["old1"]["outcome"] == "not delivered" and results["old1"]["result"] == {"state": "awake"}
+    assert results["nobody"]["outcome"] == "failed" and results["nobody"]["result"] == {"problem": "not-found"}
+
+
+def test_waiting_for_its_turn_is_not_counted_as_time_to_wake(bare_lan: Lan) -> None:
+    lan = configured(bare_lan, "[groups.slow]\nwakes_per_minute = 6\n")
+    nodes = [linked(lan, f"web{n}", n, group="slow") for n in range(3, 6)]
+    for node in nodes:
+        nap_ordered(lan, node)
+    hold = {"arguments": {"seconds": 60, "reason": "play"}, "wake": True, "timeout_seconds": 6, "group": "slow"}
+    done = order(lan, "inhibit", **hold, queue_seconds=120)
+    assert set(outcomes(done).values()) == {"done"}, done["results"]
+    longest = max(result["result"]["woken_seconds"] for result in done["results"].values())
+    assert longest > 6, "all of them had their turn at once"
+
+
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(bare_lan: Lan) -> None:
     lan = configured(bare_lan, "[groups.app]\nkeep_awake = 1\n")
     nodes = [linked(lan, f"app{n}", n, group="app") for n in (3, 4, 5)]

@@ -71,6 +71,7 @@ async def serve(path: str, config: WakeConfig) -> None:
         watchdog.cancel()
     finally:
         service.orders.give_up()
+        service.fleet.dispatcher.give_up()
         service.entrance.close()
         await service.hub.close(_GOODBYE_SECONDS)
         service.engine.log.close()

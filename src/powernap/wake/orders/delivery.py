@@ -90,6 +90,8 @@ class Delivery:
             result.result = {"again_seconds": error.again_seconds}
         except PowernapError as error:
             result.outcome, result.said = Outcome.FAILED, str(error)
+            if isinstance(error, NotWoken):
+                result.result["problem"] = "not-woken"
         finally:
             result.seconds = round(time.monotonic() - started, 3)
             self.ended(request.verb, result.outcome.value)
@@ -98,10 +100,12 @@ class Delivery:
         host = self._roster.peek(name)
         if host is None:
             result.outcome, result.said = Outcome.FAILED, f"no host {name} is registered here"
+            result.result["problem"] = "not-found"
             return
         step, why = self._plan(host, request)
         if step is Step.NOT_DELIVERED:
             result.outcome, result.said = Outcome.NOT_DELIVERED, why
+            result.result["state"] = self._presence.status(host).condition.value
             return
         if step is Step.NOTHING:
             result.outcome, result.said = Outcome.DONE, why
@@ -110,7 +114,11 @@ class Delivery:
             return
         if step is not Step.SEND:
             await self._wake(host, request, by, result)
-        if step is not Step.WAKE:
+        if step is Step.WAKE_THEN_SEND and not self._presence.linked(name):
+            result.outcome = Outcome.NOT_DELIVERED
+            result.said = f"{result.said}, but its powernapd does not open its link"
+            result.result["state"] = "awake"
+        elif step is not Step.WAKE:
             if request.verb == "canary":
                 await self._canary(host, request, by, result)
             else:
@@ -121,17 +129,19 @@ class Delivery:
         return plan(request.verb, host.state, status.condition, self._presence.linked(host.name), request.wake)
 
     async def _wake(self, host: Host, request: Request, by: str, result: Result) -> None:
+        seconds = request.timeout_seconds, request.queue_seconds
         for name in self._needed(host):
             try:
-                await self._wakes.wake(name, f"{host.name}, which needs it", request.timeout_seconds)
+                await self._wakes.wake(name, f"{host.name}, which needs it", *seconds)
             except PowernapError as error:
                 # Whoever wants the machine is better served by one that misses something than by none.
                 result.result["needs"] = str(error)
-        woken = await self._wakes.wake(host.name, by, request.timeout_seconds)
+        woken = await self._wakes.wake(host.name, by, *seconds)
         told = {"woken_seconds": woken["seconds"], "magic_packets": woken["magic_packets"], "was": woken["was"]}
         result.result |= told
         result.outcome, result.said = Outcome.DONE, "woken" if woken["changed"] else "was awake"
-        if request.verb != "wake":
+        # Whoever has never said a word runs no powernapd, and is not waited for.
+        if request.verb != "wake" and self._wakes.find(host.name).sequence:
             await self._until(lambda: self._presence.linked(host.name), _LINK_SECONDS)
 
     async def _send(

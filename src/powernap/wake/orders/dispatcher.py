@@ -51,6 +51,7 @@ class Dispatcher:
         self._keeper, self._delivery, self._note = keeper, delivery, note
         self._orders: OrderedDict[str, Order] = OrderedDict()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._waiting: dict[tuple[str, str], set[asyncio.Future[None]]] = {}
 
     async def give(self, request: Request, by: str) -> Order:
         """Begin with it; of a dry run the results are in what is returned. Raises BadBody, TooMany, RegistryError."""
@@ -75,6 +76,22 @@ class Dispatcher:
             raise NoOrder(f"no order {number[:40]} is known: 'powerwake orders' shows the last ones")
         return order
 
+    async def over(self, order: Order, name: str, seconds: float) -> None:
+        """Wait until that machine's result is there ("": the whole order's), for so long at most. Raises NoOrder."""
+        if name and name not in order.results:
+            raise NoOrder(f"order {order.id} is not for {name}: give a machine that it names, or leave it out")
+        if order.ended is not None or (name and order.results[name].outcome.is_over) or not seconds:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault((order.id, name), set())
+        waiting.add(future)
+        try:
+            await asyncio.wait((future,), timeout=seconds)
+        finally:
+            waiting.discard(future)
+            if not waiting and self._waiting.get((order.id, name)) is waiting:
+                del self._waiting[order.id, name]
+
     def all(self) -> list[Order]:
         """The newest first."""
         return list(reversed(self._orders.values()))
@@ -86,6 +103,11 @@ class Dispatcher:
             order.cancelled = True
             task.cancel()
         return order
+
+    def give_up(self) -> None:
+        """Let those go who wait for the end of an order: this server stops."""
+        for number, name in tuple(self._waiting):
+            self._is_over(self._orders[number], name)
 
     async def close(self) -> None:
         tasks = list(self._tasks.values())
@@ -175,6 +197,7 @@ class Dispatcher:
             result.outcome, result.said = Outcome.CANCELLED, "cancelled while it was under way: it may have been done"
         finally:
             at_once.release()
+            self._is_over(order, name)
         said = f": {result.said}" if result.said else ""
         self._note(name, "order", f"{order.id}: {order.request.verb}: {result.outcome.value}{said}")
 
@@ -183,8 +206,15 @@ class Dispatcher:
             if not result.outcome.is_over:
                 result.outcome, result.said = Outcome.CANCELLED, "cancelled before it began"
         order.ended = time.time()
+        for number, name in [each for each in self._waiting if each[0] == order.id]:
+            self._is_over(order, name)
         counts = ", ".join(f"{count} {outcome}" for outcome, count in order.counts().items())
         self._note("", "order", f"{order.id}: {order.request.verb}: {order.state}: {counts or 'nobody was meant'}")
+
+    def _is_over(self, order: Order, name: str) -> None:
+        for future in self._waiting.pop((order.id, name), ()):
+            if not future.done():
+                future.set_result(None)
 
     def _keep(self, order: Order) -> None:
         self._orders[order.id] = order

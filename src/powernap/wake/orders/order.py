@@ -80,5 +80,7 @@ class Order:
             "counts": self.counts(),
         }
 
-    def told(self) -> dict[str, Any]:
-        return {**self.summary(), "results": {name: result.told() for name, result in self.results.items()}}
+    def told(self, name: str = "") -> dict[str, Any]:
+        """`name`: with the result of that machine alone."""
+        results = {name: self.results[name]} if name else self.results
+        return {**self.summary(), "results": {each: result.told() for each, result in results.items()}}

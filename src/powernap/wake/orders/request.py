@@ -17,7 +17,7 @@ _LONGEST_SECONDS = 30 * 86400
 _STATES = tuple(condition.value for condition in Condition)
 _FIELDS = (
     *("verb", "arguments", "hosts", "group", "state", "match", "all", "wake", "dry_run"),
-    *("per_minute", "at_once", "valid_seconds", "timeout_seconds"),
+    *("per_minute", "at_once", "valid_seconds", "timeout_seconds", "queue_seconds"),
 )
 
 
@@ -61,7 +61,10 @@ class Query:
 
 @dataclass(frozen=True)
 class Request:
-    """`wake`: a machine that sleeps is woken for it. `per_minute`, `at_once`: 0: as [policy] says."""
+    """`wake`: a machine that sleeps is woken for it. `per_minute`, `at_once`: 0: as [policy] says.
+
+    `queue_seconds`: so long may a wake wait for its turn beyond `timeout_seconds`, which then begin with it.
+    """
 
     verb: str
     arguments: Mapping[str, Any]
@@ -72,6 +75,7 @@ class Request:
     at_once: int = 0
     valid_seconds: float = 30.0
     timeout_seconds: float = 120.0
+    queue_seconds: float = 0.0
 
 
 def parse_request(data: Mapping[str, Any]) -> Request:
@@ -92,6 +96,7 @@ def parse_request(data: Mapping[str, Any]) -> Request:
         at_once=_whole(data, "at_once", 10_000),
         valid_seconds=_seconds(data.get("valid_seconds", 30.0), "valid_seconds", 3600),
         timeout_seconds=_seconds(data.get("timeout_seconds", 120.0), "timeout_seconds", 3600),
+        queue_seconds=_seconds(data["queue_seconds"], "queue_seconds", 86400) if data.get("queue_seconds") else 0.0,
     )
 
 

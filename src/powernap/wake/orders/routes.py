@@ -18,6 +18,7 @@ _BODY_BYTES = 4 * 1024 * 1024
 _STATES = [condition.value for condition in Condition]
 _ANYTHING: Schema = {"type": "object"}
 _SECONDS: Schema = {"type": "number", "minimum": 0.001, "maximum": 3600}
+_LONGEST_WAIT = 60
 _WORD: Schema = {"type": "string", "minLength": 1, "maxLength": _LONGEST}
 _BODY: Schema = {
     "type": "object",
@@ -38,6 +39,18 @@ _BODY: Schema = {
         "at_once": {"type": "integer", "minimum": 0, "maximum": 10_000},
         "valid_seconds": _SECONDS,
         "timeout_seconds": _SECONDS,
+        "queue_seconds": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 86400,
+            "description": "so long may a wake wait for its turn; its timeout_seconds then begin with its turn",
+        },
+        "wait_seconds": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": _LONGEST_WAIT,
+            "description": "answer when it has ended, or after so long at the latest",
+        },
     },
     "required": ["verb"],
     "additionalProperties": False,
@@ -80,7 +93,7 @@ def routes(service: Service) -> list[Route]:
             also={200: _ORDER},
             most_bytes=_BODY_BYTES,
             problems=("conflict",),
-            description="Answers at once (202); GET /api/v1/orders/{id} tells what became of it with each machine. "
+            description="Answers at once (202), or after wait_seconds; GET /api/v1/orders/{id} tells what became of it with each machine. "
             "A dry run answers 200 with what would be done.",
         ),
         Route(
@@ -98,7 +111,15 @@ def routes(service: Service) -> list[Route]:
             "viewer",
             "One order, and what became of it with each machine",
             _ORDER,
-            parameters=(_ID,),
+            parameters=(
+                _ID,
+                Parameter("host", _WORD, "with the result of this machine alone"),
+                Parameter(
+                    "wait_seconds",
+                    {"type": "integer", "minimum": 0, "maximum": _LONGEST_WAIT},
+                    "answer when it has ended (for `host`, where that is given), or after so long at the latest",
+                ),
+            ),
             problems=("not-found",),
         ),
         Route(
@@ -139,15 +160,20 @@ class _Handlers:
         self._service = service
 
     async def give(self, request: web.Request) -> web.Response:
-        wanted = parse_request(request["body"])
-        order = await self._service.fleet.dispatcher.give(wanted, request["caller"].name)
+        body = dict(request["body"])
+        seconds = float(body.pop("wait_seconds", 0.0))
+        wanted, dispatcher = parse_request(body), self._service.fleet.dispatcher
+        order = await dispatcher.give(wanted, request["caller"].name)
+        await dispatcher.over(order, "", seconds)
         return answer(order.told(), 200 if wanted.dry_run else 202)
 
     async def many(self, request: web.Request) -> web.Response:
         return answer({"orders": [order.summary() for order in self._service.fleet.dispatcher.all()]})
 
     async def one(self, request: web.Request) -> web.Response:
-        return answer(self._order(request).told())
+        order, given = self._order(request), request["parameters"]
+        await self._service.fleet.dispatcher.over(order, given.get("host", ""), given.get("wait_seconds", 0))
+        return answer(order.told(given.get("host", "")))
 
     async def cancel(self, request: web.Request) -> web.Response:
         return answer(self._service.fleet.dispatcher.cancel(request.match_info["id"]).told())

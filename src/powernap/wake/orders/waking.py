@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import math
 import time
 from typing import Any
 
 from powernap.shared.errors import BadMac
 from powernap.shared.mac import mac_bytes
 from powernap.wake import events as ev
+from powernap.wake.clock import clock
 from powernap.wake.engine import Engine
 from powernap.wake.model import State
 from powernap.wake.refusals import NotWoken, Unknown
@@ -50,8 +52,11 @@ class WakeOrders:
             raise Unknown.host(name)
         return record
 
-    async def wake(self, target: str, asked_by: str, timeout: float) -> dict[str, Any]:
-        """Returns when the host is awake. Raises Unknown, NotWoken."""
+    async def wake(self, target: str, asked_by: str, timeout: float, queue_seconds: float = 0.0) -> dict[str, Any]:
+        """Returns when the host is awake. Raises Unknown, NotWoken.
+
+        `queue_seconds`: the time that it waits for its turn does not count as its `timeout`, up to so long.
+        """
         name = self.find(target).name
         host = self._engine.roster.peek(name)
         was = not_awake(host.state if host is not None else State.AWAKE)
@@ -60,9 +65,7 @@ class WakeOrders:
         self._waiting.setdefault(name, []).append(future)
         try:
             self._engine.tell(name, ev.Order(asked_by, timeout))
-            end = await asyncio.wait_for(future, timeout)
-        except asyncio.TimeoutError:
-            end = None
+            end = await self._end(name, future, timeout, queue_seconds)
         finally:
             self._no_longer_waits(name, future)
         seconds = time.monotonic() - started
@@ -87,6 +90,26 @@ class WakeOrders:
             "seconds": round(seconds, 3),
             "magic_packets": 0 if end.was_awake else packets,
         }
+
+    async def _end(
+        self, name: str, future: asyncio.Future[ev.WakeEnded], timeout: float, queue_seconds: float
+    ) -> ev.WakeEnded | None:
+        """None: it has had its time. Raises NotWoken where this server stops."""
+        now = clock()
+        until, last = now + timeout, now + timeout + queue_seconds
+        while until > now:
+            await asyncio.wait((future,), timeout=until - now)
+            if future.done():
+                return future.result()
+            now, until = clock(), min(last, self._patience_ends(name, timeout))
+        return None
+
+    def _patience_ends(self, name: str, timeout: float) -> float:
+        """By the clock: `timeout` after its turn has come. While it waits for that nobody knows."""
+        if self._engine.wakes.gate.waits(name):
+            return math.inf
+        host = self._engine.roster.peek(name)
+        return host.wake.first_volley + timeout if host is not None and host.wake is not None else 0.0
 
     def _no_longer_waits(self, name: str, future: asyncio.Future[ev.WakeEnded]) -> None:
         waiting = self._waiting.get(name, [])
