@@ -93,10 +93,10 @@ format=%(created)f %(message)s
 def powernapd(
     folder: Path, port: int = PORT, absent: float = 120, more: str = WHOLE
 ) -> contextlib.AbstractContextManager[Client]:
-    """Start powernapd from an archive, as the role installs it; ready when it answers on its control socket."""
+    """Start powernapd unpacked and compiled, as the role installs it; ready when it answers on its control socket."""
     folder.mkdir(exist_ok=True)
     (folder / "powernapd.toml").write_text(POWERNAPD.format(absent=absent, port=port) + more)
-    command = [sys.executable, os.environ["POWERNAP_ARCHIVE"], "powernapd", "--config", str(folder / "powernapd.toml")]
+    command = [sys.executable, os.environ["POWERNAP_PROGRAMS"], "powernapd", "--config", str(folder / "powernapd.toml")]
     command += ["--state-dir", str(folder), "--control-socket", str(folder / "control.sock")]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return started(command, folder, (folder / "control.sock").exists, env=environment)
