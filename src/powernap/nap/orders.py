@@ -62,8 +62,10 @@ async def _canary(daemon: Daemon, arguments: Arguments, _by: str) -> Result:
 
 
 async def _recover(daemon: Daemon, _arguments: Arguments, by: str) -> Result:
+    before = daemon.state.phase
     daemon.recover(f"ordered to recover by {by}")
-    return f"now {daemon.state.phase.value}", {"state": daemon.state.phase.value}
+    now = daemon.state.phase
+    return f"now {now.value}", {"state": now.value, "changed": now is not before}
 
 
 async def _inhibit(daemon: Daemon, arguments: Arguments, by: str) -> Result:
@@ -82,7 +84,7 @@ async def _release(daemon: Daemon, arguments: Arguments, _by: str) -> Result:
         raise NotDone("reason: say which inhibitor is to end, by its reason or by the number of its lease as id")
     ended = holding.release_by_order(daemon, identifier, reason)
     if not ended:
-        return "nothing of that kind was ordered, or it has ended", {"leases": []}
+        return "nothing of that kind was ordered, or it has ended", {"leases": [], "changed": False}
     said = ", ".join(f"{each['id']} ({each['reason']})" for each in ended)
     return f"released lease{'s' if len(ended) > 1 else ''} {said}", {"leases": ended}
 
@@ -95,8 +97,11 @@ async def _profile(daemon: Daemon, arguments: Arguments, by: str) -> Result:
         raise NotDone('name: give a profile of this machine, or "" for those that its configuration includes')
     if name:
         override.check(name)
-    await daemon.use_profile(override.Override(name, by, time.time()) if name else None)
-    return (f"profile {name} is in use" if name else "what the configuration includes is in use"), {"profile": name}
+    changed = name != daemon.ordered_profile
+    if changed:
+        await daemon.use_profile(override.Override(name, by, time.time()) if name else None)
+    said = f"profile {name} is in use" if name else "what the configuration includes is in use"
+    return said, {"profile": name, "changed": changed}
 
 
 async def _reload(daemon: Daemon, _arguments: Arguments, _by: str) -> Result:

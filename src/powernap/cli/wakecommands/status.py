@@ -110,6 +110,8 @@ def _known(content: Mapping[str, Any]) -> list[str]:
     if status["canary_failed"] is not None:
         failed = status["canary_failed"]
         lines.append(f"canary failed {ago(failed['at'])} ago: {failed['why']}; it is not let go to sleep")
+    elif status["canary_wanted"]:
+        lines.append(f"not let go to sleep: {status['canary_wanted']}")
     return lines
 
 

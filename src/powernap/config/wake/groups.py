@@ -54,6 +54,12 @@ class GroupSettings:
         "are woken with it",
         example=["db1", "@storage"],
     )
+    canary_first: str = setting(
+        "str",
+        "default",
+        "one of its machines must have napped and woken before others may nap; default: as policy.canary_first says",
+        choices=("default", "yes", "no"),
+    )
     nap_windows: tuple[str, ...] = setting(
         "strs",
         (),

@@ -21,6 +21,12 @@ class PolicySettings:
         "a machine that did not wake when that was tried (powerwake canary) is not let go to sleep until an operator "
         "clears that",
     )
+    canary_first: bool = setting(
+        "bool",
+        False,
+        "of each group, profile and version of powernapd one machine must have napped and woken (powerwake canary) "
+        "before the others are let go to sleep",
+    )
     orders_per_minute: int = setting(
         "int",
         600,

@@ -59,6 +59,8 @@ STATUS: Schema = thing(
     version=TEXT,
     link=or_null(_LINK),
     canary_failed=or_null(thing(at=TIME, why=TEXT)),
+    canary_passed=or_null(thing(host=TEXT, at=TIME, seconds=NUMBER)),
+    canary_wanted={**TEXT, "description": 'why it may not nap before a canary of its kind has passed; "": it may'},
 )
 #: What was said of a host when it was registered, as against what it has said itself since.
 GIVEN: Schema = thing(macs=TEXTS, addresses=TEXTS, wake_on={"enum": ["demand", "arp", "never", None]}, group=TEXT)

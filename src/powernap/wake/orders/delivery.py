@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from powernap.shared.errors import PowernapError
@@ -39,7 +39,7 @@ class Link(Protocol):
 class Delivery:
     """`needed(host)`: names of machines that must be awake before it. `note(name, event, detail)`: the engine's.
 
-    `ended(verb, outcome)` is told of each order to one machine.
+    `ended(verb, outcome)` is told of each order to one machine. `proved(host, seconds)`: of a canary that woke.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Delivery:
         self._keeper, self._wakes, self._marks = keeper, wakes, marks
         self._needed, self._note = needed, note
         self.ended: Callable[[str, str], None] = lambda verb, outcome: None
+        self.proved: Callable[[Host, float], Awaitable[None]] = _nothing
 
     def foresee(self, name: str, request: Request, keeper: Keeper) -> Result:
         """What would be done; `keeper` is one on trial."""
@@ -69,15 +70,15 @@ class Delivery:
         if request.verb == "wake":
             was = "awake" if host.state is State.AWAKE else not_awake(host.state)
             outcome = Outcome.WOULD if step is Step.WAKE else Outcome.DONE
-            return Result(outcome, why or step.value, result={"was": was})
+            return Result(outcome, why or step.value, result={"was": was}, changed=outcome is Outcome.WOULD)
         if step is Step.NOTHING:
             return Result(Outcome.DONE, why)
         if request.verb in NAPS:
             try:
-                keeper.let_go(name, host.number, host.group)
+                keeper.let_go(name, host.number, host.group, request.verb == "canary")
             except NotNow as error:
                 return Result(Outcome.REFUSED, str(error))
-        return Result(Outcome.WOULD, step.value)
+        return Result(Outcome.WOULD, step.value, changed=True)
 
     async def carry_out(self, name: str, request: Request, by: str, result: Result) -> None:
         """Fills in the result. Never raises but when cancelled."""
@@ -140,6 +141,7 @@ class Delivery:
         told = {"woken_seconds": woken["seconds"], "magic_packets": woken["magic_packets"], "was": woken["was"]}
         result.result |= told
         result.outcome, result.said = Outcome.DONE, "woken" if woken["changed"] else "was awake"
+        result.changed = bool(woken["changed"])
         # Whoever has never said a word runs no powernapd, and is not waited for.
         if request.verb != "wake" and self._wakes.find(host.name).sequence:
             await self._until(lambda: self._presence.linked(host.name), _LINK_SECONDS)
@@ -149,7 +151,7 @@ class Delivery:
     ) -> None:
         naps = verb in NAPS
         if naps:
-            self._keeper.let_go(host.name, host.number, host.group)
+            self._keeper.let_go(host.name, host.number, host.group, verb == "canary")
         ok = False
         try:
             done = await self._link.order(host.name, verb, dict(arguments), by, request.valid_seconds)
@@ -160,6 +162,8 @@ class Delivery:
         result.outcome = Outcome.DONE if ok else Outcome.FAILED
         result.said = done.said
         result.result |= dict(done.result)
+        # A powernapd that does not say so has done what it was told.
+        result.changed = result.changed or (ok and done.result.get("changed") is not False)
 
     async def _canary(self, host: Host, request: Request, by: str, result: Result) -> None:
         """It naps, is stood in for, and is woken by magic packets alone; its own hello is the proof."""
@@ -184,6 +188,7 @@ class Delivery:
             return
         result.result |= {"wake_seconds": round(time.monotonic() - began, 3), "magic_packets": woken["magic_packets"]}
         result.said = f"woke after {result.result['wake_seconds']:.1f} s, {woken['magic_packets']} magic packets"
+        await self.proved(host, result.result["wake_seconds"])
 
     def _state(self, name: str) -> State | None:
         host = self._roster.peek(name)
@@ -196,3 +201,7 @@ class Delivery:
                 return False
             await asyncio.sleep(_LOOK_SECONDS)
         return True
+
+
+async def _nothing(_host: Host, _seconds: float) -> None:
+    """Nobody keeps what canaries prove."""

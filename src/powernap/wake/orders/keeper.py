@@ -74,6 +74,8 @@ class Keeper:
     ) -> None:
         self._up, self._waking, self._is_up, self._size = up, waking, is_up, size
         self._mark, self._settled, self._clock = mark, settled, clock
+        #: Why a machine, by number and group, waits for another's canary; "" where it does not.
+        self.unproven: Callable[[int, str], str] = lambda number, group: ""
         self._leaves: dict[str, _Leave] = {}
         self._leaving: Counter[str] = Counter()
         self._sizes: dict[str, int] = {}
@@ -101,13 +103,13 @@ class Keeper:
         other._buckets = {name: _copy(bucket) for name, bucket in self._buckets.items()}
         return other
 
-    def let_go(self, name: str, number: int, group: str) -> None:
-        """The machine may sleep, and counts as on its way. Raises NotNow."""
+    def let_go(self, name: str, number: int, group: str, canary: bool = False) -> None:
+        """The machine may sleep, and counts as on its way; `canary`: to prove that it wakes. Raises NotNow."""
         now = self._clock()
         self._purge(now)
         if name in self._leaves:
             return
-        refusal = self._refusal(name, number, group, now)
+        refusal = self._refusal(name, number, group, now, canary)
         if refusal is not None:
             raise NotNow(refusal)
         bucket = self._buckets.get(group)
@@ -132,11 +134,12 @@ class Keeper:
         """A machine was registered, forgotten or put into another group."""
         self._sizes.clear()
 
-    def _refusal(self, name: str, number: int, group: str, now: float) -> Refusal | None:
+    def _refusal(self, name: str, number: int, group: str, now: float, canary: bool) -> Refusal | None:
         mark = self._mark(name) if self._proven else ""
+        unproven = "" if canary else self.unproven(number, group)
         needing = self.dependencies.needing(name, group) if self.dependencies.needs else ()
         rules = self.rules.get(group, _NO_RULES)
-        if rules is _NO_RULES and not needing and not mark:
+        if rules is _NO_RULES and not needing and not mark and not unproven:
             return None
         bucket, wait = self._buckets.get(group), 0.0
         if bucket is not None:
@@ -148,6 +151,7 @@ class Keeper:
             mark,
             tuple(each for each in needing if self._up(each) + self._waking(each) > 0),
             () if self._settled() else needing,
+            unproven,
         )
         here = Group(group, self._machines(group, rules), self._up(group), self._leaving[group], now + wait)
         return may_nap(asker, here, rules, now)

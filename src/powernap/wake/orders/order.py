@@ -32,16 +32,23 @@ class Outcome(str, Enum):
 
 @dataclass
 class Result:
-    """`said`: one sentence; `result`: what the machine said in figures."""
+    """`said`: one sentence; `result`: what the machine said in figures. `changed`: something was done, or would be."""
 
     outcome: Outcome = Outcome.WAITING
     said: str = ""
     began: float | None = None
     seconds: float | None = None
     result: dict[str, Any] = field(default_factory=dict)
+    changed: bool = False
 
     def told(self) -> dict[str, Any]:
-        return {"outcome": self.outcome.value, "said": self.said, "seconds": self.seconds, "result": self.result}
+        return {
+            "outcome": self.outcome.value,
+            "said": self.said,
+            "changed": self.changed,
+            "seconds": self.seconds,
+            "result": self.result,
+        }
 
 
 @dataclass

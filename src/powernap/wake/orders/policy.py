@@ -12,6 +12,8 @@ from powernap.wake.orders.windows import Window
 
 #: Where no time is known at which it would be otherwise.
 AGAIN_SECONDS = 60.0
+#: Where somebody has to try first.
+UNPROVEN_SECONDS = 300.0
 _WHOLE_GROUP = "@"
 
 
@@ -63,6 +65,8 @@ class Group:
 class Asker(NamedTuple):
     """Who wants to nap. `counted`: it is among those that are up. `mark`: why its canary failed, or "".
 
+    `unproven`: why it waits for another's canary, one sentence, or "".
+
     `needed_by`: groups with a machine that is up and needs it; `doubtful`: groups that do, and nobody knows yet.
     """
 
@@ -71,6 +75,7 @@ class Asker(NamedTuple):
     mark: str = ""
     needed_by: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
+    unproven: str = ""
 
 
 def may_nap(asker: Asker, group: Group, rules: Rules, now: float) -> Refusal | None:
@@ -81,6 +86,8 @@ def may_nap(asker: Asker, group: Group, rules: Rules, now: float) -> Refusal | N
             f"canary --clear {asker.name}'",
             3600.0,
         )
+    if asker.unproven:
+        return Refusal(asker.unproven, UNPROVEN_SECONDS)
     return _by_time(group, rules, now) or _by_need(asker) or _by_number(asker, group, rules) or _by_rate(group, now)
 
 

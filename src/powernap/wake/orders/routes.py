@@ -58,6 +58,7 @@ _BODY: Schema = {
 _RESULT = thing(
     outcome={"type": "string", "enum": [outcome.value for outcome in Outcome]},
     said=TEXT,
+    changed={**FLAG, "description": "something was done, or would be"},
     seconds=or_null(NUMBER),
     result=_ANYTHING,
 )

@@ -202,3 +202,14 @@ def test_a_rate_keeps_its_tokens_over_a_reload(tmp_path: Path) -> None:
     assert site.asks(1)
     site.keeper.configure(wanted)
     assert not site.asks(2)
+
+
+def test_a_canary_is_let_go_where_its_kind_is_not_proven_and_nobody_else(tmp_path: Path) -> None:
+    site = Site(config("", tmp_path))
+    site.keeper.unproven = lambda number, group: "" if group == "db" else f"nobody of {group} has proven that it wakes"
+    assert not site.asks(1)
+    site.keeper.let_go("web2", 2, "web", canary=True)
+    assert site.asks(3, "db")
+    site.failed["web1"] = "did not wake"
+    with pytest.raises(NotNow, match="--clear web1"):
+        site.keeper.let_go("web1", 1, "web", canary=True)

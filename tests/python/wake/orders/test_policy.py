@@ -95,3 +95,8 @@ def test_who_needs_whom() -> None:
 )
 def test_groups_that_need_each_other(needs: dict[str, tuple[str, ...]], circle: tuple[str, ...]) -> None:
     assert Dependencies(needs).circle() == circle
+
+
+def test_nobody_naps_whose_kind_is_not_proven_though_there_are_no_rules() -> None:
+    found = refusal(Rules(), asker=Asker("web1", counted=True, unproven="no machine of group web has proven it"))
+    assert found.why == "no machine of group web has proven it"
