@@ -64,8 +64,8 @@ def choose(
             names = [name]
     if not names:
         raise NoInterface(
-            "no wired Ethernet interface is up, so no magic packet could wake this machine: plug a cable in, name one "
-            "in nap.interfaces, or set nap.require_wake_on_lan = false"
+            "no wired Ethernet card is up and has an address, so no magic packet could wake this machine: plug a cable "
+            "in, name an interface in nap.interfaces, or set nap.require_wake_on_lan = false"
         )
     return tuple(_interface(name, table) for name in names)
 

@@ -189,7 +189,7 @@ class Enrolling:
             _log.info("%s publishes this machine", self._avahi.name)
         except (DiscoveryError, OSError, PowernapError) as error:
             self._withdraw()
-            _log.info("this machine is not published for good: %s", error)
+            _log.info("this machine is published by multicast DNS only while it looks for a wake server: %s", error)
 
     def _withdraw(self) -> None:
         avahi, self._avahi = self._avahi, None

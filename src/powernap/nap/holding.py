@@ -78,6 +78,7 @@ def _shown(lease: Lease) -> Reply:
         "remaining_seconds": round(max(0.0, lease.until - clocks.now()), 3),
         "pid": lease.pid,
         "uid": lease.uid,
+        "ordered": lease.ordered,
     }
 
 

@@ -47,6 +47,9 @@ class Lease:
     ordered: bool = False
 
     def sentence(self, now: float) -> str:
+        if self.ordered:
+            left = f"{self.until - now:.0f} s"
+            return f"{self.who} ordered, at the wake server, lease {self.id} for another {left}: {self.reason}"
         return f"{self.who} holds lease {self.id} for another {self.until - now:.0f} s: {self.reason}"
 
 

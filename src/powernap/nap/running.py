@@ -201,6 +201,8 @@ class Running:
         """Have the cards ready for whatever puts the machine to sleep."""
         if self.policy.never or self.policy.observe or not any(taken.sleeps for taken in self.policy.steps):
             return
+        if self.enrolling.holds():
+            return  # it will not sleep before a wake server knows it, and only then is the way there known
         try:
             await self._preparation.arm()
         except PowernapError as error:

@@ -40,3 +40,12 @@ def test_a_machine_that_never_sleeps_is_left_as_it_is(machine):
     run(machine, "true", "")
     machine.until(lambda: machine.ask("status")["in_effect"], "the step is not in effect")
     assert armed(machine) == "d"
+
+
+def test_before_a_wake_server_knows_it_nothing_is_armed_and_no_false_alarm_is_given(machine):
+    (machine.folder / "client.key").unlink()
+    machine.write()
+    machine.start()
+    machine.until(lambda: machine.ask("status")["server"]["enrolment"]["error"], "it does not ask to be known")
+    assert "this machine will not sleep as things stand" not in machine.text()
+    assert armed(machine) == "d"

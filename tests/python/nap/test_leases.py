@@ -27,6 +27,8 @@ def test_a_lease_holds_until_its_time_is_over(tmp_path):
     lease = leases.take("kim", "moving data", 60, 3600, NOW)
     assert [each.id for each in leases.current(NOW + 59)] == [lease.id]
     assert lease.sentence(NOW + 10) == "kim holds lease 1 for another 50 s: moving data"
+    ordered = leases.take("ops", "moving data", 60, 3600, NOW, ordered=True)
+    assert ordered.sentence(NOW) == "ops ordered, at the wake server, lease 2 for another 60 s: moving data"
     assert leases.current(NOW + 60) == ()
 
 

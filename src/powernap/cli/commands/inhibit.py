@@ -63,6 +63,7 @@ def table(leases: list[dict[str, Any]]) -> str:
     return "\n".join(
         f"{lease['id']}: {lease['who']}, {lease['remaining_seconds']:.0f} s left"
         + (f", process {lease['pid']}" if lease["pid"] else "")
+        + (", ordered at the wake server" if lease.get("ordered") else "")
         + f": {lease['reason']}"
         for lease in leases
     )
