@@ -19,7 +19,7 @@ description:
     and the drop-ins beside it. What it does not take is refused with the key, the reason and the remedy, and the file
     stays as it was.
   - Does not make C(powernapd) read the configuration; notify a handler that reloads it, such as
-    M(powernap.powernap.powernap) with O(powernap.powernap.powernap#module:reload=true).
+    M(powernap.powernap.powernap) with O(powernap.powernap.powernap#module:state=reloaded).
 extends_documentation_fragment:
   - ansible.builtin.files
   - powernap.powernap.attributes

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.powernap.powernap.tests.unit.fake_powernapd import fake_powernapd
 from ansible_collections.powernap.powernap.tests.unit.fake_powerwaked import fake_server
 from ansible_collections.powernap.powernap.tests.unit.running import run
 
-__all__ = ["fake_server", "run"]
+__all__ = ["fake_powernapd", "fake_server", "run"]

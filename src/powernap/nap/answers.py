@@ -57,11 +57,14 @@ async def _decisions(daemon: Daemon, _request: Request) -> Reply:
 
 
 async def _now(daemon: Daemon, request: Request) -> Reply:
-    """{"delay_seconds": 0 to nap at once}: a short while in which whoever ordered it can take its leave."""
+    """{"delay_seconds": a short while in which whoever ordered it can take its leave, "dry_run"}."""
     delay = request.get("delay_seconds", 0)
     if not isinstance(delay, (int, float)) or isinstance(delay, bool) or not 0 <= delay <= MOST_DELAY_SECONDS:
         raise PowernapError(f"delay_seconds: {delay!r} is not within 0 and {MOST_DELAY_SECONDS:g}")
-    said = await (daemon.nap_later(delay) if delay else daemon.nap_now())
+    if request.get("dry_run"):
+        said = await daemon.may_nap()
+    else:
+        said = await (daemon.nap_later(delay) if delay else daemon.nap_now())
     return {"ok": True, "action": said.sentence} if said.ok else {"ok": False, "error": said.sentence}
 
 

@@ -55,14 +55,18 @@ class Daemon(Running):
         except asyncio.TimeoutError:
             return Answer(False, "it is not known whether the nap came about: ask 'powernap why'")
 
-    async def nap_later(self, seconds: float) -> Answer:
-        """Order a nap for then, and say what comes or why it is refused as things stand. The log tells the rest."""
+    async def may_nap(self) -> Answer:
+        """Say what an order to nap would bring, or why it would be refused as things stand."""
         around, following, held = await self._before_order()
         refusal = order_refused(replace(self.state, around=around), self.policy, held)
-        if refusal or following is None:
-            return Answer(False, refusal)
-        self.spawn(self._nap_after(seconds))
-        return Answer(True, following.title)
+        return Answer(False, refusal) if refusal or following is None else Answer(True, following.title)
+
+    async def nap_later(self, seconds: float) -> Answer:
+        """Order a nap for then, and say what comes. What becomes of it is in the log."""
+        answer = await self.may_nap()
+        if answer.ok:
+            self.spawn(self._nap_after(seconds))
+        return answer
 
     async def _nap_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

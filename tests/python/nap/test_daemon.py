@@ -119,6 +119,7 @@ def test_a_card_that_cannot_wake_it_keeps_it_awake(machine):
 def test_a_nap_that_is_ordered_for_later_is_answered_at_once_and_comes(machine):
     machine.write(absent=500)
     machine.start()
+    assert machine.ask("now", dry_run=True) == {"ok": True, "action": "suspend"}
     assert machine.ask("now", delay_seconds=2.0) == {"ok": True, "action": "suspend"}
     assert not machine.logind.calls
     machine.until(lambda: machine.logind.calls == ["Suspend"], "it does not sleep")
@@ -130,6 +131,7 @@ def test_a_nap_for_later_that_is_refused_as_things_stand_is_refused_at_once(mach
     machine.ask("inhibit", who="test", reason="a backup", seconds=300)
     said = machine.ask("now", delay_seconds=0.2)
     assert not said["ok"] and "a backup" in said["error"]
+    assert machine.ask("now", dry_run=True)["error"].startswith("test holds lease 1")
     assert "delay_seconds: 301 is not within 0 and 300" in machine.ask("now", delay_seconds=301)["error"]
     time.sleep(1)
     assert not machine.logind.calls

@@ -15,11 +15,11 @@ NAP = {"nap": {"absent_seconds": 900, "mode": "observe"}}
 
 
 @pytest.fixture
-def fake_powernapd(tmp_path):
+def fake_validator(tmp_path):
     """Return a function that makes a program which ends as told; in its words FILE stands for what it is given."""
 
     def make(status=0, output="", errors=""):
-        program = tmp_path / f"fake-powernapd-{status}"
+        program = tmp_path / f"fake-validator-{status}"
         program.with_suffix(".out").write_text(output, encoding="utf-8")
         program.with_suffix(".err").write_text(errors, encoding="utf-8")
         program.write_text(
@@ -35,12 +35,12 @@ def fake_powernapd(tmp_path):
 
 
 @pytest.fixture
-def configure(run, fake_powernapd, tmp_path):
+def configure(run, fake_validator, tmp_path):
     """Return a function that runs the module on a file below tmp_path."""
 
     def go(check=False, **options):
         if "validator" not in options:
-            options["validator"] = fake_powernapd()
+            options["validator"] = fake_validator()
         options.setdefault("path", str(tmp_path / "powernapd.toml"))
         return run(powernap_config.main, check=check, **options)
 
@@ -107,12 +107,12 @@ def test_profiles_come_before_what_the_configuration_includes_and_null_is_left_o
     assert written(tmp_path) == ['include = ["web-server", "site"]', "", "[nap]", 'mode = "observe"']
 
 
-def test_what_is_refused_is_not_written_and_is_told_by_option_and_key(configure, fake_powernapd, tmp_path):
+def test_what_is_refused_is_not_written_and_is_told_by_option_and_key(configure, fake_validator, tmp_path):
     problem = "nap.absnt_seconds: no such key; did you mean absent_seconds?"
     result = configure(
         profile="web-servr",
         config={"nap": {"absnt_seconds": 9}},
-        validator=fake_powernapd(2, errors=f"FILE: {problem}\nFILE: nap.x: no such key\n"),
+        validator=fake_validator(2, errors=f"FILE: {problem}\nFILE: nap.x: no such key\n"),
     )
     assert result["failed"] is True
     assert result["problems"] == [f"config: {problem}", "config: nap.x: no such key"]
@@ -120,26 +120,26 @@ def test_what_is_refused_is_not_written_and_is_told_by_option_and_key(configure,
     assert not (tmp_path / "powernapd.toml").exists()
 
 
-def test_a_wrong_profile_is_told_as_the_option(configure, fake_powernapd):
-    fake = fake_powernapd(2, errors="FILE: include: no profile 'web-servr'; did you mean web-server?\n")
+def test_a_wrong_profile_is_told_as_the_option(configure, fake_validator):
+    fake = fake_validator(2, errors="FILE: include: no profile 'web-servr'; did you mean web-server?\n")
     assert configure(profile="web-servr", validator=fake)["msg"] == (
         "profile: no profile 'web-servr'; did you mean web-server?"
     )
 
 
-def test_a_problem_of_a_drop_in_names_the_drop_in(configure, fake_powernapd, tmp_path):
+def test_a_problem_of_a_drop_in_names_the_drop_in(configure, fake_validator, tmp_path):
     (tmp_path / "powernapd.d").mkdir()
     (tmp_path / "powernapd.d/mine.toml").write_text("[nap]\n", encoding="utf-8")
     fake = tmp_path / "refusing"
     fake.write_text('#!/bin/sh\necho "${2%.toml}.d/mine.toml: nap.x: no such key" >&2\nexit 2\n', encoding="utf-8")
     fake.chmod(0o755)
     assert configure(config=NAP, validator=str(fake))["msg"] == f"{tmp_path}/powernapd.d/mine.toml: nap.x: no such key"
-    configure(config=NAP, validator=fake_powernapd())
+    configure(config=NAP, validator=fake_validator())
     assert (tmp_path / "drop-ins").read_text(encoding="utf-8") == "[nap]\n"
 
 
-def test_a_validator_that_breaks_is_named_with_what_it_said(configure, fake_powernapd, tmp_path):
-    fake = fake_powernapd(1, errors="No module named jeepney")
+def test_a_validator_that_breaks_is_named_with_what_it_said(configure, fake_validator, tmp_path):
+    fake = fake_validator(1, errors="No module named jeepney")
     assert configure(config=NAP, validator=fake)["msg"] == (
         f"validator: {fake} --check-config ended with status 1: No module named jeepney"
     )
@@ -154,8 +154,8 @@ def test_without_a_validator_only_a_check_goes_on(configure, tmp_path):
     assert not (tmp_path / "powernapd.toml").exists()
 
 
-def test_remarks_of_the_validator_are_returned(configure, fake_powernapd):
-    fake = fake_powernapd(0, output="nap.mode = 1\n# note: no monitor is enabled", errors="warning: x lacks y")
+def test_remarks_of_the_validator_are_returned(configure, fake_validator):
+    fake = fake_validator(0, output="nap.mode = 1\n# note: no monitor is enabled", errors="warning: x lacks y")
     assert configure(config=NAP, validator=fake)["notes"] == ["x lacks y", "no monitor is enabled"]
 
 
