@@ -46,10 +46,13 @@ def connect(options, timeout=10.0):
     return WakeServer(options.get("socket") or ADMIN_SOCKET, server, token, options.get("ca_file") or "", timeout)
 
 
-def run(module, work):
-    """Exit the module with what ``work(module, server)`` returns, or fail with the text of an error for people."""
+def run(module, work, reach=True):
+    """Exit the module with what ``work(module, server)`` returns, or fail with the text of an error for people.
+
+    ``reach``: whether a wake server is needed at all; else there is None.
+    """
     try:
-        result = work(module, connect(module.params))
+        result = work(module, connect(module.params) if reach else None)
     except Partly as error:
         module.fail_json(msg=str(error), **error.result)
     except PowernapError as error:

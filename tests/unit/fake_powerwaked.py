@@ -280,6 +280,9 @@ class FakePowerwaked:
     def _get_status(self, words, query, body):
         return 200, {"version": "0.1.0", "hosts": len(self.hosts), "warnings": []}
 
+    def _get_events(self, words, query, body):
+        return 200, {"events": [], "next": 0}
+
     def _get_criers(self, words, query, body):
         return 200, {"criers": [], "refused": []}
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.powernap.powernap.plugins.modules import powerwake
 from ansible_collections.powernap.powernap.tests.unit.fake_powerwaked import TOKEN
 
@@ -47,10 +48,18 @@ def test_check_mode_names_the_remedy_for_an_unknown_machine(run, fake_server):
 
 
 def test_fails_with_the_servers_own_sentence(run, fake_server):
+    fake_server.add("web1", wake_state="proxied")
     fake_server.wake_answer = (504, {"error": "web1 did not wake within 5 s"})
     result = run(powerwake.main, name="web1", timeout=5, socket=fake_server.socket)
     assert result["failed"] is True
     assert result["msg"] == "web1 did not wake within 5 s"
+
+
+def test_shows_each_try(run, fake_server):
+    fake_server.add("web1", wake_state="proxied")
+    (told,) = run(powerwake.main, name="web1", socket=fake_server.socket)["hosts"]
+    ways = {"ethernet": 1, "udp_broadcast": 1}
+    assert told["tries"] == [{"at": 0.0, "packets": 2, "ways": ways, "trouble": ""}]
 
 
 def test_says_where_to_run_it_when_there_is_no_wake_server(run):
@@ -87,3 +96,80 @@ def test_a_token_is_neither_returned_nor_sent_in_the_clear(run, fake_server):
 def test_a_server_needs_a_token(run):
     result = run(powerwake.main, name="web1", server="https://127.0.0.1:1")
     assert result["failed"] is True and "powerwake token create" in result["msg"]
+
+
+# Many at once
+
+
+@pytest.fixture
+def rack(fake_server):
+    for name, state, group in (("web1", "proxied", "rack1"), ("web2", "awake", "rack1"), ("db1", "proxied", "rack2")):
+        fake_server.add(name, wake_state=state, group=group, macs=[f"02:4c:00:00:00:{len(fake_server.hosts) + 3:02x}"])
+    return fake_server
+
+
+def states(result):
+    return {each["name"]: (each["was"], each["state"], each["changed"]) for each in result["hosts"]}
+
+
+def orders(server):
+    return [body for method, path, body in server.calls if (method, path) == ("POST", "/api/v1/orders")]
+
+
+def test_wakes_many_by_one_order(run, rack):
+    result = run(powerwake.main, name=["web1", "web2", "db1"], rate=20, socket=rack.socket)
+    assert states(result) == {
+        "web1": ("asleep", "awake", True),
+        "web2": ("awake", "awake", False),
+        "db1": ("asleep", "awake", True),
+    }
+    foretold, order = orders(rack)
+    assert foretold["dry_run"] is True
+    assert (order["hosts"], order["per_minute"], order["timeout_seconds"]) == (["web1", "web2", "db1"], 20, 120)
+    assert result["diff"]["before"] == {"web1": {"state": "asleep"}, "db1": {"state": "asleep"}}
+    assert "name" not in result
+    assert run(powerwake.main, name=["web1", "web2", "db1"], socket=rack.socket)["changed"] is False
+
+
+def test_check_mode_foretells_many_and_wakes_none(run, rack):
+    result = run(powerwake.main, check=True, group="rack1", socket=rack.socket)
+    assert states(result) == {"web1": ("asleep", "awake", True), "web2": ("awake", "awake", False)}
+    assert [each["dry_run"] for each in orders(rack)] == [True]
+    assert rack.hosts["web1"]["wake_state"] == "proxied"
+
+
+def test_patterns_names_and_addresses_may_be_mixed(run, rack):
+    result = run(powerwake.main, check=True, name=["web*", "02:4c:00:00:00:05", "web1"], socket=rack.socket)
+    assert [each["name"] for each in result["hosts"]] == ["web1", "web2", "db1"]
+    result = run(powerwake.main, check=True, name=["*1"], group="rack2", socket=rack.socket)
+    assert [each["name"] for each in result["hosts"]] == ["db1"]
+
+
+def test_a_group_of_nobody_is_no_change(run, rack):
+    result = run(powerwake.main, group="rack9", socket=rack.socket)
+    assert (result["changed"], result["hosts"]) == (False, [])
+
+
+def test_one_of_many_that_does_not_wake_fails_the_task_after_the_others(run, rack):
+    rack.refused["web1"] = "web1 did not wake within 9 s"
+    result = run(powerwake.main, name=["web1", "nobody", "db1"], socket=rack.socket)
+    assert result["failed"] is True and result["changed"] is True
+    assert result["msg"] == "2 of 3 machines were not woken; web1 did not wake within 9 s"
+    assert states(result)["db1"] == ("asleep", "awake", True)
+    assert states(result)["web1"] == ("asleep", "unreachable", False)
+    assert "knows no host 'nobody'" in result["hosts"][1]["error"]
+
+
+def test_need_not_wait(run, rack):
+    result = run(powerwake.main, name=["web1"], wait=False, socket=rack.socket)
+    assert states(result) == {"web1": ("asleep", "waking", True)}
+
+
+def test_options_of_packets_need_that_method(run, rack):
+    result = run(powerwake.main, name=["web1"], password="1.2.3.4", socket=rack.socket)
+    assert result["failed"] is True and result["msg"].startswith("password: only with method=packet")
+
+
+def test_somebody_must_be_meant(run):
+    result = run(powerwake.main)
+    assert result["failed"] is True and "one of the following is required: name, group, hosts" in result["msg"]
