@@ -90,6 +90,8 @@ def test_by_hand_with_server_and_token_from_the_input(bare_lan: Lan, make: Make)
     text = token(started(bare_lan), uses=1)
     web1 = make(server="")
     web1.start()
+    bare = web1.enrol("--server", bare_lan.server.ipv4, "--token", "-", text=text)
+    assert bare.returncode == 2 and f"write --server https://{bare_lan.server.ipv4}\n" in bare.stderr
     said = web1.enrol("--server", f"https://{bare_lan.server.ipv4}", "--token", "-", text=text)
     assert said.returncode == 0 and "known to" in said.stdout
     wait_for(web1.is_linked, 60, 0.2)

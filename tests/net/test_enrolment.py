@@ -120,6 +120,17 @@ def test_a_wrong_token_admits_nobody_and_guessing_soon_costs_time(bare_lan: Lan,
     assert bare_lan.events("web1", "token refused")
 
 
+def test_who_holds_a_token_that_was_used_or_revoked_is_told_so_and_waits_for_an_operator(
+    bare_lan: Lan, desk: Node
+) -> None:
+    once, taken = token(started(bare_lan), uses=1), token(bare_lan)
+    assert asker(bare_lan, desk, "web1", token=once).ask()[0] == 201
+    bare_lan.server.admin.delete(f"/api/v1/tokens/{taken.split('.')[2]}")
+    for name, text, said in (("web2", once, "was used as often as it may be"), ("web3", taken, "was revoked on")):
+        status, answer = asker(bare_lan, desk, name, token=text).ask()
+        assert status == 202 and f"its token {said}" in answer["why"], answer
+
+
 @pytest.mark.parametrize(
     ("rule", "let_in"),
     [

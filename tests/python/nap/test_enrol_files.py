@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from powernap.cli.commands.enrol import address
 from powernap.config.nap import load_nap
 from powernap.nap.enrol import finding
 from powernap.nap.enrol.attempt import Attempt
@@ -123,3 +126,34 @@ def test_who_has_removed_the_pinned_authority_finds_a_server_that_was_set_up_ane
         attempt._url(before, "")
     pin.unlink()
     assert attempt._url(before, "") == _B.url
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("", ""),
+        ("https://wake1", "https://wake1"),
+        ("https://wake1:20709/", "https://wake1:20709"),
+        ("https://[fd4c::1]:20709", "https://[fd4c::1]:20709"),
+        ("http://127.0.0.1:80", "http://127.0.0.1:80"),
+    ],
+)
+def test_a_url_of_a_wake_server_is_taken(given, meant):
+    assert address(given) == meant
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("wake1", "https://wake1"),
+        ("198.18.0.2:20709", "https://198.18.0.2:20709"),
+        ("fd4c::1", "https://[fd4c::1]"),
+        ("[fd4c::1]:20709", "https://[fd4c::1]:20709"),
+        ("ftp://wake1/x", "https://wake1"),
+        ("https://wake1/api/v1", "https://wake1"),
+        ("https://a b", "https://WAKE-SERVER"),
+    ],
+)
+def test_what_is_no_url_is_refused_with_what_to_write(given, written):
+    with pytest.raises(PowernapError, match=r"is no URL: write --server " + re.escape(written) + "$"):
+        address(given)

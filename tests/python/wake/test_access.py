@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from powernap.wake.access import gone
 from powernap.wake.access.access import Access
 from powernap.wake.access.audit import Entry
 from powernap.wake.access.guessing import Guessing, source_of
@@ -105,6 +106,56 @@ def test_tokens_and_their_uses_outlive_the_daemon(tmp_path: Path) -> None:
     _store, again = tokens(path)
     found = again.check(text, "enrol")
     assert found is not None and (found.id, found.uses_left) == (token.id, 1)
+
+
+def test_who_holds_a_token_is_told_why_it_is_good_no_more_and_who_guesses_is_not(tmp_path: Path) -> None:
+    clock = Clock()
+
+    async def play() -> None:
+        store, known = tokens(tmp_path / "access.sqlite", clock)
+        short = await known.create("api", "viewer", "x", clock.now + 60)
+        taken = await known.create("api", "viewer", "x", None)
+        once = await known.create("enrol", "", "rack", None, 1)
+        assert [known.why_not(short, "api"), known.why_not(once, "enrol")] == ["", ""]
+        token = known.check(once, "enrol")
+        assert token is not None and await known.consume(token.id)
+        assert await known.revoke(taken.split(".")[1])
+        clock.now += 60
+        said = [known.why_not(short, "api"), known.why_not(taken, "api"), known.why_not(once, "enrol")]
+        assert said == [
+            "has expired on 1970-01-12 at 13:47 UTC",
+            "was revoked on 1970-01-12 at 13:46 UTC",
+            "was used as often as it may be",
+        ]
+        wrong = "0" * 64
+        for text in (short, taken):
+            assert known.why_not(".".join((*text.split(".")[:2], wrong)), "api") == "is not known here"
+            assert known.why_not(text, "enrol") == "is not known here"
+        await known.create("api", "viewer", "x", None)
+        assert [each.id for each in known.list() if each.id == short.split(".")[1]] == []
+        assert [known.why_not(short, "api"), known.why_not(taken, "api")] == said[:2]
+        await store.close()
+        again = tokens(tmp_path / "access.sqlite", clock)[1]
+        assert [again.why_not(short, "api"), again.why_not(taken, "api")] == said[:2]
+
+    asyncio.run(play())
+
+
+def test_of_tokens_that_are_gone_only_the_newest_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gone, "MOST", 2)
+
+    async def play() -> None:
+        store, known = tokens(tmp_path / "access.sqlite")
+        made = [await known.create("api", "viewer", "x", None) for _each in range(4)]
+        for text in made:
+            await known.revoke(text.split(".")[1])
+        for these in (known, tokens(tmp_path / "access.sqlite")[1]):
+            assert [these.why_not(text, "api").split()[0] for text in made] == ["is", "is", "was", "was"]
+        await store.close()
+
+    asyncio.run(play())
 
 
 def test_no_token_for_enrolment_without_a_ca(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ipaddress
 import os
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -38,13 +40,13 @@ def run(options: argparse.Namespace) -> int:
     from powernap.nap import setup
     from powernap.nap.enrol.attempt import Attempt
 
-    token = None
+    server, token = address(options.server), None
     if options.token is not None:
         token = checked(sys.stdin.read(4096), "the input") if options.token == "-" else read_token(options.token)
         if not token:
             raise PowernapError(f"{options.token}: there is no such file: give one with a token")
     config = setup.load(options.config)
-    standing = Attempt(config, Path(options.state_dir), options.server, token, options.new_key).run()
+    standing = Attempt(config, Path(options.state_dir), server, token, options.new_key).run()
     if not options.once:
         with contextlib.suppress(PowernapError):  # it need not run
             control.ask(options.control_socket, {"command": "reload"}, _RELOAD_SECONDS)
@@ -53,3 +55,16 @@ def run(options: argparse.Namespace) -> int:
     trust = f"\nits CA {standing.fingerprint}: {standing.trust}" if standing.trust else ""
     say(options, {"ok": True, **asdict(standing)}, f"this machine is {standing.sentence()}{trust}")
     return 0
+
+
+def address(server: str) -> str:
+    """Return it as a URL, or "" where none is given. Raises PowernapError, which says what to write."""
+    if not server or re.fullmatch(r"https?://(\[[0-9a-fA-F:.]+\]|[^/:\s]+)(:[0-9]{1,5})?/?", server):
+        return server.rstrip("/")
+    host = server.partition("://")[2] or server
+    host = host.partition("/")[0]
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).version == 6:
+            host = f"[{host}]"
+    shown = host if re.fullmatch(r"[\w.:\[\]-]+", host) else "WAKE-SERVER"
+    raise PowernapError(f"--server {server} is no URL: write --server https://{shown}")

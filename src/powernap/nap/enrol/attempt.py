@@ -59,7 +59,8 @@ class Attempt:
         wanted = self._config.enrolment.fingerprint.replace(":", "").lower() or fingerprint_of_token(token)
         url = self._url(before, wanted)
         if not asking.is_private(url):
-            raise PowernapError(f"server.url: {url} would show this machine's key to everybody: write https://")
+            where = "--server" if self._given_url else "server.url"
+            raise PowernapError(f"{where}: {url} would show this machine's key to everybody: write https://")
         trusted = self._trust(url, wanted, before)
         question = {**shown(self._config, url), "ca": trusted.fingerprint, "version": __version__}
         if token:

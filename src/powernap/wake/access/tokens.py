@@ -19,6 +19,8 @@ from dataclasses import astuple, dataclass, fields, replace
 from typing import Any, Literal
 
 from powernap.shared.errors import PowernapError
+from powernap.wake.access import gone
+from powernap.wake.access.gone import EXPIRED, REVOKED, Gone
 from powernap.wake.access.store import AccessError, Store
 
 Kind = Literal["api", "enrol"]
@@ -52,7 +54,7 @@ class Token:
     secret_hash: str
 
     def lasts(self, now: float) -> bool:
-        return (self.expires is None or now < self.expires) and self.uses_left != 0
+        return not _is_over(self, now) and self.uses_left != 0
 
     def told(self) -> dict[str, Any]:
         """As people may see it."""
@@ -79,13 +81,15 @@ class Tokens:
         self._store = store
         self._clock = clock
         self._tokens: dict[str, Token] = {}
+        self._gone: dict[str, Gone] = {}
         self._noting: set[asyncio.Task[None]] = set()
-        store.tables.append(_TABLE)
+        store.tables += (_TABLE, gone.TABLE)
 
     def load(self) -> None:
         """Raises AccessError."""
         rows = self._store.do(lambda database: database.execute(f"SELECT {_COLUMNS} FROM tokens").fetchall())
         self._tokens = {row[0]: Token(*row) for row in rows}
+        self._gone = self._store.do(gone.load)
 
     async def create(
         self,
@@ -99,14 +103,17 @@ class Tokens:
         """The token's text, which nobody can read again. `expires`: Unix time. Raises AccessError, TokenError."""
         now = self._clock()
         text, token = self._new(kind, role, name, expires, uses, group, now)
+        over = [_gone(each, EXPIRED, each.expires) for each in self._tokens.values() if _is_over(each, now)]
 
         def write(database: sqlite3.Connection) -> None:
-            database.execute("DELETE FROM tokens WHERE expires < ?", (now,))
+            gone.write(database, over)
+            database.execute("DELETE FROM tokens WHERE expires <= ?", (now,))
             marks = ", ".join("?" * len(fields(Token)))
             database.execute(f"INSERT INTO tokens ({_COLUMNS}) VALUES ({marks})", astuple(token))
 
         await self._store.transact(write)
-        self._tokens = {each.id: each for each in self._tokens.values() if each.expires is None or each.expires >= now}
+        self._tokens = {each.id: each for each in self._tokens.values() if not _is_over(each, now)}
+        gone.remember(self._gone, over)
         self._tokens[token.id] = token
         return text
 
@@ -120,6 +127,22 @@ class Tokens:
         if token is None or not right or token.kind != kind or not token.lasts(self._clock()):
             return None
         return token
+
+    def why_not(self, text: str, kind: Kind) -> str:
+        """What became of it, for who holds it: who guesses hears that it is not known. "": it is good now."""
+        if self.check(text, kind) is not None:
+            return ""
+        found = _SHAPES[kind].fullmatch(text)
+        number, secret = found.groups() if found else ("", "")
+        token, former = self._tokens.get(number), self._gone.get(number)
+        was = token or former
+        if was is None or was.kind != kind or not hmac.compare_digest(_hash(secret), was.secret_hash):
+            return "is not known here"
+        if token is None:
+            return former.sentence() if former else ""
+        if _is_over(token, self._clock()):
+            return _gone(token, EXPIRED, token.expires).sentence()
+        return "was used as often as it may be"
 
     def used(self, token: Token) -> None:
         """Note that it was used; on disk once a minute."""
@@ -169,12 +192,19 @@ class Tokens:
     async def revoke(self, number: str) -> bool:
         """False where there is none of that id. On disk when it returns. Raises AccessError."""
         known = self._tokens.pop(number, None)
+        revoked = [] if known is None else [_gone(known, REVOKED, self._clock())]
+
+        def write(database: sqlite3.Connection) -> None:
+            gone.write(database, revoked)
+            database.execute("DELETE FROM tokens WHERE id = ?", (number,))
+
         try:
-            await self._store.transact(lambda database: database.execute("DELETE FROM tokens WHERE id = ?", (number,)))
+            await self._store.transact(write)
         except AccessError:
             if known is not None:
                 self._tokens[number] = known
             raise
+        gone.remember(self._gone, revoked)
         return known is not None
 
     def list(self) -> list[Token]:
@@ -199,6 +229,14 @@ class Tokens:
             parts.insert(1, fingerprint[:32])
         left = uses if kind == "enrol" else None
         return ".".join(parts), Token(number, kind, role, name, group, left, now, expires, None, _hash(secret))
+
+
+def _is_over(token: Token, now: float) -> bool:
+    return token.expires is not None and token.expires <= now
+
+
+def _gone(token: Token, why: str, at: float | None) -> Gone:
+    return Gone(token.id, token.kind, token.secret_hash, why, at or 0.0)
 
 
 def _hash(secret: str) -> str:

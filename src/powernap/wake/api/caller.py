@@ -75,10 +75,8 @@ def _by_token(text: str, address: str, access: Access) -> Caller:
                 "token",
                 max(1, round(wait)),
             )
-        raise NoToken(
-            "the token is not known here, has expired or was revoked: 'powerwake token list' on the wake server shows "
-            "those that are good"
-        )
+        why = access.tokens.why_not(secret.strip(), "api") if bearer else "is not known here"
+        raise NoToken(f"the token {why}: 'powerwake token list' on the wake server shows those that are good")
     return Caller(f"{token.name} (token {token.id})", token.role, address, token)
 
 

@@ -163,7 +163,9 @@ class Desk:
         if before is None:
             self._engine.note(question.name, "pending", f"request {waiting.id} from {source}, {verdict.said()}")
         again = min(_AGAIN[1], max(_AGAIN[0], (now - waiting.first) / 10))
-        return _pending(waiting.id, again, verdict.said())
+        no_token = self._access.tokens.why_not(question.token, "enrol") if question.token else ""
+        said = f"its token {no_token}; {verdict.said()}" if no_token else verdict.said()
+        return _pending(waiting.id, again, said)
 
     async def _by_token(self, text: str, verdict: Verdict, waiting: Waiting, source: str) -> Waiting | None:
         """On disk with the token's use; None where it takes an operator."""
