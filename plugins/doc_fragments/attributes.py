@@ -31,6 +31,23 @@ attributes:
       - powernap.powernap.all
 """
 
+    INFO = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details:
+      - It changes nothing.
+  diff_mode:
+    support: N/A
+    details:
+      - It changes nothing.
+  idempotent:
+    support: full
+    details:
+      - It changes nothing.
+"""
+
     FACTS = r"""
 options: {}
 attributes:
