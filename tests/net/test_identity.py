@@ -134,7 +134,7 @@ def test_renamed_to_a_name_that_another_has_keeps_the_old_one(bare_lan: Lan, web
     assert asker(bare_lan, desk, "web2").ask()[0] == 201
     assert web1.but(hostname="web2").hello()["name"] == "web1"
     assert sorted(registered(bare_lan)) == ["web1", "web2"]
-    assert any("another host's" in each["detail"] for each in bare_lan.events("web1", "alert"))
+    assert any("another machine's" in each["detail"] for each in bare_lan.events("web1", "alert"))
 
 
 def test_a_host_that_was_named_on_purpose_is_not_renamed(bare_lan: Lan, desk: Node) -> None:

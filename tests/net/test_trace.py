@@ -145,7 +145,7 @@ def test_the_wake_servers_own_traffic_is_left_out(lan: Lan) -> None:
     [
         (("-i", "eth7"), "eth7 is not an Ethernet interface"),
         (("-i", "lo"), "lo is not an Ethernet interface"),
-        (("--host", "nobody"), "no host nobody"),
+        (("--host", "nobody"), "no machine nobody"),
         (("--read", "/nonexistent.pcap"), "/nonexistent.pcap cannot be read (No such file or directory)"),
         (("--read", "/etc/hostname"), "/etc/hostname is no pcap file"),
         (("--pcap", "/nonexistent/x.pcap"), "/nonexistent/x.pcap cannot be written"),

@@ -213,7 +213,7 @@ class FakePowerwaked:
     def foresee(self, name):
         host = self.hosts.get(name)
         if host is None:
-            return {"outcome": "failed", "said": f"no host {name} is registered here", "seconds": None, "result": {}}
+            return {"outcome": "failed", "said": f"no machine {name} is registered here", "seconds": None, "result": {}}
         awake = host["wake_state"] == "awake"
         result = {"was": "awake" if awake else "asleep"}
         return {"outcome": "done" if awake else "would", "said": "", "seconds": None, "result": result}

@@ -64,11 +64,11 @@ def warnings(engine: Engine) -> list[str]:
     found = []
     if _forwards():
         found.append(
-            "this machine forwards IPv4 packets, so it may answer for sleeping hosts itself: set "
+            "this machine forwards IPv4 packets, so it may answer for sleeping machines itself: set "
             "net.ipv4.ip_forward=0 on a wake server"
         )
     if not engine.segments:
-        found.append("no Ethernet interface is up: no host can register")
+        found.append("no Ethernet interface is up: no machine can register")
     return found
 
 

@@ -44,7 +44,7 @@ def test_a_wake_is_told_in_the_order_in_which_it_happened() -> None:
         "0.001 s  volley 1: ethernet 2 packets",
         "0.900 s  exec: ended with status 0",
         "1.100 s  it is awake: it answers a probe",
-        "1.200 s  the host says that it is awake",
+        "1.200 s  the machine says that it is awake",
         "2.200 s  its addresses are its own again",
         "in all: 2 magic packets, 12 probes, 1 frames passed on",
     ]

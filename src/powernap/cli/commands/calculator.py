@@ -10,7 +10,7 @@ from powernap.cli.commands.base import say
 from powernap.shared.errors import PowernapError
 
 NAME = "calculator"
-SUMMARY = "what naps of many hosts would save"
+SUMMARY = "what naps of many machines would save"
 DAYS = 365.0
 
 

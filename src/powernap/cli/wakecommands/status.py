@@ -61,7 +61,7 @@ def _broker(broker: Mapping[str, Any]) -> str:
     """Whoever looks at this wants to know whether it works."""
     how = f"connected for {ago(broker['since'])}" if broker["connected"] else f"not connected: {broker['trouble']}"
     counts = ", ".join(f"{broker[what]} {what}" for what in ("received", "sent", "refused", "dropped"))
-    return f"broker {broker['address']}: {how}; {broker['hosts']} hosts, messages: {counts}"
+    return f"broker {broker['address']}: {how}; {broker['hosts']} machines, messages: {counts}"
 
 
 def _frames(card: Mapping[str, Any]) -> list[str]:

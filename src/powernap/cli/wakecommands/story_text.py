@@ -12,8 +12,8 @@ _MARKS = {
     "kernel": "the kernel sent the first magic packet",
     "waited_from": "waits for its turn: the budget of wakes is used up",
     "turn": "its turn has come",
-    "hello": "the host says that it is awake",
-    "booting": "the host runs, its services do not answer yet",
+    "hello": "the machine says that it is awake",
+    "booting": "the machine runs, its services do not answer yet",
     "restored": "its addresses are its own again",
     "ended": "the wake has ended",
 }

@@ -39,7 +39,7 @@ class Brokered:
         if not self._over:
             self._connection.publish(self._topics.up(self._name), text)
 
-    def close(self, why: str = "this host ended the link") -> None:
+    def close(self, why: str = "this machine ended the link") -> None:
         """Say farewell, so that the broker need not say the will when this machine is found dead, or asleep."""
         if self._over:
             return

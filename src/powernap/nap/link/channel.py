@@ -307,7 +307,7 @@ class Channel:
             self._late.cancel()
             self._late = None
 
-    def _close_socket(self, why: str = "this host ended the link") -> None:
+    def _close_socket(self, why: str = "this machine ended the link") -> None:
         socket, self._socket = self._socket, None
         if socket is not None:
             socket.close(why)

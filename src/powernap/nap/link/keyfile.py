@@ -17,7 +17,7 @@ def read(file: str) -> str:
         key = Path(file).read_text(encoding="ascii").strip().lower()
     except OSError as error:
         raise PowernapError(
-            f"{file}: this host's key cannot be read ({error.strerror}): "
+            f"{file}: this machine's key cannot be read ({error.strerror}): "
             "run the site playbook, or 'powerwake register' on the wake server"
         ) from error
     except ValueError:

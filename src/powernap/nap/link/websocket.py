@@ -68,7 +68,7 @@ class WebSocket:
         if not self._over:
             self._wire.write(self._protocol.send(TextMessage(data=text)))
 
-    def close(self, why: str = "this host ended the link") -> None:
+    def close(self, why: str = "this machine ended the link") -> None:
         """Say farewell, and end it without waiting for the other side's."""
         if self._over:
             return

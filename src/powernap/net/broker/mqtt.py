@@ -103,7 +103,7 @@ class MqttConnection(Hearing):
         if self._over or self._closing:
             return
         self._closing = True
-        self._why = "this host ended the connection"
+        self._why = "this machine ended the connection"
         while self._unsent:
             self._hand_over()
         self._client.disconnect()

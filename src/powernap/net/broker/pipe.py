@@ -97,7 +97,7 @@ class Pipe:
         """End it when all is sent."""
         self._ending = True
         if not self._unsent:
-            self.end("this host ended the connection")
+            self.end("this machine ended the connection")
 
     def end(self, why: str) -> None:
         if self._over:
@@ -138,7 +138,7 @@ class Pipe:
             return
         self._loop.remove_writer(self._sock)
         if self._ending:
-            self.end("this host ended the connection")
+            self.end("this machine ended the connection")
 
 
 async def open_pipe(place: Broker, seconds: float) -> Pipe:

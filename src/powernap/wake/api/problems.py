@@ -38,7 +38,7 @@ KINDS: dict[str, Kind] = {
     "too-many-tries": Kind(429, "Too many requests without a valid token"),
     "fault": Kind(500, "The wake server failed to handle the request"),
     "unavailable": Kind(503, "The wake server cannot do this now"),
-    "not-woken": Kind(504, "The host did not wake in time"),
+    "not-woken": Kind(504, "The machine did not wake in time"),
 }
 
 

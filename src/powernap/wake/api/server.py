@@ -145,7 +145,7 @@ class _Handlers:
     async def health(self, request: web.Request) -> web.Response:
         ready = request["parameters"].get("only", "ready") == "ready"
         registry = await self._registry_trouble()
-        path = "" if self._service.engine.segments else "no Ethernet interface is up: no host can register"
+        path = "" if self._service.engine.segments else "no Ethernet interface is up: no machine can register"
         waits = "" if self._service.taken_up else "not all that slept at the start have been taken up again: wait"
         checks = {"registry": registry, "packet_path": path, "sleepers_taken_up": waits}
         ok = not (registry or path or (ready and waits))

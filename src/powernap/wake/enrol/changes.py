@@ -40,7 +40,7 @@ class Admit:
             raise Conflict(f"{self.name} is registered: give another name ('powerwake approve … --as NAME')")
         macs = _free(database, -1 if old is None else old.number, self.macs)
         if not macs:
-            raise Conflict(f"all cards of {self.name} are other hosts': 'powerwake forget' frees them")
+            raise Conflict(f"all cards of {self.name} are other machines': 'powerwake forget' frees them")
         said = json.dumps(self.said)
         if old is None:
             database.execute(

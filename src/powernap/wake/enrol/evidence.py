@@ -99,7 +99,7 @@ class Verdict:
             Kind.CLONE: f"clone of {self.host}",
             Kind.TWICE: f"uses the key of {self.host}",
             Kind.TAKEN: f"has the name of {self.host}",
-            Kind.AMBIGUOUS: "is like several hosts",
+            Kind.AMBIGUOUS: "is like several machines",
         }
         return texts[self.kind] + (f": {self.why}" if self.why else "")
 
@@ -122,7 +122,7 @@ def judge(likenesses: Iterable[Likeness]) -> Verdict:
     if verdicts:
         return verdicts[0]
     if taken is not None:
-        return Verdict(Kind.TAKEN, taken.host, "nothing else of it is that host's")
+        return Verdict(Kind.TAKEN, taken.host, "nothing else of it is that machine's")
     return Verdict(Kind.NEW)
 
 

@@ -118,14 +118,14 @@ class Greeter:
             self._engine.renew(before, record.name)
             self._engine.note(record.name, "cards changed", f"{' '.join(record.macs)} -> {' '.join(new.macs)}")
         else:
-            self._engine.note(record.name, "alert", f"its cards {' '.join(macs)} are other hosts': they stay theirs")
+            self._engine.note(record.name, "alert", f"its cards {' '.join(macs)} are other machines': they stay theirs")
 
     async def _rename(self, record: Record, wanted: str, now: Identity, seen: Shown) -> bool:
         name = record.name
         before = self._engine.roster.peek(name)
         if not await self._journal.commit(Rename(name, wanted)):
             self._engine.note(
-                name, "alert", f"it is called {wanted} now, but that name is another host's: {name} stays"
+                name, "alert", f"it is called {wanted} now, but that name is another machine's: {name} stays"
             )
             return False
         self._engine.renew(before, name)

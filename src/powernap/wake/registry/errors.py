@@ -15,7 +15,7 @@ class Unknown(PowernapError):
 
     @classmethod
     def host(cls, name: str) -> Unknown:
-        return cls(f"no host {name} is registered here: run the site playbook or 'powerwake register'")
+        return cls(f"no machine {name} is registered here: run the site playbook or 'powerwake register'")
 
 
 class Conflict(PowernapError):

@@ -86,7 +86,7 @@ class Registry:
                 raise
             self._owed = changes
             _log.error(
-                "%s: cannot write the registry (%s): those asleep are woken, but until there is space no host can "
+                "%s: cannot write the registry (%s): those asleep are woken, but until there is space no machine can "
                 "register",
                 self.path,
                 error,
@@ -119,7 +119,7 @@ class Registry:
         except sqlite3.Error as error:
             raise RegistryError(
                 f"{self.path}: cannot write the registry ({reason(error)}): free space on its file system and see "
-                "that powerwaked may write there; until then no host can register"
+                "that powerwaked may write there; until then no machine can register"
             ) from error
         self._owed = []
         return results[len(owed) : len(owed) + len(wanted)]
