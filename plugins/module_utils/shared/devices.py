@@ -36,19 +36,58 @@ class Devices:
     def __init__(self, root: str = "/") -> None:
         self.root = root
 
-    def facts(self) -> dict[str, Any]:
-        """Return lid, displays, audio, disks, desktop, hypervisors, containers, schedulers and shares."""
+    def hardware(self) -> dict[str, Any]:
+        """Return battery, batteries, on_battery, lid, displays, audio and disks."""
+        batteries = self.batteries()
         return {
+            "battery": bool(batteries),
+            "batteries": batteries,
+            "on_battery": self.on_battery(),
             "lid": self.lid(),
             "displays": self.displays(),
             "audio": self.audio(),
             "disks": self.disks(),
+        }
+
+    def programs(self) -> dict[str, Any]:
+        """Return desktop, hypervisors, containers, schedulers and shares."""
+        return {
             "desktop": self._exists("etc/systemd/system/display-manager.service"),
             "hypervisors": self._installed(HYPERVISORS),
             "containers": self._installed(CONTAINERS),
             "schedulers": self._installed(SCHEDULERS),
             "shares": self.shares(),
         }
+
+    def batteries(self) -> list[dict[str, Any]]:
+        """Return the batteries that feed the machine: one of a mouse or a UPS has the scope "Device" or another type.
+
+        See Documentation/ABI/testing/sysfs-class-power.
+        """
+        return [
+            {"name": name, "status": self._said(name, "status") or None, "percent": self._percent(name)}
+            for name in self._supplies("Battery")
+            if self._said(name, "present") != "0"
+        ]
+
+    def on_battery(self) -> bool | None:
+        """Tell whether the machine runs from its battery; None: it has none, or cannot tell."""
+        mains = [self._said(name, "online") for name in self._supplies("Mains", "USB", "Wireless")]
+        batteries = [self._said(name, "status") for name in self._supplies("Battery")]
+        if not batteries or any(online not in ("", "0") for online in mains):
+            return False if batteries else None
+        return "Discharging" in batteries or "0" in mains
+
+    def _supplies(self, *types: str) -> list[str]:
+        names = self._names("sys/class/power_supply")
+        return [name for name in names if self._said(name, "type") in types and self._said(name, "scope") != "Device"]
+
+    def _said(self, supply: str, file: str) -> str:
+        return self.text(f"sys/class/power_supply/{supply}/{file}").strip()
+
+    def _percent(self, battery: str) -> int | None:
+        said = self._said(battery, "capacity")
+        return int(said) if said.isdigit() else None
 
     def lid(self) -> bool:
         """Tell whether the machine has a lid: ACPI's button, or an input device with the switch."""

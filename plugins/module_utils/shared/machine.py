@@ -14,46 +14,80 @@ import os
 import re
 from typing import Any, Callable, Sequence
 
+from . import timing
 from .devices import Devices
-from .virtual import detect
+from .listening import Listening
+from .timing import Clocks
+from .virtual import detect, evidence
 
 #: Runs a command; returns (status, output, errors), with status 127 where there is no such program.
 Run = Callable[[Sequence[str]], "tuple[int, str, str]"]
 
-LISTEN, UNCONNECTED = "0A", "07"  # socket states in /proc/net, see include/net/tcp_states.h
-LOOPBACK = re.compile(r"\A(?:[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F)\Z")  # 127/8, ::1, ::ffff:127/104
+#: Whose facts can be asked for apart.
+SUBSETS = ("hardware", "interfaces", "ports", "programs", "sleep", "timers", "virtualization")
 
 
 class Machine:
-    """Reads one machine; what cannot be read is left out and named in ``unreadable``."""
+    """Reads one machine; what cannot be read is left out and named in ``unreadable``. ``clocks``: None for now."""
 
-    def __init__(self, run: Run, root: str = "/") -> None:
+    def __init__(self, run: Run, root: str = "/", clocks: Clocks | None = None) -> None:
         self.run = run
         self.root = root
+        self.clocks = clocks
         self.unreadable: list[str] = []
+        self._answers: dict[tuple[str, ...], tuple[int, str, str]] = {}
 
-    def facts(self) -> dict[str, Any]:
-        """Return everything that powernap_facts returns."""
+    def facts(self, subsets: Sequence[str] = SUBSETS) -> dict[str, Any]:
+        """Return what powernap_facts returns of these subsets, and what of them could not be read."""
+        facts: dict[str, Any] = {}
+        for subset in SUBSETS:
+            if subset in subsets:
+                facts.update(getattr(self, subset)())
+        return {**facts, "unreadable": self.unreadable}
+
+    def hardware(self) -> dict[str, Any]:
+        return {"cpus": os.cpu_count() or 1, **Devices(self.root).hardware()}
+
+    def programs(self) -> dict[str, Any]:
+        return Devices(self.root).programs()
+
+    def interfaces(self) -> dict[str, Any]:
+        return {"interfaces": self._interfaces()}
+
+    def ports(self) -> dict[str, Any]:
+        listening = Listening(self.root)
+        facts = listening.facts()
+        self.unreadable += listening.problems
+        return facts
+
+    def sleep(self) -> dict[str, Any]:
+        """Return sleep_states, mem_sleep and hibernation (Documentation/admin-guide/pm/sleep-states.rst)."""
+        states = (self._text("sys/power/state", "sleep states") or "").split()
         return {
-            "virtualization": detect(self.root, self._detect_virt).as_dict(),
-            "interfaces": self.interfaces(),
-            "sleep_states": (self._text("sys/power/state", "sleep states") or "").split(),
-            "cpus": os.cpu_count() or 1,
-            "battery": self.battery(),
-            **Devices(self.root).facts(),
-            "tcp_ports": self._listening(("tcp", "tcp6"), LISTEN),
-            "udp_ports": self._listening(("udp", "udp6"), UNCONNECTED),
-            "unreadable": self.unreadable,
+            "sleep_states": states,
+            "mem_sleep": chosen(self._text("sys/power/mem_sleep") or ""),
+            "hibernation": chosen(self._text("sys/power/disk") or "" if "disk" in states else ""),
         }
 
+    def timers(self) -> dict[str, Any]:
+        found, problems = timing.read(self.run, self.root, self.clocks or timing.Clocks.now())
+        self.unreadable += problems
+        return {"timers": found}
+
+    def virtualization(self) -> dict[str, Any]:
+        found = detect(self.root, self._detect_virt).as_dict()
+        return {"virtualization": {**found, "evidence": evidence(self.root, self._detect_virt)}}
+
     def _detect_virt(self, command: Sequence[str], **_how: Any) -> _Done:
-        """Run systemd-detect-virt as subprocess.run would."""
-        status, output, errors = self.run(command)
+        """Run systemd-detect-virt as subprocess.run would, each question once."""
+        if tuple(command) not in self._answers:
+            self._answers[tuple(command)] = self.run(command)
+        status, output, errors = self._answers[tuple(command)]
         if status == 127:
             raise FileNotFoundError(errors)
         return _Done(output)
 
-    def interfaces(self) -> list[dict[str, Any]]:
+    def _interfaces(self) -> list[dict[str, Any]]:
         """Return the Ethernet interfaces as `ip` lists them."""
         status, output, errors = self.run(["ip", "-json", "-details", "address", "show"])
         if status != 0:
@@ -76,8 +110,11 @@ class Machine:
         return {
             "name": name,
             "kind": kind,
+            "driver": self._driver(name),
             "up": "UP" in link.get("flags", []),
+            "link": "LOWER_UP" in link.get("flags", []),
             "mac": link.get("address", ""),
+            "permanent_mac": link.get("permaddr") or link.get("address", ""),
             "addresses": [f"{info['local']}/{info['prefixlen']}" for info in addresses if "local" in info],
             "wake_on_lan": self._wake_on_lan(name),
         }
@@ -88,35 +125,18 @@ class Machine:
             self.unreadable.append(f"Wake-on-LAN of {name}: {errors}")
         supported = re.search(r"^\s*Supports Wake-on: *(\S+)", output, re.MULTILINE)
         armed = re.search(r"^\s*Wake-on: *(\S+)", output, re.MULTILINE)
+        device = (self._text(f"sys/class/net/{name}/device/power/wakeup") or "").strip()
         return {
             "supported": "g" in supported.group(1) if supported else None,
             "armed": "g" in armed.group(1) if armed else None,
+            "device": device == "enabled" if device else None,
         }
 
-    def battery(self) -> bool:
-        """Tell whether a battery feeds the machine: one of a mouse or a UPS has the scope "Device" or another type."""
-        folder = os.path.join(self.root, "sys/class/power_supply")
+    def _driver(self, name: str) -> str | None:
         try:
-            supplies = os.listdir(folder)
+            return os.path.basename(os.readlink(os.path.join(self.root, f"sys/class/net/{name}/device/driver")))
         except OSError:
-            return False
-        return any(
-            (self._text(f"sys/class/power_supply/{name}/type") or "").strip() == "Battery"
-            and (self._text(f"sys/class/power_supply/{name}/scope") or "").strip() != "Device"
-            for name in supplies
-        )
-
-    def _listening(self, tables: Sequence[str], state: str) -> list[int]:
-        """Return the ports of sockets in that state that are not bound to a loopback address."""
-        ports = set()
-        for table in tables:
-            text = self._text(f"proc/net/{table}", f"{table} ports" if not table.endswith("6") else None)
-            for line in (text or "").splitlines()[1:]:
-                fields = line.split()
-                address, port = fields[1].split(":")
-                if fields[3] == state and not LOOPBACK.match(address):
-                    ports.add(int(port, 16))
-        return sorted(ports)
+            return None
 
     def _text(self, path: str, what: str | None = None) -> str | None:
         """Return a file's text, or None where it cannot be read; ``what`` then goes on the list of what is missing."""
@@ -127,6 +147,13 @@ class Machine:
             if what:
                 self.unreadable.append(f"{what}: /{path}: {error.strerror}")
             return None
+
+
+def chosen(text: str) -> dict[str, Any]:
+    """Return {"modes", "chosen"} of a text such as "s2idle [deep]"."""
+    words = text.split()
+    marked = [word.strip("[]") for word in words if word.startswith("[")]
+    return {"modes": [word.strip("[]") for word in words], "chosen": marked[0] if marked else None}
 
 
 class _Done:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Iterator
 
 # DMI vendor or product names of hypervisors (as systemd's src/basic/virt.c lists them)
 _DMI = (
@@ -54,13 +54,23 @@ class Virtualization:
 
 def detect(root: str = "/", run: Any = subprocess.run) -> Virtualization:
     """Return what this machine is. systemd-detect-virt is asked first; without it, files under ``root`` are read."""
-    asked = [(kind, _ask(run, option)) for kind, option in (("container", "--container"), ("vm", "--vm"))]
+    asked = _ask_both(run)
     for kind, answer in asked:
         if answer not in (None, "none"):
-            return Virtualization(kind, answer, "systemd-detect-virt")
+            return Virtualization(kind, str(answer), "systemd-detect-virt")
     if all(answer == "none" for _kind, answer in asked):
         return Virtualization("none", "none", "systemd-detect-virt")
     return read(root)
+
+
+def evidence(root: str = "/", run: Any = subprocess.run) -> list[str]:
+    """Return what each source says of it, those that say nothing left out: the first that names one decides."""
+    asked = [f"systemd-detect-virt --{kind}: {answer}" for kind, answer in _ask_both(run) if answer is not None]
+    return [*asked, *(f"{found.source}: {found.technology}" for found in signs(root))]
+
+
+def _ask_both(run: Any) -> list[tuple[str, str | None]]:
+    return [(kind, _ask(run, f"--{kind}")) for kind in ("container", "vm")]
 
 
 def _ask(run: Any, option: str) -> str | None:
@@ -74,30 +84,34 @@ def _ask(run: Any, option: str) -> str | None:
 
 
 def read(root: str = "/") -> Virtualization:
-    """Return what the files of the machine say: container marks, then DMI, then the hypervisor flag of the CPU."""
+    """Return what the files of the machine say."""
+    return next(signs(root), Virtualization("none", "none", "DMI and /proc"))
+
+
+def signs(root: str = "/") -> Iterator[Virtualization]:
+    """Yield what files say: container marks, then DMI, then the hypervisor and its flag of the CPU."""
     for path, technology in (("run/systemd/container", ""), (".dockerenv", "docker"), ("run/.containerenv", "podman")):
         text = _text(root, path)
         if text is not None:
-            return Virtualization("container", technology or text.strip() or "other", "/" + path)
+            yield Virtualization("container", technology or text.strip() or "other", "/" + path)
     environ = _text(root, "proc/1/environ")  # not readable everywhere, even by root: then it says nothing
     for item in (environ or "").split("\0"):
         if item.startswith("container="):
-            return Virtualization("container", item.split("=", 1)[1] or "other", "/proc/1/environ")
+            yield Virtualization("container", item.split("=", 1)[1] or "other", "/proc/1/environ")
     if _text(root, "proc/user_beancounters") is not None and _text(root, "proc/bc/0") is None:
-        return Virtualization("container", "openvz", "/proc/user_beancounters")
+        yield Virtualization("container", "openvz", "/proc/user_beancounters")
     for name in _DMI_FILES:
         path = f"sys/class/dmi/id/{name}"
         text = _text(root, path) or ""
-        for mark, technology in _DMI:
-            if text.startswith(mark):
-                return Virtualization("vm", technology, "/" + path)
+        technology = next((technology for mark, technology in _DMI if text.startswith(mark)), "")
+        if technology:
+            yield Virtualization("vm", technology, "/" + path)
     hypervisor = (_text(root, "sys/hypervisor/type") or "").strip()
     if hypervisor:
-        return Virtualization("vm", hypervisor, "/sys/hypervisor/type")
-    for line in (_text(root, "proc/cpuinfo") or "").splitlines():
-        if line.startswith("flags") and " hypervisor" in line:
-            return Virtualization("vm", "unknown", "the hypervisor flag in /proc/cpuinfo")
-    return Virtualization("none", "none", "DMI and /proc")
+        yield Virtualization("vm", hypervisor, "/sys/hypervisor/type")
+    cpus = (_text(root, "proc/cpuinfo") or "").splitlines()
+    if any(line.startswith("flags") and " hypervisor" in line for line in cpus):
+        yield Virtualization("vm", "unknown", "the hypervisor flag in /proc/cpuinfo")
 
 
 def _text(root: str, path: str) -> str | None:

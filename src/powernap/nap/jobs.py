@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from powernap.machine import atjobs, cron, timers
+from powernap.machine import timers
 from powernap.machine.dbus import Bus
 from powernap.nap.background import beside
 from powernap.nap.lookahead import Job
+from powernap.shared import atjobs, cron
 
 REMEDY = "powernapd needs CAP_DAC_READ_SEARCH for it; or set sleep.min_sleep_seconds = 0 and sleep.wake_for = []"
 #: A file that was changed this shortly before it was read may change again without showing it: its times are coarse.

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from powernap.machine.cron import BadSchedule, jobs, parse_schedule, read
+from powernap.shared.cron import BadSchedule, jobs, parse_schedule, read
 
 croniter = pytest.importorskip("croniter").croniter
 UTC = timezone.utc

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from powernap.machine import atjobs, sleepdirect, timers, wakecause, wakeupcount
+from powernap.machine import sleepdirect, timers, wakecause, wakeupcount
 from powernap.machine.rtc import Alarm, NoClock
 from powernap.machine.sleepdirect import NotSlept
 from powernap.machine.wakeupcount import WakeEvent
+from powernap.shared import atjobs
 
 
 def write(root, **files):

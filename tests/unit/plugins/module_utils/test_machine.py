@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.machine import Machine
@@ -23,6 +24,7 @@ LINKS = [
         "ifname": "eth0",
         "link_type": "ether",
         "address": "02:4c:00:00:00:03",
+        "permaddr": "02:4c:00:00:00:05",
         "flags": ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"],
         "addr_info": [
             {"family": "inet", "local": "198.18.0.3", "prefixlen": 16, "scope": "global"},
@@ -78,28 +80,39 @@ def tree(tmp_path):
     return write
 
 
-def test_names_nics_with_their_addresses_and_wake_on_lan():
-    programs = FakePrograms(ip=json.dumps(LINKS), ethtool=ETHTOOL.format(setting="g"))
-    eth0, br0 = Machine(programs).interfaces()
+def interfaces(setting="g", root="/"):
+    programs = FakePrograms(ip=json.dumps(LINKS), ethtool=ETHTOOL.format(setting=setting))
+    return Machine(programs, root).facts(["interfaces"])["interfaces"]
+
+
+def test_names_nics_with_their_addresses_and_wake_on_lan(tree):
+    root = tree({"sys/class/net/eth0/device/power/wakeup": "enabled\n"})
+    Path(root, "sys/class/net/eth0/device/driver").symlink_to("../../../bus/pci/drivers/e1000e")
+    eth0, br0 = interfaces(root=root)
     assert eth0 == {
         "name": "eth0",
         "kind": "ethernet",
+        "driver": "e1000e",
         "up": True,
+        "link": True,
         "mac": "02:4c:00:00:00:03",
+        "permanent_mac": "02:4c:00:00:00:05",
         "addresses": ["198.18.0.3/16"],
-        "wake_on_lan": {"supported": True, "armed": True},
+        "wake_on_lan": {"supported": True, "armed": True, "device": True},
     }
-    assert (br0["kind"], br0["up"]) == ("bridge", False)
+    assert (br0["kind"], br0["up"], br0["link"], br0["driver"]) == ("bridge", False, False, None)
+    assert br0["permanent_mac"] == br0["mac"]
 
 
-def test_tells_supported_from_armed():
-    programs = FakePrograms(ip=json.dumps(LINKS), ethtool=ETHTOOL.format(setting="d"))
-    assert Machine(programs).interfaces()[0]["wake_on_lan"] == {"supported": True, "armed": False}
+def test_tells_supported_from_armed(tree):
+    assert interfaces("d", tree({}))[0]["wake_on_lan"] == {"supported": True, "armed": False, "device": None}
+    root = tree({"sys/class/net/eth0/device/power/wakeup": "disabled\n"})
+    assert interfaces("g", root)[0]["wake_on_lan"] == {"supported": True, "armed": True, "device": False}
 
 
 def test_says_what_it_could_not_find_out(tree):
     facts = Machine(FakePrograms(ip=json.dumps(LINKS)), tree({})).facts()
-    assert facts["interfaces"][0]["wake_on_lan"] == {"supported": None, "armed": None}
+    assert facts["interfaces"][0]["wake_on_lan"] == {"supported": None, "armed": None, "device": None}
     assert "Wake-on-LAN of eth0: ethtool is not installed" in facts["unreadable"]
     assert any(line.startswith("sleep states: /sys/power/state") for line in facts["unreadable"])
     assert any(line.startswith("tcp ports: /proc/net/tcp") for line in facts["unreadable"])
@@ -114,7 +127,7 @@ def test_without_ip_the_rest_is_still_there(tree):
 
 def test_output_of_an_old_ip_is_no_failure():
     machine = Machine(FakePrograms(ip="1: lo: <LOOPBACK,UP>"))
-    assert machine.interfaces() == []
+    assert machine.facts(["interfaces"])["interfaces"] == []
     assert "older than iproute2" in machine.unreadable[0]
 
 
@@ -137,7 +150,78 @@ def test_ports_that_others_reach_are_those_that_listen_beyond_loopback(tree):
 )
 def test_a_battery_is_one_that_feeds_the_machine(tree, files, battery):
     root = tree({f"sys/class/power_supply/{path}": text for path, text in files.items()})
-    assert Machine(FakePrograms(), root).battery() is battery
+    assert Machine(FakePrograms(), root).facts(["hardware"])["battery"] is battery
+
+
+@pytest.mark.parametrize(
+    ("files", "batteries", "on_battery"),
+    [
+        (
+            {"BAT0/type": "Battery", "BAT0/status": "Discharging\n", "BAT0/capacity": "41\n", "AC/type": "Mains"},
+            [{"name": "BAT0", "status": "Discharging", "percent": 41}],
+            True,
+        ),
+        (
+            {"BAT0/type": "Battery", "AC/type": "Mains", "AC/online": "1\n"},
+            [{"name": "BAT0", "status": None, "percent": None}],
+            False,
+        ),
+        ({"BAT0/type": "Battery", "BAT0/present": "0\n"}, [], False),
+        ({"AC/type": "Mains", "AC/online": "1\n"}, [], None),
+    ],
+)
+def test_batteries_say_how_full_they_are(tree, files, batteries, on_battery):
+    root = tree({f"sys/class/power_supply/{path}": text for path, text in files.items()})
+    facts = Machine(FakePrograms(), root).facts(["hardware"])
+    assert (facts["batteries"], facts["on_battery"]) == (batteries, on_battery)
+
+
+@pytest.mark.parametrize(
+    ("files", "mem_sleep", "hibernation"),
+    [
+        (
+            {"state": "freeze mem disk\n", "mem_sleep": "s2idle [deep]\n", "disk": "[platform] shutdown\n"},
+            {"modes": ["s2idle", "deep"], "chosen": "deep"},
+            {"modes": ["platform", "shutdown"], "chosen": "platform"},
+        ),
+        ({"state": "freeze\n", "disk": "[disabled]\n"}, {"modes": [], "chosen": None}, {"modes": [], "chosen": None}),
+    ],
+)
+def test_how_the_kernel_sleeps(tree, files, mem_sleep, hibernation):
+    root = tree({f"sys/power/{path}": text for path, text in files.items()})
+    facts = Machine(FakePrograms(), root).facts(["sleep"])
+    assert (facts["mem_sleep"], facts["hibernation"]) == (mem_sleep, hibernation)
+
+
+def test_evidence_names_every_source_that_says_something(tree):
+    root = tree({"sys/class/dmi/id/sys_vendor": "QEMU\n", "proc/cpuinfo": "flags\t: fpu hypervisor\n"})
+    assert Machine(FakePrograms(), root).facts(["virtualization"])["virtualization"] == {
+        "kind": "vm",
+        "technology": "qemu",
+        "source": "/sys/class/dmi/id/sys_vendor",
+        "reason": "a virtual guest: qemu (/sys/class/dmi/id/sys_vendor)",
+        "evidence": ["/sys/class/dmi/id/sys_vendor: qemu", "the hypervisor flag in /proc/cpuinfo: unknown"],
+    }
+    said = Machine(FakePrograms(systemd_detect_virt="none\n"), tree({})).facts(["virtualization"])["virtualization"]
+    assert said["kind"] == "none"
+    assert said["evidence"][:2] == ["systemd-detect-virt --container: none", "systemd-detect-virt --vm: none"]
+
+
+def test_only_what_was_asked_for_is_returned_and_complained_of(tree):
+    facts = Machine(FakePrograms(), tree({})).facts(["hardware", "timers"])
+    assert sorted(facts) == [
+        "audio",
+        "batteries",
+        "battery",
+        "cpus",
+        "disks",
+        "displays",
+        "lid",
+        "on_battery",
+        "timers",
+        "unreadable",
+    ]
+    assert facts["unreadable"] == []
 
 
 def test_virtualization_is_what_systemd_says(tree):

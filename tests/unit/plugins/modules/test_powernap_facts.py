@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.powernap.powernap.plugins.modules import powernap_facts
 
 
@@ -16,3 +17,20 @@ def test_never_fails_and_changes_nothing(run):
     assert facts["virtualization"]["kind"] in ("none", "vm", "container")
     assert facts["cpus"] >= 1
     assert isinstance(facts["battery"], bool)
+    assert isinstance(facts["timers"], list)
+
+
+@pytest.mark.parametrize(("subset", "there"), [(["sleep"], "sleep_states"), (["ports", "hardware"], "listeners")])
+def test_gathers_only_what_it_is_asked_for(run, subset, there):
+    facts = run(powernap_facts.main, gather_subset=subset)["ansible_facts"]["powernap"]
+    assert there in facts and "virtualization" not in facts and "unreadable" in facts
+
+
+def test_all_is_all_whatever_else_is_named(run):
+    everything = run(powernap_facts.main)["ansible_facts"]["powernap"]
+    asked = run(powernap_facts.main, gather_subset=["sleep", "all"])["ansible_facts"]["powernap"]
+    assert sorted(asked) == sorted(everything)
+
+
+def test_a_subset_that_does_not_exist_is_refused(run):
+    assert "gather_subset" in run(powernap_facts.main, gather_subset=["network"])["msg"]

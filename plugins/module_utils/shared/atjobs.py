@@ -1,4 +1,7 @@
+# Copyright (c) 2026, The PowerNap authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """When at(1) jobs run: the names of their spool files say so (queue, 5 hex digits of number, 8 of minutes, UTC)."""
 
 from __future__ import annotations

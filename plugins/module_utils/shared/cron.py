@@ -1,4 +1,7 @@
+# Copyright (c) 2026, The PowerNap authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """When cron jobs run next: the crontabs of the system and of users, as in crontab(5) of Debian's cron and of cronie.
 
 @reboot is no time. A time that a change of clocks skips counts as the change itself, as with both; one that comes twice
