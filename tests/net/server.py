@@ -31,6 +31,7 @@ class Server(Node):
         self.pin: Path | None = None
         self.discovery = "off"  # it speaks on the segment without being asked
         self.settings: dict[str, str] = {"probe_seconds": "0.08"}
+        self.environment: dict[str, str] | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.log = directory / "log"
         self.ca = directory / "tls" / "ca.pem"
@@ -55,7 +56,9 @@ class Server(Node):
     def start(self) -> None:
         command = self.command(self.configure())
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(["ip", "netns", "exec", self.namespace, *command], stderr=log, stdout=log)
+            self.process = subprocess.Popen(
+                ["ip", "netns", "exec", self.namespace, *command], stderr=log, stdout=log, env=self.environment
+            )
         wait_for(self._is_up, 30)
         assert {"classic": "classic BPF", "ebpf": "eBPF at tcx, pinned"}[self.path] in self.path_used()
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from powernap.shared.envelope import MOST_BYTES, TO_CLIENT, TO_SERVER, BadMessage, Message, Sealed, read, seal
 from powernap.shared.errors import PowernapError
+from powernap.wake.clock import steady
 from powernap.wake.engine import Engine
 from powernap.wake.enrolment import Enrolment
 from powernap.wake.link import words
@@ -253,7 +254,7 @@ class Hub:
         answer = {
             "nonce": hello.nonce,
             "session": session,
-            "time": time.time(),
+            "time": steady(),
             "lease_seconds": LEASE_SECONDS,
             "woken_for": woken_for(story, self.sessions.slept_at(name), time.time()),
             "name": name,

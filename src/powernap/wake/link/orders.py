@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from powernap.shared.errors import PowernapError
+from powernap.wake.clock import steady
 from powernap.wake.link.words import Done
 
 #: Beyond the time for which an order is valid: the host has to carry it out, and to say so.
@@ -59,7 +60,7 @@ class LinkOrders:
             "id": order,
             "verb": verb,
             "arguments": dict(arguments),
-            "time": time.time(),
+            "time": steady(),
             "valid_seconds": valid,
             "by": by,
         }
