@@ -43,22 +43,35 @@ async def _canary(daemon: Daemon, arguments: Arguments, _by: str) -> Result:
     _not_observing(daemon)
     least, most = CANARY_SECONDS
     seconds = _seconds(arguments, least, most)
-    following = await daemon.following()
-    if following is None or not following.sleeps:
-        raise NotDone("the step that follows here is no sleep, so there is nothing to be woken from")
-    if following.action == "poweroff":
-        raise NotDone("the step that follows here is poweroff: a canary that is off does not come back by itself")
+    if not any(step.sleeps for step in daemon.policy.steps):
+        return "no step here is a sleep, so there is nothing to be woken from", {"sleeps": False, "changed": False}
     if not daemon.guard.alarms.possible():
         raise NotDone("this machine has no clock that can wake it, should the wake server fail")
-    daemon.bound_next_sleep(seconds)
+    following, taken = await daemon.following(), False
     try:
-        answer = await daemon.nap_now()
-        if not answer.ok:
-            raise NotDone(answer.sentence)
+        while following is not None and not following.sleeps:
+            await _now(daemon)  # such as a powersave, which comes before the sleep
+            following, taken = await daemon.following(), True
+        if following is None:
+            raise NotDone("the conditions of no step that is a sleep hold now: try it when they do")
+        if following.action == "poweroff":
+            raise NotDone("the sleep that follows here is poweroff: a canary that is off does not come back by itself")
+        daemon.bound_next_sleep(seconds)
+        said = await _now(daemon)
     except BaseException:
         daemon.bound_next_sleep(None)
+        if taken:
+            daemon.recover("the canary did not come about")
         raise
-    return f"{answer.sentence}, for {seconds:g} s at most", {"action": answer.sentence, "seconds": seconds}
+    return f"{said}, for {seconds:g} s at most", {"action": said, "seconds": seconds}
+
+
+async def _now(daemon: Daemon) -> str:
+    """Take the step that follows, and return what it is called. Raises NotDone."""
+    answer = await daemon.nap_now()
+    if not answer.ok:
+        raise NotDone(answer.sentence)
+    return answer.sentence
 
 
 async def _recover(daemon: Daemon, _arguments: Arguments, by: str) -> Result:

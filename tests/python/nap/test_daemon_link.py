@@ -145,6 +145,21 @@ def test_who_observes_refuses_to_act(machine):
         assert (done["ok"], "observe" in done["said"]) == (False, True)
 
 
+def test_where_no_step_is_a_sleep_a_canary_has_nothing_to_prove(machine):
+    machine.write(more='[steps.save]\nafter_seconds = 500\naction = "powersave"\n')
+    machine.start()
+    linked(machine)
+    done = ordered(machine, "canary", {"seconds": 60})
+    assert done["ok"] and done["result"] == {"sleeps": False, "changed": False}
+    assert not machine.logind.calls
+
+
+def test_what_is_so_already_is_no_change(awake):
+    assert ordered(awake, "profile", {"name": ""})["result"]["changed"] is False
+    assert ordered(awake, "recover")["result"]["changed"] is False
+    assert ordered(awake, "release", {"reason": "backup"})["result"]["changed"] is False
+
+
 def test_a_profile_that_is_ordered_outlives_a_restart_is_shown_and_is_undone(awake):
     Path(PROFILE).parent.mkdir(parents=True, exist_ok=True)
     Path(PROFILE).write_text("[history]\nlimit_kilobytes = 4321\n")

@@ -44,6 +44,9 @@ CONDITIONS = [condition.value for condition in Condition]
 WAKE_ON: Schema = {"type": "string", "enum": ["demand", "arp", "never"]}
 CHANGED: Schema = thing(changed=FLAG)
 
+NAP: Schema = thing(
+    began=TIME, action=TEXT, why=TEXT, ended=or_null(TIME), seconds=or_null(NUMBER), ended_by=or_null(TEXT)
+)
 LAST_WAKE: Schema = thing(reason=TEXT, seconds=NUMBER, asked_by=TEXT)
 _LINK: Schema = thing(since=TIME, transport=TEXT, address=TEXT)
 #: What a host is, in the words of docs/orders.md; `wake_state` is the wake server's own, of docs/protocol.md.
@@ -58,6 +61,7 @@ STATUS: Schema = thing(
     profile=TEXT,
     version=TEXT,
     link=or_null(_LINK),
+    last_nap=or_null(NAP),
     canary_failed=or_null(thing(at=TIME, why=TEXT)),
     canary_passed=or_null(thing(host=TEXT, at=TIME, seconds=NUMBER)),
     canary_wanted={**TEXT, "description": 'why it may not nap before a canary of its kind has passed; "": it may'},

@@ -63,7 +63,7 @@ class Delivery:
         """What would be done; `keeper` is one on trial."""
         host = self._roster.peek(name)
         if host is None:
-            return Result(Outcome.FAILED, f"no host {name} is registered here")
+            return Result(Outcome.FAILED, f"no host {name} is registered here", result={"problem": "not-found"})
         step, why = self._plan(host, request)
         if step is Step.NOT_DELIVERED:
             return Result(Outcome.NOT_DELIVERED, why)
@@ -170,6 +170,9 @@ class Delivery:
         seconds = float(request.arguments.get("seconds", _CANARY_SECONDS))
         await self._send(host, "canary", {"seconds": seconds}, request, by, result)
         if result.outcome is not Outcome.DONE:
+            return
+        if result.result.get("sleeps") is False:  # it never does
+            self._keeper.give_back(host.name)
             return
         name = host.name
         if not await self._until(lambda: self._state(name) in _DOWN, request.timeout_seconds):

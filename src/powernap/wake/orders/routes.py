@@ -7,7 +7,7 @@ from aiohttp import web
 
 from powernap.wake.api.answers import answer
 from powernap.wake.api.route import Parameter, Route, Schema
-from powernap.wake.api.schemas import CHANGED, COUNT, COUNTS, FLAG, NAME, NUMBER, TEXT, TIME, listed, or_null, thing
+from powernap.wake.api.schemas import CHANGED, COUNT, COUNTS, FLAG, NAME, NAP, NUMBER, TEXT, TIME, listed, or_null, thing
 from powernap.wake.orders.order import Order, Outcome
 from powernap.wake.orders.request import MOST_HOSTS, VERBS, parse_request
 from powernap.wake.presence import Condition
@@ -75,7 +75,6 @@ _SUMMARY: dict[str, Schema] = {
     "counts": COUNTS,
 }
 _ORDER = thing(**_SUMMARY, results={"type": "object", "additionalProperties": _RESULT})
-_NAP = thing(began=TIME, action=TEXT, why=TEXT, ended=or_null(TIME), seconds=or_null(NUMBER), ended_by=or_null(TEXT))
 _ID = Parameter("id", {"type": "string", "minLength": 1, "maxLength": 64}, "the number of an order", place="path")
 
 
@@ -139,7 +138,7 @@ def routes(service: Service) -> list[Route]:
             do.naps,
             "viewer",
             "The last naps of a host, the newest first",
-            thing(naps=listed(_NAP)),
+            thing(naps=listed(NAP)),
             parameters=(NAME,),
             problems=("not-found",),
         ),

@@ -52,10 +52,11 @@ class Naps:
     def forget(self, number: int) -> None:
         self._notes.write("DELETE FROM naps WHERE number = ?", (number,))
 
-    def of(self, number: int) -> list[dict[str, Any]]:
+    def of(self, number: int, most: int = _PER_HOST) -> list[dict[str, Any]]:
         """The newest first; `seconds` and `ended_by` are null while it naps, and where nobody knows when it ended."""
         rows = self._notes.read(
-            "SELECT began, action, why, ended, ended_by FROM naps WHERE number = ? ORDER BY began DESC", (number,)
+            "SELECT began, action, why, ended, ended_by FROM naps WHERE number = ? ORDER BY began DESC LIMIT ?",
+            (number, most),
         )
         return [
             {

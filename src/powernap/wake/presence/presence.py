@@ -237,6 +237,7 @@ class Presence(HubListener):
             "profile": known.profile,
             "version": known.version,
             "link": None,
+            "last_nap": next(iter(self.naps.of(host.number, 1)), None),
         }
         if link is not None:
             told["link"] = {"since": link.since, "transport": link.transport, "address": link.address}
