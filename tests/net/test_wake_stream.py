@@ -48,6 +48,12 @@ class Stream:
             else:
                 fields = {}
 
+    def place(self) -> str:
+        """The first id, of an event or of none."""
+        while not (line := self._answer.readline().decode()).startswith("id: "):
+            assert line, "the stream has ended"
+        return line[4:].strip()
+
     def close(self) -> None:
         self._answer.close()
         self.socket.close()
@@ -67,6 +73,17 @@ def test_events_come_as_they_happen_and_go_on_after_a_break(lan: Lan) -> None:
     enrol(lan, "s3", 3)
     again = Stream(lan, last=first["id"])
     assert [again.next()["data"]["host"] for _each in range(2)] == ["s2", "s3"]
+    again.close()
+
+
+def test_who_has_heard_of_nothing_yet_is_told_where_it_is(lan: Lan) -> None:
+    stream = Stream(lan, "?host=s9")
+    place = stream.place()
+    stream.close()
+    enrol(lan, "s8", 8)
+    enrol(lan, "s9", 9)
+    again = Stream(lan, "?host=s9", last=place)
+    assert again.next()["data"]["host"] == "s9"
     again.close()
 
 

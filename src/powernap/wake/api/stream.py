@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 from aiohttp import web
@@ -73,7 +74,8 @@ class _Streams:
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
         await response.prepare(request)
-        await _write(response, _RETRY + (self._frame("lost", {"events": None}, 0) if lost else b""))
+        await _write(response, _RETRY + (self._frame("lost", {"events": None}, 0) if lost else self._at(place)))
+        told = time.monotonic()
         while not log.closed:
             first = log.first
             if place < first - 1:
@@ -82,10 +84,13 @@ class _Streams:
             events = log.since(place)["events"]
             text = b"".join(self._frame(each["event"], each, each["id"]) for each in events if _wanted(each, request))
             place += len(events)
+            if not text and time.monotonic() - told >= _HEARTBEAT_SECONDS:
+                text = b": still here\n" + self._at(place)
             if text:
                 await _write(response, text)
-            elif not events and not await log.more(place, _HEARTBEAT_SECONDS):
-                await _write(response, b": still here\n\n")
+                told = time.monotonic()
+            else:
+                await log.more(place, max(0.0, told + _HEARTBEAT_SECONDS - time.monotonic()))
         return response
 
     def _place(self, last: str) -> tuple[int, bool]:
@@ -99,6 +104,10 @@ class _Streams:
 
     def _run(self) -> str:
         return f"{int(self._service.started * 1000):x}"
+
+    def _at(self, place: int) -> bytes:
+        """No event: where a client is that has heard none yet, or for which there was none among many."""
+        return f"id: {self._run()}-{place}\n\n".encode()
 
     def _frame(self, kind: str, data: dict[str, Any], number: int) -> bytes:
         name = " ".join(kind.split())
