@@ -7,7 +7,20 @@ from aiohttp import web
 
 from powernap.wake.api.answers import answer
 from powernap.wake.api.route import Parameter, Route, Schema
-from powernap.wake.api.schemas import CHANGED, COUNT, COUNTS, FLAG, NAME, NAP, NUMBER, TEXT, TIME, listed, or_null, thing
+from powernap.wake.api.schemas import (
+    CHANGED,
+    COUNT,
+    COUNTS,
+    FLAG,
+    NAME,
+    NAP,
+    NUMBER,
+    TEXT,
+    TIME,
+    listed,
+    or_null,
+    thing,
+)
 from powernap.wake.orders.order import Order, Outcome
 from powernap.wake.orders.request import MOST_HOSTS, VERBS, parse_request
 from powernap.wake.presence import Condition
@@ -93,8 +106,8 @@ def routes(service: Service) -> list[Route]:
             also={200: _ORDER},
             most_bytes=_BODY_BYTES,
             problems=("conflict",),
-            description="Answers at once (202), or after wait_seconds; GET /api/v1/orders/{id} tells what became of it with each machine. "
-            "A dry run answers 200 with what would be done.",
+            description="Answers at once (202), or after wait_seconds; GET /api/v1/orders/{id} tells what became of it with "
+            "each machine. A dry run answers 200 with what would be done.",
         ),
         Route(
             "GET",
