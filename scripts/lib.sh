@@ -70,14 +70,14 @@ need_venv() {
     flock 8
     if ! "$VENV/bin/python" -c "import sys; sys.exit(sys.version_info < (3, $OLDEST_CONTROLLER))" 2>/dev/null; then
         python=$(_python_for_venv)
-        echo "making .venv with $("$python" --version)" >&2
+        echo "making ${VENV#"$ROOT"/} with $("$python" --version)" >&2
         rm -rf "$VENV"
         "$python" -m venv "$VENV" || die "$python could not make .venv: free some disk space, or install python3-venv."
     fi
     stamp=$VENV/.installed-${wanted##*/}
     sum=$(cat "$ROOT"/scripts/requirements*.txt | sha256sum)
     if [[ $(cat "$stamp" 2>/dev/null) != "$sum" ]]; then
-        echo "installing ${wanted#"$ROOT"/} into .venv (a minute or two, once)" >&2
+        echo "installing ${wanted#"$ROOT"/} into ${VENV#"$ROOT"/} (a minute or two, once)" >&2
         "$VENV/bin/python" -m pip install -q --disable-pip-version-check -r "$wanted" >"$ROOT/.cache/pip.log" 2>&1 || {
             tail -5 "$ROOT/.cache/pip.log" >&2
             die "pip could not install ${wanted#"$ROOT"/} (see .cache/pip.log): check that the package index is reached."
