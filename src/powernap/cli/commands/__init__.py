@@ -4,6 +4,7 @@
 from powernap.cli.commands import (
     action,
     calculator,
+    conflicts,
     decisions,
     enrol,
     history,
@@ -33,6 +34,7 @@ COMMANDS: tuple[Command, ...] = (
     recover,
     inhibit,
     profile,
+    conflicts,
     enrol,
     migrate,
     action,

@@ -1,0 +1,303 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, The PowerNap authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: powernap_wol
+short_description: Arm network cards for Wake-on-LAN, now and at each boot
+version_added: 0.1.0
+author:
+  - The PowerNap authors (@powernap)
+description:
+  - Arms network cards so that a magic packet wakes the machine, and has whoever sets up the card at boot do so, too.
+    Who that is, the module finds out.
+  - Where NetworkManager manages the card, a file in C(/etc/NetworkManager/conf.d) sets the default of the card; a
+    connection that says otherwise is modified by C(nmcli).
+  - Where C(systemd-udevd) sets it up, also beneath C(systemd-networkd), netplan or ifupdown, the C(.link) file that
+    holds for the card gets a drop-in. Where that is the one for all cards, the card gets a C(.link) file of its own
+    with the same settings, since of these files only one counts.
+  - Where C(udev) runs without C(.link) files, a rule does it.
+  - What else wakes the machine goes on to do so. What was there before is noted, and O(state=absent) brings it back.
+extends_documentation_fragment:
+  - powernap.powernap.attributes
+  - powernap.powernap.attributes.actiongroup
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  platform:
+    support: full
+    platforms: linux
+options:
+  interfaces:
+    description:
+      - The network cards.
+      - Required when O(state=present).
+    type: list
+    elements: str
+  state:
+    description:
+      - V(present) arms the cards. V(absent) brings back what was there before the first V(present), for all cards.
+    type: str
+    choices: [present, absent]
+    default: present
+  persistent:
+    description:
+      - Have it done at each boot, too.
+    type: bool
+    default: true
+  folder:
+    description:
+      - The directory in which it is noted what was there before.
+    type: path
+    default: /var/lib/powernap
+notes:
+  - Needs C(ethtool). Without it, and on a card that no magic packet wakes, nothing is done, and RV(cards) says so.
+  - C(powernapd) arms its cards before each nap anyway. That it is done at boot, too, is for a machine that somebody
+    switched off or put to sleep while C(powernapd) did not run.
+seealso:
+  - module: powernap.powernap.powernap_facts
+  - module: powernap.powernap.powernap_before
+"""
+
+EXAMPLES = r"""
+- name: Let the machine be woken by its first card
+  powernap.powernap.powernap_wol:
+    interfaces: [eno1]
+
+- name: Bring back what was there before
+  powernap.powernap.powernap_wol:
+    state: absent
+"""
+
+RETURN = r"""
+cards:
+  description: What was found and done, card by card.
+  type: list
+  elements: dict
+  returned: when O(state=present)
+  contains:
+    name:
+      description: The card.
+      type: str
+    supported:
+      description: Whether a magic packet can wake the machine through it.
+      type: bool
+    before:
+      description: Its setting as C(ethtool) showed it, V(d) for nothing that wakes.
+      type: str
+    keeper:
+      description:
+        - Who arms it at each boot, V(NetworkManager), V(systemd) or V(udev).
+        - V(null) where nobody was found who sets up cards.
+      type: str
+    by:
+      description: The file or connection by which that is done.
+      type: str
+  sample:
+    - name: eno1
+      supported: true
+      before: d
+      keeper: systemd
+      by: /etc/systemd/network/10-powernap-eno1.link
+problems:
+  description: What was refused on the way to what was before, one sentence each; the module went on.
+  type: list
+  elements: str
+  returned: when O(state=absent)
+  sample: []
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.powernap.powernap.plugins.module_utils import _before, _wol
+
+
+class Changes:
+    """What differs, gathered as it is found, and carried out at once unless in check mode."""
+
+    def __init__(self, module):
+        self.check_mode = module.check_mode
+        self.before, self.after = [], []
+
+    def tell(self, what, before, after):
+        self.before.append(f"{what}: {before}")
+        self.after.append(f"{what}: {after}")
+
+    def result(self):
+        diff = {"before": lines(self.before), "after": lines(self.after)}
+        return {"changed": bool(self.after), "diff": diff}
+
+
+def lines(texts):
+    return "".join(text + "\n" for text in texts)
+
+
+def arm(module, record, changes):
+    """Arm the cards; return what is told of each."""
+    run = runner(module)
+    cards = []
+    for name in module.params["interfaces"]:
+        card = _wol.Card(run, name)
+        if not card.exists:
+            there = ", ".join(sorted(os.listdir("/sys/class/net")))
+            module.fail_json(msg=f"interfaces: there is no {name} here: name one of {there}")
+        supported, armed = card.wake_on()
+        said = {"name": name, "supported": _wol.MAGIC in supported, "before": armed or "", "keeper": None, "by": ""}
+        cards.append(said)
+        if not said["supported"]:
+            continue
+        noted = record.table("cards").setdefault(name, {"armed": armed, "wakeup": card.wakeup()})
+        said["before"] = noted["armed"]
+        keeper, plan = _wol.keep(card, run) if module.params["persistent"] else (None, None)
+        if plan is not None:
+            said.update(keeper=keeper.name, by=plan.by)
+            hold(module, record, changes, keeper, plan)
+        if _wol.MAGIC not in armed:
+            changes.tell(f"{name} wakes on", armed, armed.replace("d", "") + _wol.MAGIC)
+        if card.wakeup() == "disabled":
+            changes.tell(f"{name} may wake", "no", "yes")
+        if changes.check_mode:
+            continue
+        record.save()  # before the first change, or nobody would know what was
+        refused = "" if _wol.MAGIC in armed else card.set(armed.replace("d", "") + _wol.MAGIC)
+        if refused:
+            module.fail_json(msg=f"{name} is not armed: {refused}")
+        if card.wakeup() == "disabled":
+            card.set_wakeup("enabled")
+    return cards
+
+
+def hold(module, record, changes, keeper, plan):
+    """Have the keeper arm the card at each boot."""
+    wanted = {path: text for path, text in plan.files.items() if _wol.text(path, strip=False) != text}
+    for path, text in wanted.items():
+        changes.tell(path, _wol.text(path, strip=False) or "absent", "\n" + text)
+    if plan.profile:
+        uuid, was, value = plan.profile
+        changes.tell(f"connection {uuid}, 802-3-ethernet.wake-on-lan", was, value)
+    if changes.check_mode:
+        return
+    record.note_paths([there for path in plan.files for there in missing_folders(path)])
+    if plan.profile:
+        file = keeper.file_of(uuid)
+        was_file = _before.look(file) if file.startswith("/etc/") else None
+        record.table("profiles").setdefault(uuid, {"value": was, "path": file, "file": was_file})
+    record.save()
+    for path, text in wanted.items():
+        write(path, text)
+    refused = ""
+    if plan.profile:
+        refused = keeper.modify(uuid, value)
+    elif wanted and keeper.name == "NetworkManager":
+        refused = keeper.reload()
+    if refused:
+        module.fail_json(msg=f"{keeper.name} refuses: {refused}")
+
+
+def missing_folders(path):
+    """Return a path and those of its directories that are not there."""
+    missing = [path]
+    folder = os.path.dirname(path)
+    while not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    return missing
+
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    with open(path + ".new", "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.chmod(path + ".new", 0o644)
+    os.replace(path + ".new", path)
+
+
+def bring_back(module, record, changes):
+    """Bring back what was before; return what was refused."""
+    run = runner(module)
+    problems = []
+    paths = _before.Return(record.table("paths"))
+    for path in [*paths.remove, *paths.put_back]:
+        changes.tell(path, "as PowerNap has it", "as it was")
+    network_manager = _wol.NetworkManager(run)
+    profiles = record.table("profiles")
+    for uuid, was in profiles.items():
+        changes.tell(f"connection {uuid}, 802-3-ethernet.wake-on-lan", "as PowerNap has it", was["value"])
+    for name, was in record.table("cards").items():
+        put_back_card(_wol.Card(run, name), was, changes, problems)
+    if record.exists and not changes.after:
+        changes.tell(record.file, "present", "absent")
+    if changes.check_mode or not record.exists:
+        return problems
+    paths.carry_out()
+    for uuid, was in profiles.items():
+        if was["file"]:
+            _before.put(was["path"], was["file"])
+            problems.append(network_manager.load(was["path"]))
+        else:
+            problems.append(network_manager.modify(uuid, was["value"]))
+    if any("/NetworkManager/" in path for path in paths.remove):
+        problems.append(network_manager.reload())
+    record.delete()
+    return [problem for problem in problems if problem]
+
+
+def put_back_card(card, was, changes, problems):
+    armed = card.wake_on()[1] if card.exists else ""
+    if armed and was["armed"] and set(armed) != set(was["armed"]):
+        changes.tell(f"{card.name} wakes on", armed, was["armed"])
+        if not changes.check_mode:
+            problems.append(card.set(was["armed"]))
+    if card.exists and was["wakeup"] and card.wakeup() not in (None, was["wakeup"]):
+        changes.tell(f"{card.name} may wake", card.wakeup(), was["wakeup"])
+        if not changes.check_mode:
+            card.set_wakeup(was["wakeup"])
+
+
+def runner(module):
+    """Return run(command), which returns (status, output, errors); status 127 where there is no such program."""
+
+    def run(command):
+        program = module.get_bin_path(command[0], opt_dirs=["/sbin", "/usr/sbin"])
+        if program is None:
+            return 127, "", f"{command[0]} is not installed"
+        return module.run_command([program, *command[1:]], environ_update={"LC_ALL": "C.UTF-8"})
+
+    return run
+
+
+def main():
+    spec = {
+        "interfaces": {"type": "list", "elements": "str"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "persistent": {"type": "bool", "default": True},
+        "folder": {"type": "path", "default": _before.FOLDER},
+    }
+    module = AnsibleModule(
+        argument_spec=spec, supports_check_mode=True, required_if=[("state", "present", ("interfaces",))]
+    )
+    changes = Changes(module)
+    try:
+        record = _before.Record("wol", module.params["folder"])
+        if module.params["state"] == "present":
+            told = {"cards": arm(module, record, changes)}
+        else:
+            told = {"problems": bring_back(module, record, changes)}
+    except (OSError, ValueError) as error:
+        module.fail_json(msg=str(error))
+    else:
+        module.exit_json(**changes.result(), **told)
+
+
+if __name__ == "__main__":
+    main()
