@@ -81,7 +81,7 @@ class Node:
         self.run("ip", "route", "replace", f"{ipv4}/16", "via", router.ipv4)
         self.run("ip", "-6", "route", "replace", f"{ipv6}/64", "via", router.ipv6)
 
-    def inside(self, act: Callable[[], T]) -> T:
+    def inside(self, act: Callable[[], T], seconds: float = 60.0) -> T:
         """Run it in a thread that is in this namespace; sockets made there stay there."""
         result: list[T] = []
         error: list[BaseException] = []
@@ -96,10 +96,10 @@ class Node:
 
         thread = threading.Thread(target=body, daemon=True)
         thread.start()
-        thread.join(60)
+        thread.join(seconds)
         if error:
             raise error[0]
-        assert result, "did not end within 60 s"
+        assert result, f"did not end within {seconds:g} s"
         return result[0]
 
     def run(self, *command: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.net.lan import Lan, wait_for
+from tests.net.linked import status
 from tests.net.sleeper import Sleeper
 from tests.python.brokers.real_brokers import SERVER, Mosquitto, missing
 from tests.python.brokers.spoken import FakeHost, until
@@ -34,6 +35,7 @@ def broker(bare_lan: Lan, tmp_path: Path) -> Iterator[Mosquitto]:
     (drop_ins / "broker.toml").write_text(
         f'[mqtt]\nbroker = "mqtt://127.0.0.1:{made.port}"\nuser = "{SERVER}"\npassword_file = "{made.password_file}"\n'
     )
+    (drop_ins / "presence.toml").write_text("[presence]\nlook_seconds = 10\n")
     bare_lan.server.start()
     wait_for(lambda: _broker(bare_lan)["connected"], 30, 0.1)
     yield made
@@ -80,6 +82,26 @@ class Speaker:
         self.host.inside(lambda: asyncio.run(work()))
         self.host.sleep()
 
+    def is_deaf_until(self, deaf: Callable[[], object], hears: Callable[[], object]) -> None:
+        """Says hello, and stays; its card hears and says nothing until the one is true, and hears again until the
+        other is.
+        """
+
+        async def work() -> None:
+            host = FakeHost(self.host.mac)
+            host.channel = channel = BrokerChannel(self.settings, "web1", self.folder, host)
+            try:
+                channel.announce("boot", 0.0)
+                await until(lambda: channel.health.by)
+                self.host.sleep()
+                await until(deaf, 60)
+                self.host.wake()
+                await until(hears, 60)
+            finally:
+                channel.close()
+
+        self.host.inside(lambda: asyncio.run(work()), 150)
+
 
 def test_a_nap_by_the_broker_and_a_wake_that_needs_none(bare_lan: Lan, broker: Mosquitto, tmp_path: Path) -> None:
     desk, web1 = bare_lan.client(), bare_lan.sleeper()
@@ -120,3 +142,20 @@ def test_a_broker_that_stands_still_or_is_dead_delays_no_wake(bare_lan: Lan, bro
         assert connection.recv(2) == b"up"
     assert connected - begun < 5
     bare_lan.wait_for_state("web1", "awake", 30)
+
+
+def test_who_dies_silently_is_unreachable_long_before_the_broker_tells_and_linked_anew_when_it_lives(
+    bare_lan: Lan, broker: Mosquitto, tmp_path: Path
+) -> None:
+    web1 = bare_lan.sleeper()
+    speaker = Speaker(bare_lan, broker, web1, tmp_path)
+    seen: list[str] = []
+
+    def is_gone() -> bool:
+        told = status(bare_lan, "web1")
+        seen.append(f"{told['state']} {told['link'] and told['link']['transport']}")
+        return str(told["state"]) == "unreachable" and told["link"] is None
+
+    speaker.is_deaf_until(is_gone, lambda: _link(bare_lan) is not None and _link(bare_lan)["transport"] == "mqtt")
+    assert seen[0] == "awake mqtt"
+    assert _broker(bare_lan)["connections"] == 1 and not web1.magic_at

@@ -51,6 +51,7 @@ class Fleet:
         self.marks = CanaryMarks(registry, journal)
         self.canaries = Canaries(registry, journal)
         self.presence = Presence(roster, notes, engine.note)
+        self.presence.forsaken = hub.forsake
         self.looking = Looking(
             registry, roster, self.presence, self._probe, self._last_seen, engine.segments.interfaces, 300.0
         )

@@ -94,6 +94,7 @@ def bye(again=7.0, **changes):
 def test_a_server_that_stops_says_when_to_come_back(session):
     assert session.received(bye(), 101.0) == Leaving(7.0)
     assert session.received(bye(1e9), 101.0) == Leaving(LONGEST_AWAY_SECONDS)
+    assert session.received(bye(cause="silent"), 101.0) == Leaving(7.0, unheard=True)
 
 
 @pytest.mark.parametrize("text", [bye(session="s0"), bye(session=""), bye(None), bye(-1), bye("soon"), bye(True)])

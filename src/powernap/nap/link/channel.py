@@ -363,6 +363,8 @@ class Channel:
                 self._close_socket("a clock was set")  # the next welcome tells how they stand
         elif isinstance(event, Leaving):
             self._not_before = clocks.now() + event.again_seconds
+            if event.unheard:
+                self._close_socket("the wake server takes this machine for gone")
         else:
             _log.debug("not believed: %s", event.why)
 

@@ -90,9 +90,10 @@ class Refused:
 
 @dataclass(frozen=True)
 class Leaving:
-    """The wake server stops, and will take connections again then."""
+    """The wake server stops, and will take connections again then; ``unheard``: it only believes this machine gone."""
 
     again_seconds: float
+    unheard: bool = False
 
 
 @dataclass(frozen=True)
@@ -292,7 +293,7 @@ class Session:
         again = message.body.get("again_seconds")
         if message.body.get("session") != self._session or not self._session or not _is_time(again):
             return Unbelieved("a bye of another session, or without again_seconds")
-        return Leaving(min(float(again), LONGEST_AWAY_SECONDS))
+        return Leaving(min(float(again), LONGEST_AWAY_SECONDS), message.body.get("cause") == "silent")
 
     def _all(self) -> list[Said]:
         return [*self._waiting.values(), *self._queue]

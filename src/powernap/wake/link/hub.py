@@ -322,6 +322,17 @@ class Hub:
             peer.close("this host is no longer known by the key that it had")
             self._tell(lambda listener: listener.left(name, "forgotten", peer))
 
+    def forsake(self, name: str, why: str) -> None:
+        """Its link is believed no more. Should the host be there after all, it is to say hello again."""
+        peer, record = self.sessions.link(name), self._known(name)
+        if peer is not None and record is not None:
+            peer.send(self._bye(record, "silent", random.uniform(0.5, _LEAST_SPREAD)))
+            peer.close(why)
+
+    def _bye(self, record: Record, cause: str, again_seconds: float) -> str:
+        body = {"cause": cause, "again_seconds": round(again_seconds, 1), "session": self.sessions.session(record.name)}
+        return self._seal(record, "bye", body)
+
     async def close(self, seconds: float) -> None:
         """Say good-bye to all, and when to come back: not all at once. Returns when they have gone, or in that time."""
         self._closed = True
@@ -331,14 +342,7 @@ class Hub:
         for name, peer in links:
             record = self._known(name)
             if record is not None:
-                again = round(random.uniform(0.5, spread), 1)
-                peer.send(
-                    self._seal(
-                        record,
-                        "bye",
-                        {"cause": "stopping", "again_seconds": again, "session": self.sessions.session(name)},
-                    )
-                )
+                peer.send(self._bye(record, "stopping", random.uniform(0.5, spread)))
             peer.close("powerwaked is stopping")
         if links:
             self._gone.clear()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Are machines there that are not asleep? All of them in a slow round, and at once those whose link was lost.
 
-A round costs a machine one question to its card alone; none where its link is open or the packet path has seen it. Who
-does not answer is asked three times, the last time by a question to all. Nobody who sleeps here is ever asked.
+A round costs a machine one question to its card alone; none where its link is open or the packet path has seen it. A
+link by a broker does not end with the machine: such a one is asked, too, where it is on our segments. Who does not
+answer is asked three times, the last time by a question to all. Nobody who sleeps here is ever asked.
 """
 
 from __future__ import annotations
@@ -135,10 +136,10 @@ class Looking:
             await self._rest(len(page) / rate)
 
     def _ask(self, case: _Case) -> None:
-        if self._presence.linked(case.name) or case.name in self._looked_at or not self._is_up(case.name):
+        if self._presence.is_vouched_for(case.name) or case.name in self._looked_at or not self._is_up(case.name):
             return
         if not case.addresses:
-            if case.ips:
+            if case.ips and not self._presence.linked(case.name):
                 self.look_for(case.name)
             return
         # IPv4 first: a question to the card alone is heard by nobody else, and answered without neighbour discovery.
@@ -248,8 +249,10 @@ class Looking:
     def _case(self, name: str) -> _Case | None:
         """None where it cannot be asked, or need not be any more."""
         row = self._registry.row(name)
-        if row is None or row.sleep is not None or self._presence.linked(name) or not self._is_up(name):
+        if row is None or row.sleep is not None or self._presence.is_vouched_for(name) or not self._is_up(name):
             return None
+        if not row.addresses and self._presence.linked(name):
+            return None  # from afar it is not told from one behind a firewall
         ips = () if row.addresses else tuple(str(ipaddress.ip_interface(text).ip) for text in row.record.asked_at)
         if not row.addresses and not ips:
             return None

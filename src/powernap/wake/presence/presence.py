@@ -24,6 +24,8 @@ from powernap.wake.roster import Roster
 _UP = (State.AWAKE, State.RESTORING)
 _ITS_CARD = " of its card"
 _SAYS_SO = (State.AWAKE, State.EXPIRED)
+#: Ways by which a host is reached through a broker, which learns late that one is gone, or never.
+_BY_BROKER = ("mqtt", "stomp")
 
 
 class _Brief(NamedTuple):
@@ -50,11 +52,12 @@ class Link(NamedTuple):
 class Presence(HubListener):
     """`note(name, event, detail)` is the engine's. `lost(name)`: a host may be gone, and is to be looked for now.
 
-    `changed(name, group, condition)`: what a host is has changed.
+    `changed(name, group, condition)`: what a host is has changed. `forsaken(name, why)`: its link leads nowhere.
     """
 
     def __init__(self, roster: Roster, notes: Notes, note: Callable[[str, str, str], None]) -> None:
         self.lost: Callable[[str], None] = lambda name: None
+        self.forsaken: Callable[[str, str], None] = lambda name, why: None
         self.changed: list[Callable[[str, str, Condition], None]] = []
         self.naps = Naps(notes)
         self._roster = roster
@@ -91,7 +94,7 @@ class Presence(HubListener):
         known = self._store.get(host.number)
         parting = known.parting or Parting("", time.time())
         self._learn(host, known._replace(parting=parting))
-        if host.state in _SAYS_SO and parting.cause not in ("poweroff", "reboot"):
+        if host.state in _SAYS_SO and parting.cause not in ("poweroff", "reboot") and not self.is_silent(host.number):
             self.lost(name)
 
     def bye(self, name: str, cause: str) -> None:
@@ -162,8 +165,10 @@ class Presence(HubListener):
     def silent(self, name: str, number: int, how: str, other: str = "") -> None:
         """A host that is not asleep has answered none of several questions; `other`: the card that did."""
         host = self._brief(name)
-        if host is None or host.state not in _SAYS_SO or name in self._links:
+        if host is None or host.state not in _SAYS_SO or self.is_vouched_for(name):
             return
+        if self._links.pop(name, None) is not None:
+            self.forsaken(name, how)
         known, now = self._store.get(number), time.time()
         look = known.look
         since = look.since if look is not None and not look.answered else now
@@ -176,6 +181,11 @@ class Presence(HubListener):
     def is_silent(self, number: int) -> bool:
         """It has been looked for in this run of the daemon, in vain."""
         return self._marks.condition(number) in (Condition.UNREACHABLE, Condition.OFF)
+
+    def is_vouched_for(self, name: str) -> bool:
+        """Its link is open, and would have ended were the host gone."""
+        link = self._links.get(name)
+        return link is not None and link.transport not in _BY_BROKER
 
     # What is known
 
