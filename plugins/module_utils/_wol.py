@@ -26,7 +26,7 @@ NM_MAGIC, NM_MAGIC_FLAG = "magic", 0x40
 
 
 class Plan:
-    """``files``: {path: text} that shall be there; ``profile``: (uuid, value before, value) of a connection to change."""
+    """``files``: {path: text} to be there; ``profile``: (uuid, value before, value) of a connection to change."""
 
     def __init__(self, files=None, profile=None, by=""):
         self.files = files or {}

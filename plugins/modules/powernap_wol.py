@@ -121,6 +121,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.powernap.powernap.plugins.module_utils import _before, _wol
 
+ROOT = "/"
+
 
 class Changes:
     """What differs, gathered as it is found, and carried out at once unless in check mode."""
@@ -147,9 +149,9 @@ def arm(module, record, changes):
     run = runner(module)
     cards = []
     for name in module.params["interfaces"]:
-        card = _wol.Card(run, name)
+        card = _wol.Card(run, name, ROOT)
         if not card.exists:
-            there = ", ".join(sorted(os.listdir("/sys/class/net")))
+            there = ", ".join(sorted(os.listdir(card.path("sys/class/net"))))
             module.fail_json(msg=f"interfaces: there is no {name} here: name one of {there}")
         supported, armed = card.wake_on()
         said = {"name": name, "supported": _wol.MAGIC in supported, "before": armed or "", "keeper": None, "by": ""}
@@ -158,7 +160,7 @@ def arm(module, record, changes):
             continue
         noted = record.table("cards").setdefault(name, {"armed": armed, "wakeup": card.wakeup()})
         said["before"] = noted["armed"]
-        keeper, plan = _wol.keep(card, run) if module.params["persistent"] else (None, None)
+        keeper, plan = _wol.keep(card, run, ROOT) if module.params["persistent"] else (None, None)
         if plan is not None:
             said.update(keeper=keeper.name, by=plan.by)
             hold(module, record, changes, keeper, plan)
@@ -190,7 +192,7 @@ def hold(module, record, changes, keeper, plan):
     record.note_paths([there for path in plan.files for there in missing_folders(path)])
     if plan.profile:
         file = keeper.file_of(uuid)
-        was_file = _before.look(file) if file.startswith("/etc/") else None
+        was_file = _before.look(file) if file.startswith(os.path.join(ROOT, "etc/")) else None
         record.table("profiles").setdefault(uuid, {"value": was, "path": file, "file": was_file})
     record.save()
     for path, text in wanted.items():
@@ -229,12 +231,12 @@ def bring_back(module, record, changes):
     paths = _before.Return(record.table("paths"))
     for path in [*paths.remove, *paths.put_back]:
         changes.tell(path, "as PowerNap has it", "as it was")
-    network_manager = _wol.NetworkManager(run)
+    network_manager = _wol.NetworkManager(run, ROOT)
     profiles = record.table("profiles")
     for uuid, was in profiles.items():
         changes.tell(f"connection {uuid}, 802-3-ethernet.wake-on-lan", "as PowerNap has it", was["value"])
     for name, was in record.table("cards").items():
-        put_back_card(_wol.Card(run, name), was, changes, problems)
+        put_back_card(_wol.Card(run, name, ROOT), was, changes, problems)
     if record.exists and not changes.after:
         changes.tell(record.file, "present", "absent")
     if changes.check_mode or not record.exists:

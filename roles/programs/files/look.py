@@ -5,7 +5,7 @@ Runs on any Python 3, which need not be the one that is to run the programs.
 """
 
 import json
-import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -23,12 +23,11 @@ print(json.dumps({"version": "%d.%d" % sys.version_info[:2], "missing": missing}
 def release():
     """Return os-release(5) as a dictionary."""
     found = {}
-    for path in ("/etc/os-release", "/usr/lib/os-release"):
-        if os.path.exists(path):
-            with open(path, encoding="utf-8", errors="replace") as stream:
-                for line in stream:
-                    key, _equals, value = line.strip().partition("=")
-                    found[key] = value.strip("\"'")
+    for path in map(pathlib.Path, ("/etc/os-release", "/usr/lib/os-release")):
+        if path.exists():
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                key, _equals, value = line.strip().partition("=")
+                found[key] = value.strip("\"'")
             break
     return found
 
