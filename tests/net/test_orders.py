@@ -268,6 +268,17 @@ def test_a_machine_whose_canary_failed_does_not_sleep_until_that_is_cleared(bare
     assert web1.tell("asleep", web1.registration()).body["ok"]
 
 
+def test_a_canary_that_failed_is_forgotten_with_its_machine(bare_lan: Lan) -> None:
+    lan = configured(bare_lan, "")
+    web1 = linked(lan, "web1", 3)
+    web1.lose = 1000
+    order(lan, "canary", hosts=["web1"], timeout_seconds=8)
+    assert status(lan, "web1")["canary_failed"]["why"]
+    assert lan.server.admin.delete("/api/v1/hosts/web1")["changed"]
+    lan.server.admin.put("/api/v1/hosts/web1", {"macs": [web1.mac]})
+    assert status(lan, "web1")["canary_failed"] is None
+
+
 def test_the_command_line_gives_orders_and_tells_what_became_of_them(lan: Lan) -> None:
     linked(lan, "web1", 3)
     web2 = linked(lan, "web2", 4)

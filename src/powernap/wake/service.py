@@ -135,6 +135,7 @@ class Service:
             self.orders,
         )
         self.transports = Transports(config, self.hub, registry, self.roster, self.fleet.presence, self.known)
+        self.greeter.renamed = self.fleet.marks.rename
         self.fleet.delivery.ended = self.figures.order_ended
         self._settling: asyncio.Task[None] | None = None
 
@@ -204,6 +205,7 @@ class Service:
         self.hub.forget(name)
         self.transports.forgotten(name)
         self.desk.forget(name)
+        self.fleet.marks.forget(name)
 
     def known(self, name: str) -> Record | None:
         return self._registry.record(name)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from powernap.net.interfaces import Interface
 from powernap.shared.mac import mac_bytes
 from powernap.wake.registration import locate
-from powernap.wake.registry.changes import read_record, write_cards, write_places
+from powernap.wake.registry.changes import CANARY, read_record, write_cards, write_places
 from powernap.wake.registry.errors import Conflict, Unknown
 from powernap.wake.registry.record import Record
 
@@ -89,6 +89,7 @@ class Rename:
     def apply(self, database: sqlite3.Connection) -> bool:
         if read_record(database, self.new) is not None:
             return False
+        database.execute("UPDATE OR REPLACE facts SET name = ? WHERE name = ?", (CANARY + self.new, CANARY + self.old))
         return bool(database.execute("UPDATE hosts SET name = ? WHERE name = ?", (self.new, self.old)).rowcount)
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,6 +67,7 @@ class Greeter:
 
     def __init__(self, desk: Desk, engine: Engine, journal: Journal) -> None:
         self._desk, self._engine, self._journal = desk, engine, journal
+        self.renamed: Callable[[str, str], None] = lambda name, now: None
 
     def judge_hello(self, record: Record, hello: Mapping[str, Any]) -> HelloVerdict:
         """Changes nothing. `hello`: boot_id, identity, cards, hostname. Raises BadBody."""
@@ -134,5 +135,6 @@ class Greeter:
         self._desk.identities.put(replace(now, name=wanted, former=name))
         self._desk.likening.forget(name)
         self._desk.likening.heard(wanted, seen.boot)
+        self.renamed(name, wanted)
         self._engine.note(wanted, "renamed", f"it was {name}")
         return True

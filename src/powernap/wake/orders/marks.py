@@ -7,9 +7,8 @@ import json
 from typing import Any
 
 from powernap.wake.registry import Journal, Registry
+from powernap.wake.registry.changes import CANARY as _PREFIX
 from powernap.wake.registry.changes import Fact
-
-_PREFIX = "canary/"
 
 
 class CanaryMarks:
@@ -30,6 +29,15 @@ class CanaryMarks:
         """Raises RegistryError; it counts all the same."""
         self._failed[name] = {"at": at, "why": why}
         await self._journal.commit(Fact(_PREFIX + name, json.dumps(self._failed[name])))
+
+    def forget(self, name: str) -> None:
+        """The machine is registered no more, nor is its mark: a later one of that name is another."""
+        self._failed.pop(name, None)
+
+    def rename(self, name: str, now: str) -> None:
+        """It has taken its mark with it."""
+        if name in self._failed:
+            self._failed[now] = self._failed.pop(name)
 
     async def clear(self, name: str) -> bool:
         """False where there was nothing. Raises RegistryError."""

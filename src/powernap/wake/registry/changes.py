@@ -24,6 +24,8 @@ from powernap.wake.registry.sleeps import split_macs, to_text
 
 _SLEEP = "sleep = ?, sleep_macs = ?, wake_by = ?, lease_ends = ?, slept_at = coalesce(?, slept_at)"
 _NO_SLEEP = (None,) * 5
+#: With what the names of facts begin that say of a host, by its name, that its canary failed.
+CANARY = "canary/"
 
 
 class Change(Protocol):
@@ -82,6 +84,7 @@ class Forget:
         found = database.execute("SELECT number FROM hosts WHERE name = ?", (self.name,)).fetchone()
         if found is None:
             return False
+        database.execute("DELETE FROM facts WHERE name = ?", (CANARY + self.name,))
         for table, column in (("hosts", "number"), ("places", "host"), ("cards", "host"), ("registrations", "host")):
             database.execute(f"DELETE FROM {table} WHERE {column} = ?", found)
         return True
