@@ -68,9 +68,9 @@ class Delivery:
         if step is Step.NOT_DELIVERED:
             return Result(Outcome.NOT_DELIVERED, why)
         if request.verb == "wake":
-            was = "awake" if host.state is State.AWAKE else not_awake(host.state)
+            was = self._presumably(host)
             outcome = Outcome.WOULD if step is Step.WAKE else Outcome.DONE
-            return Result(outcome, why or step.value, result={"was": was}, changed=outcome is Outcome.WOULD)
+            return Result(outcome, why or step.value, result={"was": was}, changed=was != "awake")
         if step is Step.NOTHING:
             return Result(Outcome.DONE, why)
         if request.verb in NAPS:
@@ -79,6 +79,13 @@ class Delivery:
             except NotNow as error:
                 return Result(Outcome.REFUSED, str(error))
         return Result(Outcome.WOULD, step.value, changed=True)
+
+    def _presumably(self, host: Host) -> str:
+        """What it is in the words of a wake's answer, as far as can be told without asking it."""
+        if host.state is not State.AWAKE:
+            return not_awake(host.state)
+        condition = self._presence.status(host).condition
+        return "awake" if condition.is_up else condition.value
 
     async def carry_out(self, name: str, request: Request, by: str, result: Result) -> None:
         """Fills in the result. Never raises but when cancelled."""
