@@ -143,6 +143,9 @@ def _is_here(url: str) -> bool:
 
 
 def _cross_check(builder: Builder, config: NapConfig) -> None:
+    drain = config.sleep.drain
+    if drain and not drain.startswith("/"):
+        builder.problem("sleep.drain", f'{drain!r} is no program: give its absolute path such as "/etc/powernap/drain"')
     nap = config.nap
     check_steps(builder, config.steps, nap)
     if nap.grace_seconds > nap.absent_seconds:

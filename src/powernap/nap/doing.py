@@ -11,6 +11,7 @@ from pathlib import Path
 
 from powernap.config import NapConfig
 from powernap.nap import actions
+from powernap.nap.actions.drain import Drain
 from powernap.nap.events import Act, ActionDone, ActionFailed, Event
 from powernap.nap.policy import Step
 from powernap.nap.sleepguard import SleepGuard
@@ -67,6 +68,19 @@ class Doing:
         self._problems[step.title] = []
         self._note(step.title, problems)
         self._tell(ActionDone(effect.attempt))
+
+    async def drain(self, command: str, seconds: float) -> None:
+        """Take the machine out of service. Raises PowernapError: then it must stay awake."""
+        if not command:
+            return
+        assert self._means is not None
+        async with self._turn:
+            await Drain(replace(self._means, command=command, command_seconds=seconds)).act()
+
+    async def undrain(self, seconds: float) -> None:
+        """Put the machine back into service, where it was taken out of it."""
+        assert self._means is not None
+        await self.undo(Drain(replace(self._means, command_seconds=seconds)), Drain.kind)
 
     async def settled(self, step: Step) -> None:
         """Wait for what goes on beside after a step was carried out."""

@@ -132,6 +132,7 @@ class Running:
         """Put back what a crash left behind, connect, announce, and look for the first time."""
         self.history.started(time.time(), clocks.now())
         await self._doing.restore()
+        await self._doing.undrain(self._parts.config.sleep.drain_seconds)
         await self.guard.start()
         self.spawn(self._arm())
         self._announce("boot", 0.0)
@@ -150,6 +151,8 @@ class Running:
         await self.crier.settled(LAST_WORDS_SECONDS)
         if self.state.taken and not self.policy.observe:
             await self._doing.restore()
+        if not self._off():
+            await self._doing.undrain(self._parts.config.sleep.drain_seconds)
         for task in tuple(self._tasks):
             task.cancel()
         if self.recorder is not None:
@@ -307,7 +310,7 @@ class Running:
         elif isinstance(effect, CancelWarning):
             self.crier.cancel(self._host(), effect.reason)
         elif isinstance(effect, Register):
-            self.spawn(self._prepare(effect.attempt, self._preparation.prepare(effect.action)))
+            self.spawn(self._prepare(effect.attempt, self._make_ready(effect.action)))
         elif isinstance(effect, Rehearse):
             self.spawn(self._prepare(effect.attempt, self._preparation.rehearse(effect.action)))
         elif isinstance(effect, Act):
@@ -318,6 +321,7 @@ class Running:
             if effect.cause == "resume":
                 self._since_wake.woke(clocks.now())
             self._announce(effect.cause, effect.slept_seconds)
+            self.spawn(self._doing.undrain(self._parts.config.sleep.drain_seconds))
         elif self._ordered is not None and not self._ordered.done():
             self._ordered.set_result(effect)
 
@@ -355,6 +359,11 @@ class Running:
             self.tell(Refused(attempt, said))
         else:
             self.tell(Acknowledged(attempt))
+
+    async def _make_ready(self, action: str) -> None:
+        """Raises PowernapError: then the machine must stay awake."""
+        await self._doing.drain(self._parts.config.sleep.drain, self._parts.config.sleep.drain_seconds)
+        await self._preparation.prepare(action)
 
     async def prepare_foreign(self, action: str) -> None:
         """Somebody else puts the machine to sleep: register that, too. Raises PowernapError."""

@@ -161,3 +161,8 @@ def test_a_profile_that_two_others_include_does_not_stand_over_the_first(load):
         },
     )
     assert (config.nap.absent_seconds, config.nap.backoff_seconds) == (70, 7)
+
+
+def test_a_drain_is_named_by_its_whole_path(load):
+    (problem,) = problems(load, '[sleep]\ndrain = "drain.sh"\n')
+    assert "sleep.drain" in str(problem) and "absolute path" in str(problem)

@@ -10,6 +10,21 @@ from powernap.shared.schema import setting
 class SleepSettings:
     """What must be so before the machine sleeps, and when it wakes by its own clock."""
 
+    drain: str = setting(
+        "str",
+        "",
+        "a program that is called with true before this machine naps, to take it out of service, and with false when "
+        "it is awake again or does not nap after all; it naps only where that ends well; empty: none",
+        example="/etc/powernap/drain",
+    )
+    drain_seconds: float = setting(
+        "float",
+        30,
+        "time that this program has before it is killed, and the nap called off",
+        unit="seconds",
+        minimum=1,
+        maximum=40,
+    )
     min_sleep_seconds: float = setting(
         "float",
         300,

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import json
+from typing import ClassVar
 
 from powernap.machine.outside import ProgramError, run
 from powernap.nap.actions.base import Action, ActionError
-
-FILE = "exec-begun.json"
 
 
 class Execute(Action):
@@ -16,6 +15,7 @@ class Execute(Action):
 
     kind = "exec"
     summary = "run a program of one's own with the argument true, and with false when the nap is over"
+    file: ClassVar[str] = "exec-begun.json"  #: what was begun, in the daemon's state directory
 
     async def act(self) -> list[str]:
         command = self.means.command
@@ -35,14 +35,17 @@ class Execute(Action):
 
     async def undo(self) -> list[str]:
         """End this step's program; without one all that were begun, as after a crash."""
-        begun = self._begun()
         command = self.means.command
-        ending = [each for each in begun if command in ("", each)]
+        return await self.end([each for each in self._begun() if command in ("", each)])
+
+    async def end(self, ending: list[str]) -> list[str]:
+        """End these, the last first; return what went wrong."""
+        begun = self._begun()
         problems = [await self._run(each, "false") for each in reversed(ending)]
         try:
             self._note([each for each in begun if each not in ending])
         except OSError as error:
-            problems.append(f"{self.means.state_dir / FILE} cannot be written: {error.strerror}")
+            problems.append(f"{self.means.state_dir / self.file} cannot be written: {error.strerror}")
         return [problem for problem in problems if problem]
 
     async def _run(self, command: str, word: str) -> str:
@@ -56,12 +59,12 @@ class Execute(Action):
 
     def _begun(self) -> list[str]:
         try:
-            return [str(command) for command in json.loads((self.means.state_dir / FILE).read_text())]
+            return [str(command) for command in json.loads((self.means.state_dir / self.file).read_text())]
         except (OSError, ValueError, TypeError):
             return []
 
     def _note(self, begun: list[str]) -> None:
-        file = self.means.state_dir / FILE
+        file = self.means.state_dir / self.file
         if not begun:
             file.unlink(missing_ok=True)
             return
