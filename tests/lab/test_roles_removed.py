@@ -7,7 +7,7 @@ import json
 
 import pytest
 from conftest import ROOT
-from playing import Player, differences, looks
+from roleplay import RolePlayer, differences, looks
 
 SITE, REMOVE = str(ROOT / "tests/lab/roles_site.yml"), "powernap.powernap.remove"
 #: What udev says of a card (udevadm info -q property): the lab has no udev, and the role reads no more of it than this.
@@ -60,7 +60,7 @@ def story(site):
         "wake2": {"powerwaked_subnets": ["198.18.0.0/16"]},
         "web1": {"powernap_config": {"steps": LAMPS}},
     }
-    player = Player(lab, folder, variables)
+    player = RolePlayer(lab, folder, variables)
     lab.run("web1", REPOSITORY, timeout=120)
     lab.run("web1", "mkdir -p /run/udev/data; cat >/run/udev/data/n$(cat /sys/class/net/eth0/ifindex)", input=UDEV)
     lab.run("web1", "cat >/usr/lib/systemd/network/99-default.link", input=DEFAULT_LINK)
