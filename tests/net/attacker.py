@@ -182,6 +182,10 @@ class Cost:
     def __exit__(self, *_error: object) -> None:
         self.cpu, self.grown = self._used() - self._cpu, self._process.memory_info().rss - self._rss
 
+    def growing(self) -> int:
+        """Bytes so far."""
+        return int(self._process.memory_info().rss - self._rss)
+
     def _used(self) -> float:
         times = self._process.cpu_times()
         return float(times.user + times.system)

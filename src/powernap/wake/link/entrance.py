@@ -68,6 +68,7 @@ class Guard(asyncio.Protocol):
         self._inner: Any = None
         self._came = 0
         self.timer: asyncio.TimerHandle | None = None
+        self.lost: Callable[[], None] = lambda: None
 
     def fresh(self) -> None:
         """What came in was understood."""
@@ -106,6 +107,8 @@ class Guard(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._entrance.gone(self)
+        self.lost()
+        self.lost = lambda: None
         if self._inner is not None:
             self._inner.connection_lost(exc)
             self._inner = None  # which knows the transport, and that knows this

@@ -46,6 +46,7 @@ class Peer(Protocol):
     """One way to a host. ``lasts``: messages may be sent by it at any time (a WebSocket, a broker's topic).
 
     ``send`` and ``close`` return at once, and bound what waits. Where the peer lasts ``Hub.lost`` is told of its end.
+    ``pause`` takes so long, or until the peer is closed or gone.
     """
 
     transport: str
@@ -55,6 +56,8 @@ class Peer(Protocol):
     def send(self, text: str) -> None: ...
 
     def close(self, why: str) -> None: ...
+
+    async def pause(self, seconds: float) -> None: ...
 
 
 class HubListener:
@@ -169,7 +172,13 @@ class Hub:
         except Stranger:
             raise
         except PowernapError as error:
-            return self._refuse(record, message, error)
+            refusal = self._refuse(record, message, error)
+            if isinstance(error, Flood) and peer.lasts and not self.is_link(peer):
+                # Whatever else it has sent would wait as long, and be refused.
+                peer.send(refusal)
+                peer.close("says too much")
+                return None
+            return refusal
         if isinstance(again, Again):
             self.counts["repeated"] += 1
             waiting = self._under_way.get(key)
@@ -201,11 +210,11 @@ class Hub:
                 self._engine.note(name, "flood", "says more than is taken of one host: its messages are refused")
             if not peer.lasts:
                 peer.close("says too much")
-            await asyncio.sleep(LONGEST_WAIT)  # else it would be refused as fast as it can speak
+            await peer.pause(LONGEST_WAIT)  # else it would be refused as fast as it can speak
             raise
         if not seconds:
             return record
-        await asyncio.sleep(seconds)
+        await peer.pause(seconds)
         now = self._record(name)
         if now is None or now.key != record.key:
             raise self._stranger(name)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from powernap.wake.api.answers import answer, read_body
@@ -26,6 +28,9 @@ class PostPeer:
 
     def close(self, why: str) -> None:
         self.closed = True
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
 async def take(hub: Hub, entrance: Entrance, request: web.Request) -> web.Response:

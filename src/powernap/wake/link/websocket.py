@@ -40,6 +40,9 @@ class WebSocketPeer:
         self._bytes = 0
         self._flushing = self._in_turn = self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._over = asyncio.Event()
+        if guard is not None:
+            guard.lost = self._over.set
 
     def send(self, text: str) -> None:
         if self._closing:
@@ -55,6 +58,7 @@ class WebSocketPeer:
     def close(self, why: str, code: int = GOING_AWAY) -> None:
         if not self._closing:
             self._closing = True
+            self._over.set()
             self._start(self._close(why, code))
 
     async def end(self, why: str, code: int) -> None:
@@ -62,21 +66,27 @@ class WebSocketPeer:
         self.close(why, code)
         await self.ended()
 
-    def is_gone(self) -> bool:
-        """Whether the connection has ended, whatever it brought before that is still to be heard."""
-        return self._request.transport is None or self._request.transport.is_closing()
+    async def pause(self, seconds: float) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._over.wait(), seconds)
+
+    def is_over(self) -> bool:
+        """Whether it is closed, or its connection has ended, whatever that brought before and is still to be heard."""
+        return self._closing or self._request.transport is None or self._request.transport.is_closing()
 
     async def ended(self) -> None:
         """Wait until what goes out has gone out: an aiohttp before 3.9 would else close in its own words."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def hear(self, hub: Hub, text: str) -> None:
-        """One message; its answer goes out with whatever else there is to send."""
+        """One message; its answer goes out with whatever else there is to send. Meanwhile the others stay unread."""
         self._in_turn = True
+        self._request.protocol.pause_reading()
         try:
             await hub.receive(self, text.encode("utf-8", "surrogatepass"))
         finally:
             self._in_turn = False
+            self._request.protocol.resume_reading()
         if self._guard is not None:
             self._guard.fresh()
         await self.flush()
@@ -132,7 +142,7 @@ async def serve(hub: Hub, entrance: Entrance, request: web.Request) -> web.WebSo
                     raise BadMessage("a message is a frame of text")
                 break
             await peer.hear(hub, message.data)
-            behind = behind + 1 if peer.is_gone() else 0
+            behind = behind + 1 if peer.is_over() else 0
             if behind > (_MOST_BEHIND if hub.is_link(peer) else 0):
                 break
             if guard is not None and not guard.proven and hub.is_link(peer):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
@@ -39,3 +40,6 @@ class BrokerPeer:
 
     def close(self, why: str) -> None:
         self._ended(self, why)
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
