@@ -3,6 +3,7 @@
 # What scripts/test, scripts/demo and scripts/lab share: getting what is missing, and counting. Source it; it runs nothing.
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$ROOT/.venv
+OLDEST_TARGET=9      # the oldest Python of hosts on which ansible-core 2.20 and newer run modules
 OLDEST_CONTROLLER=11 # ansible-core 2.19, the oldest that the scripts install, needs Python 3.11
 
 die() {
@@ -97,6 +98,35 @@ _python_for_venv() {
     python=$(pythons $OLDEST_CONTROLLER | head -n 1)
     [[ -n $python ]] || die "no Python 3.$OLDEST_CONTROLLER or newer here: install one (Debian 12 and Ubuntu 24.04 have it as python3)."
     echo "$python"
+}
+
+# The collection as it is published, built from this checkout and installed into the folder STAGE, which must lie outside of
+# the checkout: in a folder that git ignores, ansible-test skips everything and says ok.
+install_collection() (
+    # The checkout itself must not be on the path, or ansible-galaxy finds the collection there and installs nothing.
+    export ANSIBLE_COLLECTIONS_PATH=$STAGE
+    ansible-galaxy collection build --output-path "$STAGE" &&
+        ansible-galaxy collection install -p "$STAGE" "$STAGE"/powernap-powernap-*.tar.gz
+)
+
+in_collection() (
+    cd "$STAGE/ansible_collections/powernap/powernap" && ANSIBLE_COLLECTIONS_PATH=$STAGE "$@"
+)
+
+# ansible-test calls pythonX.Y by name: a version manager's shim, which may not run, must not come before the interpreter.
+put_interpreters_first() {
+    local python folders=""
+    while read -r python; do folders+=":${python%/*}"; done < <(pythons $OLDEST_TARGET)
+    export PATH=$VENV/bin$folders:$PATH
+}
+
+provide_get_pip() {
+    local requirements version stub
+    requirements=$(python -c 'import ansible_test, os; print(os.path.join(list(ansible_test.__path__)[0], "_internal/python_requirements.py"))')
+    while read -r version; do
+        stub=$HOME/.ansible/test/cache/get_pip_${version//./_}.py
+        [[ -e $stub ]] || install -D -m 0644 scripts/get_pip_stub.py "$stub"
+    done < <(sed -n "s/^ *pip='\([0-9.]*\)'.*/\1/p" "$requirements" | sort -u)
 }
 
 # Counting: ok WHAT, bad WHAT, skip WHAT WHY, and at the end tally, which fails where something failed.
