@@ -258,7 +258,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             try:
                 api = connect(options, _TIMEOUT)
             except PowernapError as error:
-                raise AnsibleParserError(str(error)) from error
+                raise AnsibleParserError(str(error)) from None
             suffix = "".join(f" {key}={filters[key]}" for key in sorted(filters))
             label = str(given.get("name") or where)
             servers.append(dict(options, api=api, where=where + suffix, label=label, host=given.get("name")))
@@ -286,7 +286,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         except ServerDown as error:
             return self._without(server, error, last), False
         except PowernapError as error:
-            raise AnsibleParserError(f"{server['label']}: {error}") from error
+            raise AnsibleParserError(f"{server['label']}: {error}") from None
 
     def _read(self, server, mode):
         return read_identities(server["api"], self._query(), with_state=mode != "none")
@@ -306,7 +306,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if mode == "skip":
             self.display.warning(f"{error}; its machines are left out")
             return []
-        raise AnsibleParserError(str(error)) from error
+        raise AnsibleParserError(str(error)) from None
 
     # Into the inventory
 
@@ -377,7 +377,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             try:
                 arguments = ssh_arguments(server, self.get_option("powerwake_program"))
             except PowernapError as error:
-                raise AnsibleParserError(f"wake_on_connect: {error}") from error
+                raise AnsibleParserError(f"wake_on_connect: {error}") from None
             found["ansible_ssh_common_args"] = f"{self.get_option('ssh_common_args')} {arguments}".strip()
             found["ansible_timeout"] = self.get_option("connect_timeout")
         return found

@@ -18,6 +18,7 @@ from .shared.wakeapi import host_path
 
 #: As the wake server says it.
 _WAS = {state: state for state in ("awake", "waking", "unreachable")}
+_UP = ("awake", "warned", "powersave")
 _SLACK = 10.0  # seconds beyond the timeout until the wake server must have said that it was not reached in time
 _LOOK_SECONDS = 1.0
 _FEW = 20
@@ -68,6 +69,12 @@ def names_of(server, said, group):
     return list(found)
 
 
+def _presumably(host):
+    """What a machine is, as far as can be told without asking it."""
+    was = _WAS.get(host["wake_state"], "asleep")
+    return was if was != "awake" or host["status"]["state"] in _UP else host["status"]["state"]
+
+
 class Follower:
     """Tells ``log`` of each volley of magic packets to these machines, as the wake server sends them."""
 
@@ -96,7 +103,7 @@ def wake_one(server, target, timeout, check, log):
         raise unknown(target)
     name = host["name"]
     if check:
-        was = _WAS.get(host["wake_state"], "asleep")
+        was = _presumably(host)
         return told(name, was, "awake", was != "awake")
     follower = Follower(server, [name], log)
     answers, errors = [], []
@@ -128,7 +135,7 @@ def wake_many(server, names, timeout, check, log, per_minute=None, wait=True):
         body["per_minute"] = per_minute
     seconds = 30.0 + len(names) * 0.005
     foreseen = server.post("/api/v1/orders", dict(body, dry_run=True), timeout=seconds)["results"]
-    was = {name: result["result"].get("was", "unknown") for name, result in foreseen.items()}
+    was = {name: result["result"].get("was") for name, result in foreseen.items()}
     if check or not any(each["outcome"] == "would" for each in foreseen.values()):
         return [_of_result(name, foreseen[name], was[name], {}) for name in names]
     follower = Follower(server, names, log)
@@ -141,7 +148,7 @@ def wake_many(server, names, timeout, check, log, per_minute=None, wait=True):
         follower.look()
         order = server.get(f"/api/v1/orders/{quote(order['id'], safe='')}")
     results = order["results"]
-    known = [name for name in names if was[name] != "unknown"]
+    known = [name for name in names if was[name]]
     tries = tries_of(
         server,
         [name for name in known if results[name]["outcome"] != "done" or results[name]["result"].get("magic_packets")],
@@ -168,12 +175,13 @@ def _of_result(name, result, was, tries):
         changed = was != "awake"
         sent = figures.get("magic_packets", 0)
         return told(name, was, "awake", changed, figures.get("woken_seconds", 0.0), sent, tries.get(name, ()))
-    error = unknown(name) if was == "unknown" else f"{result['said'] or outcome}"
-    state = "unknown" if was == "unknown" else "unreachable" if outcome == "failed" else was
+    if was is None:
+        return dict(told(name, "unknown", "unknown", False), error=str(unknown(name)))
+    state = "unreachable" if outcome == "failed" else was
     attempts = tries.get(name, [])
     packets = sum(each["packets"] for each in attempts)
     failed = told(name, was, state, bool(attempts), result["seconds"] or 0.0, packets, attempts)
-    return dict(failed, error=str(error))
+    return dict(failed, error=result["said"] or outcome)
 
 
 def _on_its_way(name, result, was):

@@ -233,12 +233,12 @@ hosts:
       was: asleep
       state: awake
       changed: true
-      seconds: 1.42
-      magic_packets: 2
+      seconds: 0.511
+      magic_packets: 3
       tries:
-        - at: 0.0
-          packets: 2
-          ways: {ethernet: 1, udp_broadcast: 1}
+        - at: 0.321
+          packets: 3
+          ways: {ethernet: 2, udp_broadcast: 1}
           trouble: ""
 name:
   description: As in RV(hosts), where one machine is meant by O(name).
@@ -259,7 +259,7 @@ seconds:
   description: As in RV(hosts), where one machine is meant by O(name).
   type: float
   returned: when O(name) is one machine
-  sample: 1.42
+  sample: 0.511
 magic_packets:
   description: As in RV(hosts), where one machine is meant by O(name).
   type: int

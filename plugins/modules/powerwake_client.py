@@ -173,8 +173,11 @@ host:
     name:
       description: The name under which the machine is registered.
       type: str
-    state:
-      description: What the wake server knows about the machine.
+    status:
+      description: What the machine is, since when (Unix time), why, and by what evidence.
+      type: dict
+    wake_state:
+      description: What the wake server does for it.
       type: str
     macs:
       description: The MAC addresses to which magic packets are sent.
@@ -198,15 +201,24 @@ host:
       type: dict
   sample:
     name: web1
+    status:
+      state: unknown
+      since: 1795416197.5285535
+      why: has neither said anything nor been asked yet
+      evidence: ""
+      evidence_at: null
+      profile: ""
+      version: ""
     wake_state: awake
     macs: ["02:4c:00:00:00:03"]
-    addresses: [198.18.0.3, "fd4c::3"]
+    addresses: [198.18.0.3]
     wake_on: demand
     group: rack1
     group_described: true
+    tcp_ports: ""
     registered:
       macs: ["02:4c:00:00:00:03"]
-      addresses: []
+      addresses: [198.18.0.3]
       wake_on: null
       group: rack1
 key:
