@@ -65,7 +65,8 @@ class Listening:
                 fields = line.split()
                 address, port = fields[1].split(":")
                 if fields[3] == state:
-                    yield Listener(protocol, address_of(address), int(port, 16), (*fields, *"0" * 10)[9])
+                    inode = fields[9] if len(fields) > 9 else "0"
+                    yield Listener(protocol, address_of(address), int(port, 16), inode)
 
     def _with_owners(self, found: list[Listener]) -> list[dict[str, Any]]:
         owners = self._owners({listener.inode for listener in found} - {"0"})
