@@ -113,7 +113,7 @@ options:
     default: 120
   unknown:
     description:
-      - What becomes of those of O(names) that are not registered. V(fail) has each in RV(results) as failed. V(ignore)
+      - What becomes of those of O(names) that are not registered. V(fail) has each in RV(hosts) as failed. V(ignore)
         leaves them out, as where several wake servers are asked and each knows some.
     type: str
     choices: [fail, ignore]
@@ -166,7 +166,7 @@ counts:
   type: dict
   returned: when an answer came
   sample: {"done": 1, "refused": 1}
-results:
+hosts:
   description: What became of it with each machine, by name, also where the module fails.
   type: dict
   returned: when an answer came
@@ -252,7 +252,7 @@ def without_unknown(given):
 def order(module, server):
     params = module.params
     if params["names"] == []:  # else the order would be for nobody, or for all of the group
-        return {"changed": False, "results": {}, "counts": {}}
+        return {"changed": False, "hosts": {}, "counts": {}}
     body = request(params, module.check_mode)
     if params["wait"] or module.check_mode:
         given = give(server, body)
@@ -271,7 +271,7 @@ def order(module, server):
 
 
 def told(given):
-    return {"results": given["results"], "counts": given["counts"]}
+    return {"hosts": given["results"], "counts": given["counts"]}
 
 
 def main():
