@@ -23,6 +23,7 @@ from powernap.wake.refusals import NotWoken
 from powernap.wake.roster import Roster
 
 _LINK_SECONDS = 60.0
+_RELINK_SECONDS = 5.0
 _CANARY_SECONDS = 300.0
 _LOOK_SECONDS = 0.1
 _DOWN = (State.PROXIED,)
@@ -111,6 +112,10 @@ class Delivery:
             result.result["problem"] = "not-found"
             return
         step, why = self._plan(host, request)
+        if step is Step.NOT_DELIVERED and request.wake and self._wakes.find(name).sequence:
+            # It is up, and its powernapd has spoken before: that may have just been restarted.
+            await self._until(lambda: self._presence.linked(name), _RELINK_SECONDS)
+            step, why = self._plan(host, request)
         if step is Step.NOT_DELIVERED:
             result.outcome, result.said = Outcome.NOT_DELIVERED, why
             result.result["state"] = self._presence.status(host).condition.value

@@ -80,7 +80,7 @@ class Dispatcher:
         """Wait until that machine's result is there ("": the whole order's), for so long at most. Raises NoOrder."""
         if name and name not in order.results:
             raise NoOrder(f"order {order.id} is not for {name}: give a machine that it names, or leave it out")
-        if order.ended is not None or (name and order.results[name].outcome.is_over) or not seconds:
+        if order.ended is not None or (name and order.results[name].so_far.is_over) or not seconds:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault((order.id, name), set())

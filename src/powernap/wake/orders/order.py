@@ -41,9 +41,14 @@ class Result:
     result: dict[str, Any] = field(default_factory=dict)
     changed: bool = False
 
+    @property
+    def so_far(self) -> Outcome:
+        """While it is under way it is not done, whatever it has come to."""
+        return Outcome.RUNNING if self.began is not None and self.seconds is None else self.outcome
+
     def told(self) -> dict[str, Any]:
         return {
-            "outcome": self.outcome.value,
+            "outcome": self.so_far.value,
             "said": self.said,
             "changed": self.changed,
             "seconds": self.seconds,
@@ -70,7 +75,7 @@ class Order:
         return "cancelled" if self.cancelled else "done"
 
     def counts(self) -> dict[str, int]:
-        return dict(Counter(result.outcome.value for result in self.results.values()))
+        return dict(Counter(result.so_far.value for result in self.results.values()))
 
     def summary(self) -> dict[str, Any]:
         request = self.request
