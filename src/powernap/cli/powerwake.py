@@ -6,16 +6,45 @@ Exit status: 0 done, 1 not done (not woken, refused), 2 wrong use or no wake ser
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
+from typing import TYPE_CHECKING
 
-from powernap import __version__
-from powernap.cli.wakecommands import COMMANDS, reaching
-from powernap.shared.errors import PowernapError, Refused
+if TYPE_CHECKING:
+    import argparse
 
 
 def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["proxy"]:
+        status = _proxy(arguments)
+        if status is not None:
+            return status
+    return _command(arguments)
+
+
+def _proxy(arguments: list[str]) -> int | None:
+    """Runs before every ssh: all that the other commands need is loaded only where the machine does not answer.
+
+    None: it is a matter for argparse.
+    """
+    from powernap.cli import proxying
+
+    plain = proxying.plainly(arguments[1:])
+    if plain is None:
+        return None
+
+    def ask(answer: proxying.Answer) -> None:
+        from powernap.cli.wakecommands import proxy
+
+        proxy.wake(_parser().parse_args(arguments), answer)
+
+    return proxying.run(*plain, ask)
+
+
+def _command(arguments: list[str]) -> int:
+    import json
+
+    from powernap.shared.errors import PowernapError, Refused
+
     options = _parser().parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -31,6 +60,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    from powernap import __version__
+    from powernap.cli.wakecommands import COMMANDS, reaching
+
     common = argparse.ArgumentParser(add_help=False)
     reaching.options(common)
     parser = argparse.ArgumentParser(prog="powerwake", description="Wake machines; manage the wake server.")

@@ -14,6 +14,7 @@ from powernap.cli.wakecommands import (
     pardon,
     pending,
     profile,
+    proxy,
     recover,
     register,
     reject,
@@ -52,6 +53,7 @@ COMMANDS: tuple[Command, ...] = (
     wakes,
     watch,
     trace,
+    proxy,
 )
 
 __all__ = ["COMMANDS", "Command"]
