@@ -17,7 +17,12 @@ _NAME = re.compile(r"([a-z0-9_-]{1,63}\.)*(?!\d+\.?\Z)[a-z0-9_-]{1,63}\.?\Z", re
 class ListenSettings:
     """Where clients and administrators reach powerwaked."""
 
-    address: str = setting("str", "0.0.0.0", "address on which clients are heard", example="198.18.0.1")
+    address: str = setting(
+        "str",
+        "::",
+        'address on which clients are heard; "::": all, of IPv6 and IPv4; "0.0.0.0": all of IPv4',
+        example="198.18.0.1",
+    )
     port: int = setting("int", 20709, "TCP port on which clients are heard", minimum=1, maximum=65535)
     admin_socket: str = setting("path", ADMIN_SOCKET, "Unix socket of the admin API, for root")
     tls: str = setting(
@@ -73,7 +78,7 @@ def problems(settings: ListenSettings, problem: Callable[[str, str], None]) -> N
         problem(
             "listen.address",
             f"{settings.address!r} is neither an IP address nor a host's name: write one of this machine's addresses, "
-            'such as "198.18.0.1", or "0.0.0.0" for all',
+            'such as "198.18.0.1", or "::" for all',
         )
     if settings.tls == "off" and not _is_loopback(settings.address):
         problem(

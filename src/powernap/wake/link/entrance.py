@@ -146,8 +146,7 @@ class Entrance:
         sslproto.SSLProtocol.max_size = _TLS_BUFFER  # type: ignore[attr-defined]  # as no other way is offered
         self._most = _raise_limit() - _RESERVED
         try:
-            for family, address in _resolve(self._listen.address, self._listen.port):
-                self._sockets.append(_bound(family, address))
+            self._sockets += _listening(self._listen.address, self._listen.port)
         except OSError as error:
             self.close()
             raise CannotListen(error.strerror or str(error)) from error
@@ -358,16 +357,27 @@ def _keep_alive(came: socket.socket) -> None:
     came.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT)
 
 
-def _resolve(address: str, port: int) -> list[tuple[int, Any]]:
-    found = socket.getaddrinfo(address or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    return list(dict.fromkeys((family, place) for family, _kind, _protocol, _name, place in found))
+def _listening(address: str, port: int) -> list[socket.socket]:
+    """Raises OSError. For all addresses there are two, so that who comes by IPv4 is seen by the address that he has."""
+    if address not in ("", "::"):
+        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return [_bound(*place) for place in dict.fromkeys((each[0], each[4]) for each in found)]
+    opened = [_bound(socket.AF_INET, ("0.0.0.0", port))]
+    try:
+        opened.append(_bound(socket.AF_INET6, ("::", port)))
+    except OSError as error:
+        if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            opened[0].close()
+            raise
+        _log.info("clients are heard by IPv4 alone: this machine has no IPv6")
+    return opened
 
 
 def _bound(family: int, address: Any) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6 and address[0] != "::":
+        if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind(address)
         opened.setblocking(False)

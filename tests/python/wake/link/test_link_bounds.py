@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 from pathlib import Path
@@ -17,12 +18,14 @@ from tests.python.wake.link.linked import (
     Wire,
     connect,
     eventually,
+    place,
     post,
     run,
     talker,
 )
 
 from powernap.shared.envelope import MOST_BYTES, TO_CLIENT, read
+from powernap.wake.link import entrance
 from powernap.wake.link.websocket import MOST_WAITING
 
 
@@ -171,3 +174,38 @@ def test_the_kernel_looks_whether_the_other_side_is_there(tmp_path: Path) -> Non
         assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
 
     run(tmp_path, act)
+
+
+async def _heard_by(tmp_path: Path, *servers: str) -> list[str]:
+    """The sources that a wake server sees that listens on all addresses; "" where it does not answer there."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    seen = []
+    async with place(tmp_path, address="::", port=port) as there:
+        for server in servers:
+            try:
+                _reader, writer = await asyncio.open_connection(server, port)
+            except OSError:
+                seen.append("")
+                continue
+            await eventually(lambda: there.service.entrance.status()["unproven"])
+            seen += [guard.source for guard in there.service.entrance._unproven]
+            writer.close()
+            await eventually(lambda: not there.service.entrance.status()["unproven"])
+    return seen
+
+
+def test_on_all_addresses_clients_of_both_families_are_seen_by_their_own(tmp_path: Path) -> None:
+    assert asyncio.run(_heard_by(tmp_path, "127.0.0.1", "::1")) == ["127.0.0.1", "::"]
+
+
+def test_on_a_machine_without_ipv6_clients_are_heard_by_ipv4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = entrance._bound
+
+    def fake_kernel_without_ipv6(family: int, address: object) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, address)
+
+    monkeypatch.setattr(entrance, "_bound", fake_kernel_without_ipv6)
+    assert asyncio.run(_heard_by(tmp_path, "127.0.0.1", "::1")) == ["127.0.0.1", ""]
