@@ -169,6 +169,17 @@ lease:
     uid:
       description: The user whose it is.
       type: int
+    ordered:
+      description: Whether the wake server has ordered it.
+      type: bool
+  sample:
+    id: "1"
+    who: Ansible
+    reason: upgrade of October
+    remaining_seconds: 7199.978
+    pid: 0
+    uid: 0
+    ordered: false
 released:
   description: The leases that were ended, or in check mode would be, as in RV(lease).
   type: list
@@ -189,6 +200,8 @@ changes:
     after:
       description: Its value and unit now, as text; empty if it has none.
       type: str
+  sample:
+    - {key: nap.backoff_seconds, before: 60 seconds, after: 120 seconds}
 notes:
   description: What stands over the profile, and other remarks on it, one sentence each.
   type: list
@@ -324,11 +337,12 @@ def wanted_lease(inhibited):
 
 
 def matching(leases, wanted):
-    """Return the leases of that owner and reason that are bound to no process."""
+    """Return the leases of that owner and reason that are bound to no process, and are not the wake server's."""
     return [
         lease
         for lease in leases
         if (lease["who"], lease["reason"], lease["pid"]) == (wanted["who"], wanted["reason"], 0)
+        and not lease.get("ordered")
     ]
 
 

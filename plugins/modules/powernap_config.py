@@ -128,6 +128,9 @@ config:
   description: What the file says; in check mode, what it would say.
   type: dict
   returned: when O(state=present)
+  sample:
+    include: [web-server]
+    nap: {absent_seconds: 900}
 changes:
   description: The keys that differ from what was, or in check mode is, in the file.
   type: list
@@ -143,6 +146,8 @@ changes:
     after:
       description: Its value now, V(null) if it has none.
       type: raw
+  sample:
+    - {key: nap.absent_seconds, before: 30, after: 900}
 validated:
   description:
     - Whether the configuration was checked. V(false) only in check mode, where the O(validator) is not installed yet.
@@ -159,6 +164,7 @@ problems:
   type: list
   elements: str
   returned: when the configuration is refused
+  sample: ["config: nap.absnt_seconds: no such key; did you mean absent_seconds?"]
 backup_file:
   description: The copy of the file as it was.
   type: str

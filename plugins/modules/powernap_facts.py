@@ -205,7 +205,7 @@ ansible_facts:
             chosen:
               description: What it does; V(null) if it cannot hibernate.
               type: str
-          sample: {modes: [platform, shutdown, reboot, suspend, test_resume], chosen: platform}
+          sample: {modes: [platform, shutdown, reboot], chosen: platform}
         cpus:
           description: The number of CPUs that are online.
           type: int
@@ -355,11 +355,10 @@ ansible_facts:
               type: bool
           sample:
             - kind: cron
-              name: "/etc/crontab: cd / && run-parts --report /etc/cron.hourly"
-              next: "2026-11-23T06:17:00Z"
-              in_seconds: 1042
+              name: "/etc/cron.d/e2scrub_all: test -e /run/systemd/system || SERVICE_MODE=1 /sbin/e2scrub_all -A -r"
+              next: "2026-11-24T03:10:00Z"
+              in_seconds: 72861
               wakes: false
-            - {kind: systemd, name: apt-daily.timer, next: "2026-11-23T09:36:43Z", in_seconds: 13025, wakes: false}
         unreadable:
           description: What could not be found out, one sentence each.
           type: list

@@ -130,10 +130,22 @@ status:
       description: What each monitor measures, against its threshold.
       type: list
       elements: dict
+      sample:
+        - name: load
+          kind: load
+          active: true
+          idle_seconds: 0.0
+          value: 11.9
+          threshold: 2.0
+          unit: ""
+          detail: "load 11.90, threshold 2"
+          source: /proc/loadavg
+          error: ""
     held_by:
       description: Who forbids the next sleep, one sentence each.
       type: list
       elements: str
+      sample: ["Ansible holds lease 1 for another 7196 s: upgrade of October"]
     notes:
       description: What else people should know, one sentence each.
       type: list
@@ -153,6 +165,10 @@ why:
       description: What stands against the next step now.
       type: list
       elements: dict
+      sample:
+        - {by: monitor, name: load, sentence: "load 11.90, threshold 2"}
+        - {by: inhibitor, name: "", sentence: "Ansible holds lease 1 for another 7196 s: upgrade of October"}
+        - {by: idle time, name: "", sentence: "900 s are left of it", seconds: 899.998}
     steps:
       description: The steps of the descent, when each could come, and what its conditions say.
       type: list
@@ -174,6 +190,17 @@ history:
     totals:
       description: The seconds in each state, the naps and wakes, and the energy that was saved by estimation.
       type: dict
+      sample:
+        since: 1794812197.849622
+        until: 1795416997.849622
+        seconds: {awake: 11.351}
+        asleep_seconds: 0.0
+        powersave_seconds: 0.0
+        naps: 0
+        wakes: {}
+        estimated_kwh_saved: null
+        estimated_money_saved: null
+        currency: ""
     orders:
       description: What the wake server ordered, and what became of it.
       type: list

@@ -114,12 +114,13 @@ def test_without_a_time_any_lease_will_do(order, fake_powernapd):
 def test_released_ends_the_leases_of_that_reason_and_owner_and_no_others(order, fake_powernapd):
     order(inhibited=LEASE)
     order(inhibited=dict(LEASE, who="ann"))
+    fake_powernapd.leases.append(dict(fake_powernapd.leases[0], id="8", ordered=True))
     fake_powernapd.leases.append(dict(fake_powernapd.leases[0], id="9", pid=77))
     checked = order(check=True, inhibited=LEASE, state="released")
-    assert checked["changed"] is True and len(fake_powernapd.leases) == 3
+    assert checked["changed"] is True and len(fake_powernapd.leases) == 4
     result = order(inhibited=LEASE, state="released")
     assert [lease["id"] for lease in result["released"]] == ["1"]
-    assert [lease["id"] for lease in fake_powernapd.leases] == ["2", "9"]
+    assert [lease["id"] for lease in fake_powernapd.leases] == ["2", "8", "9"]
     assert order(inhibited=LEASE, state="released")["changed"] is False
 
 
