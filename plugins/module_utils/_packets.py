@@ -86,10 +86,11 @@ class Wake:
         return result
 
 
-def wake_all(targets, send, look, timeout, interval, per_minute=0, wait=True, log=print):
+def wake_all(targets, send, look, timeout, interval, log, per_minute=0, wait=True):
     """Wake them and return a result for each. ``timeout``, ``interval`` in seconds; ``per_minute``: 0 for all at once.
 
     ``send(payloads)`` returns ({way: packets}, trouble); ``look(targets)`` {name: proof} of those that show life.
+    ``log(text)`` is told of each try.
     """
     answered = look([target for target in targets if target.addresses]) if wait else {}
     was = {target.name: _was(target, answered, wait) for target in targets}

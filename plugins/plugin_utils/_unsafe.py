@@ -6,23 +6,21 @@
 
 from __future__ import annotations
 
-try:
-    from ansible.template import trust_as_template  # noqa: F401  it comes with what makes wrapping needless
+from ansible import template
 
-    HAS_DATATAGGING = True
-except ImportError:  # ansible-core before 2.19
-    from ansible.utils.unsafe_proxy import wrap_var
-
-    HAS_DATATAGGING = False
+#: From core 2.19 on no text is a template that nobody has tagged as trusted.
+HAS_DATATAGGING = hasattr(template, "trust_as_template")
 
 
 def make_unsafe(value):
-    """Return the value, in which no text is a template. From core 2.19 on none is that nobody has tagged as trusted.
+    """Return the value, in which no text is a template.
 
     Only texts with a brace are wrapped: of 10,000 machines that spares much.
     """
     if HAS_DATATAGGING:
         return value
+    from ansible.utils.unsafe_proxy import wrap_var  # which later cores are to do without
+
     if isinstance(value, dict):
         return {make_unsafe(key): make_unsafe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible import context
 from ansible.errors import AnsibleParserError
 from ansible.inventory.manager import InventoryManager
@@ -103,6 +105,13 @@ def test_tells_of_each_machine_by_prefixed_variables(inventory):
 def test_no_variable_has_the_name_of_one_that_a_role_takes(inventory):
     taken = {"powernap_config", "powernap_group", "powernap_profile", "powernap_wake_on", "powernap_wake_server"}
     assert not taken & set(variables(inventory(), "web1"))
+
+
+def test_no_role_takes_a_variable_for_a_misspelt_one(inventory):
+    path = Path(__file__).parents[4] / "playbooks" / "vars" / "variables.yml"
+    known = yaml.safe_load(path.read_text())["variables"]
+    told = variables(inventory(), "web1")
+    assert {name for name in told if name.startswith("powernap_")} <= set(known)
 
 
 def test_a_machine_is_reached_by_its_address(inventory):
