@@ -32,7 +32,8 @@ notes:
     plugin P(powernap.powernap.awake#callback) is enabled (also where the run has failed), and after O(hold) seconds in
     any case.
   - A host without C(powernapd), or whose C(powernapd) has no open link to the wake server, is woken but not held
-    awake; RV(held) says so. An open SSH connection alone keeps a host with the usual profiles awake, too.
+    awake; RV(held) says so. With the profiles a host does not nap while somebody works on it over SSH, but a
+    connection that is only open does not count.
   - For plain C(ssh), and for plays that know nothing of PowerNap, there is C(powerwake proxy); see the examples.
 extends_documentation_fragment:
   - powernap.powernap.attributes

@@ -3,22 +3,21 @@
 
 import sys
 from importlib import import_module
-from pathlib import Path
-
-from powernap.machine import lean
 
 PROGRAMS = ("powernapd", "powerwaked", "powernap", "powerwake")
 
 
 def main() -> int:
     """Run the program that is meant; its exit status is returned."""
-    name, arguments = Path(sys.argv[0]).name, sys.argv[1:]
+    name, arguments = sys.argv[0].rpartition("/")[2], sys.argv[1:]
     if name not in PROGRAMS:
         name, arguments = (arguments[0] if arguments else ""), arguments[1:]
     if name not in PROGRAMS:
         print(f"powernap: which program? Say one of: {', '.join(PROGRAMS)}", file=sys.stderr)
         return 2
     if name == "powernapd":
+        from powernap.machine import lean
+
         lean.hash_without_openssl()
         lean.leave_tls_for_later()
     status: int = import_module(f"powernap.cli.{name}").main(arguments)

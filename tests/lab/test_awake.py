@@ -18,8 +18,10 @@ from napping import QUIET, Napper, authority
 
 #: They nap whenever nobody holds them: two seconds after whatever woke them, ssh sessions or not.
 IDLE = SOON.replace("absent_seconds = 1", "absent_seconds = 2") + QUIET
+#: As the profiles have it: an open session holds the machine awake by itself.
+SESSIONS = '[monitors.ssh]\nkind = "tcp"\nports = ["22"]\n'
+CONFIG = {"web1": IDLE + SESSIONS, "web2": IDLE, "web3": LATER + QUIET}
 LINGERS = 5  # seconds that a play does nothing on a machine that would nap after two
-NAMES = ("web1", "web2", "web3")
 GHOST = {"mac": "02:4c:00:00:00:77", "address": "198.18.0.119"}
 
 
@@ -68,13 +70,13 @@ class Desk:
 @pytest.fixture(scope="module")
 def fleet(start_lab):
     with start_lab("awake", ROOT / "tests/lab/awake.toml") as lab:
-        machines = {name: Napper(lab, name) for name in NAMES}
+        machines = {name: Napper(lab, name) for name in CONFIG}
         for name, each in machines.items():
             host = lab.host(name)
             each.run("ethtool -s eth0 wol g")
             # By order alone, so that no connection wakes what a play should wake.
             asked(lab, f"register {name} --mac {host['mac']} --address {host['ipv4']} --wake-on never")
-            each.start(IDLE if name != "web3" else LATER + QUIET)
+            each.start(CONFIG[name])
         each.is_linked()
         asked(lab, f"register ghost --mac {GHOST['mac']} --address {GHOST['address']}")
         yield machines
@@ -198,3 +200,27 @@ def test_a_host_that_nobody_knows_and_a_wake_server_that_is_away_are_told_of_in_
         lab.run("wake1", "systemctl start powerwaked")
     assert here["web3"]["was"] == "unknown" and "web3 is neither woken nor held awake" in out
     assert out.count("fatal: ") == 1 and "and web2 cannot be reached without it" in out
+
+
+def test_plain_ssh_and_a_play_that_knows_nothing_wake_the_machine_by_the_proxy_command(asleep, desk):
+    lab = desk.lab
+    since = lab.mark()
+    proxy = f"{sys.executable} -m powernap powerwake proxy %h %p --server {URL}"
+    to_web2 = ["-o", f"ProxyCommand={proxy} --fdpass", "-o", "ProxyUseFdpass=yes", f"root@{lab.host('web2')['ipv4']}"]
+    done = desk.run("ssh", *desk.ssh, *to_web2, "hostname")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "web2\n", "")
+
+    by_proxy = f"{' '.join(desk.ssh)} -o 'ProxyCommand={proxy}'"
+    status, out, here = desk.play(
+        {
+            "ansible.builtin.command": "hostname",
+            "changed_when": False,
+            "vars": {"ansible_ssh_common_args": by_proxy, "ansible_timeout": 120},
+        },
+        limit="web1",
+    )
+    assert status == 0 and here["web1"]["stdout"] == "web1", out
+    assert seen(lab, since, "resumed") == {"web1", "web2"}
+
+    lost = desk.run("ssh", *desk.ssh, "-o", f"ProxyCommand={proxy} --timeout 6", f"root@{GHOST['address']}", "hostname")
+    assert lost.returncode == 255 and "powerwake: ghost did not wake within 6 s" in lost.stderr

@@ -7,8 +7,8 @@ Exit status: 0 done, 1 not done (not woken, refused), 2 wrong use or no wake ser
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as typing's: typing itself takes its time
 if TYPE_CHECKING:
     import argparse
 

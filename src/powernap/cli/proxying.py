@@ -19,6 +19,7 @@ from collections.abc import Callable
 _FIRST_SECONDS = 0.7  # in which a machine that is awake takes the connection, or the wake server is asked as well
 _TRY_SECONDS = 3.0
 _PAUSE_SECONDS = 0.3
+_GRACE_SECONDS = 4.0  # beyond the timeout, for what the wake server has to say of it
 _AWAKE_SECONDS = 20.0  # for one that takes no connection though it need not be woken
 _BLOCK = 1 << 17
 TIMEOUT = 300.0
@@ -67,10 +68,11 @@ def connect(host: str, port: int, timeout: float, ask: Callable[[Answer], None])
             raise NotConnected(answer.why)
         if heard and answer.helpless:
             raise NotConnected(f"{host} port {port}: {why}; and it cannot be woken: {answer.why}")
-        if (heard and not answer.woken and why.number in _REFUSED) or left <= 0:
+        over = left <= (0 if heard else -_GRACE_SECONDS)
+        if over or (heard and not answer.woken and why.number in _REFUSED):
             state = "is awake, but does not take connections" if answer.awake else "could not be woken in time"
             raise NotConnected(f"{host} {state} on port {port}: {why}")
-        time.sleep(min(_PAUSE_SECONDS, left))
+        time.sleep(_PAUSE_SECONDS)
 
 
 class _Why:
