@@ -66,14 +66,24 @@ class Card:
         with open(self.path("sys/class/net", self.name, "device/power/wakeup"), "w", encoding="ascii") as stream:
             stream.write(value)
 
-    def mac(self):
-        """Return the address that the card itself has; a bond lends it another."""
+    def link(self):
+        """Return what ip(8) says of the card; "permaddr" is among it where it was given another address."""
         status, output, _errors = self.run(["ip", "-json", "link", "show", "dev", self.name])
         try:
-            link = json.loads(output)[0] if status == 0 else {}
+            return json.loads(output)[0] if status == 0 else {}
         except (ValueError, IndexError):
-            link = {}
+            return {}
+
+    def mac(self):
+        """Return the address that the card itself has."""
+        link = self.link()
         return link.get("permaddr") or link.get("address") or ""
+
+    def match(self):
+        """Return the line of a .link file that matches this card, and no VLAN above it if that can be."""
+        assigned = text(self.path("sys/class/net", self.name, "addr_assign_type"))
+        own = "permaddr" in self.link() or assigned == "0"  # NET_ADDR_PERM of include/uapi/linux/netdevice.h
+        return f"{'PermanentMACAddress' if own else 'MACAddress'}={self.mac()}"
 
     def udev(self):
         """Return what udev knows of the card (/run/udev/data); None where it does not run or does not know it."""
@@ -172,7 +182,7 @@ class SystemdLink:
         if not _is_for_all(parts[0]):
             also = [word for word in _letters(parts) if word not in (NM_MAGIC, "off")]
             return Plan({self._drop_in(base): f"{HEAD}[Link]\nWakeOnLan={' '.join([*also, NM_MAGIC])}\n"})
-        match = f"[Match]\nPermanentMACAddress={card.mac()}\n"
+        match = f"[Match]\n{card.match()}\n"
         return Plan({own: NEW_LINK_HEAD.format(base=base) + match + "\n" + _settings(parts)})
 
     def _drop_in(self, base):

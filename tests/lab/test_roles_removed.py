@@ -100,7 +100,7 @@ def test_what_was_missing_is_installed_with_what_comes_with_it(story):
 
 
 def test_the_card_is_armed_by_whoever_sets_it_up_at_boot(story):
-    assert "PermanentMACAddress=02:4c:00:00:00:03\n" in story["link"]
+    assert "MACAddress=02:4c:00:00:00:03\n" in story["link"]
     assert "NamePolicy=keep kernel database onboard slot path\n" in story["link"]
     assert story["link"].endswith("WakeOnLan=magic\n")
     assert "\tWake-on: g" in story["between"]["web1"]

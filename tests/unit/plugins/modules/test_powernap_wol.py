@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import shutil
 import subprocess
@@ -41,7 +42,8 @@ class FakeMachine:
     """One card, eth0, in a tree of files; ethtool and ip are functions of it, nmcli is a program."""
 
     def __init__(self, root, monkeypatch):
-        self.root, self.armed, self.supported, self.monkeypatch = root, "d", "pumbg", monkeypatch
+        self.root, self.armed, self.supported = root, "d", "pumbg"
+        self.said_by_ip = {"ifname": "eth0", "address": "02:ff:ff:ff:ff:ff", "permaddr": MAC}
         self.write("sys/class/net/eth0/ifindex", "2\n")
         monkeypatch.setattr(powernap_wol, "ROOT", str(root))
         monkeypatch.setattr(powernap_wol, "runner", lambda module: self.run)
@@ -76,7 +78,7 @@ class FakeMachine:
             return 0, "", ""
         if command[0] == "ip":
             assert command == ["ip", "-json", "link", "show", "dev", "eth0"]
-            return 0, f'[{{"ifname": "eth0", "address": "02:ff:ff:ff:ff:ff", "permaddr": "{MAC}"}}]', ""
+            return 0, json.dumps([self.said_by_ip]), ""
         assert command[0] == "nmcli", command
         if not (self.root / "nmcli").exists():
             return 127, "", "nmcli is not installed"
@@ -155,6 +157,16 @@ def test_the_default_link_file_stays_and_the_card_gets_its_own_with_the_same_set
     assert not wol()["changed"]
     brought_back(machine, wol, before)
     assert not (machine.root / "etc/systemd/network").exists(), "that directory was not there either"
+
+
+def test_a_card_without_an_address_of_its_own_is_known_by_the_one_that_it_was_given(machine, wol):
+    machine.udev()
+    machine.write("usr/lib/systemd/network/99-default.link", DEFAULT_LINK)
+    machine.said_by_ip = {"ifname": "eth0", "address": MAC}
+    for assigned, line in (("0", "PermanentMACAddress"), ("3", "MACAddress")):
+        machine.write("sys/class/net/eth0/addr_assign_type", f"{assigned}\n")
+        wol()
+        assert f"[Match]\n{line}={MAC}\n" in machine.read("etc/systemd/network/10-powernap-eth0.link")
 
 
 def test_drop_ins_of_the_default_are_among_its_settings(machine, wol):
