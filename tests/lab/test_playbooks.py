@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""site.yml with a canary of each kind, and the playbooks that ask the wake server: one story, told in order."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+from channel import asked, powerwake
+from playing import FAKE_CLOCK, Player
+
+TOPOLOGY = pathlib.Path(__file__).with_name("playbooks.toml")
+CLIENTS = ("web1", "db1", "db2")
+SETTINGS = {
+    "all": {"powerwaked_config": {"groups": {"web": {}, "db": {}}}},
+    "clients": {
+        "powernap_config": {
+            "nap": {"absent_seconds": 86400, "min_awake_seconds": 1},
+            "monitors": {"work": {"kind": "lock", "held": [], "exists": ["/run/work"]}},
+        },
+    },
+    "webs": {"powernap_group": "web"},
+    "dbs": {"powernap_group": "db"},
+}
+NIGHT = '[monitors.night]\nkind = "lock"\nheld = []\nexists = ["/run/night"]\n'
+
+
+@pytest.fixture(scope="module")
+def site(start_lab, tmp_path_factory):
+    with start_lab("play", TOPOLOGY) as lab:
+        for name in CLIENTS:
+            lab.run(name, FAKE_CLOCK)
+        lab.run("web1", "mkdir -p /etc/powernap/profiles; cat >/etc/powernap/profiles/night.toml", input=NIGHT)
+        yield lab, Player(lab, tmp_path_factory.mktemp("player"), SETTINGS)
+
+
+def registered(lab):
+    """By name, what the wake server knows."""
+    return {host["name"]: host for host in asked(lab, "list")["hosts"]}
+
+
+def slept(lab, since):
+    """Who has, since then."""
+    return {event["host"] for event in lab.events(since) if event["event"] == "asleep"}
+
+
+def awake(lab, *names):
+    for name in names:
+        if lab.state(name) != "awake":
+            lab.button(name)
+    lab.wait_state(list(names), "awake", 60)
+
+
+def test_under_limit_one_machine_is_set_up_and_proves_that_it_wakes(site):
+    lab, player = site
+    since = lab.mark()
+    played = player.play("site", "--limit", "wake1,web1")
+    assert played.status == 0, (played.failed, played.errors)
+    assert set(registered(lab)) == {"web1"}
+    assert slept(lab, since) == {"web1"} and lab.state("web1") == "awake"
+    assert registered(lab)["web1"]["status"]["canary_passed"]["host"] == "web1"
+
+
+def test_a_failed_canary_leaves_the_rest_of_its_group_awake_and_says_why(site):
+    lab, player = site
+    lab.set("db1", "deaf_to_magic", 1000)
+    since = lab.mark()
+    played = player.play("site", "--limit", "clients", "-e", "powernap_timeout=20")
+    assert played.status != 0 and set(played.failed) == {"db1", "db2"}, (played.failed, played.errors)
+    assert slept(lab, since) == {"db1"}, "nothing is tried twice, and nobody instead of one that did not wake"
+    for name in ("db1", "db2"):
+        assert "stays awake: db1 did not wake when that was tried" in played.failed[name][-1]
+        assert "powerwake canary --clear db1" in played.failed[name][-1]
+    assert played.stats["web1"]["failures"] == 0
+    refused = powerwake(lab, "nap db2", check=False)
+    assert "no machine of group db" in refused.stdout and lab.state("db2") == "awake"
+
+
+def test_once_that_is_repaired_the_next_run_tries_again_and_one_proves_for_all(site):
+    lab, player = site
+    lab.set("db1", "deaf_to_magic", 0)
+    awake(lab, "db1")
+    powerwake(lab, "canary --clear db1")
+    since = lab.mark()
+    played = player.play("site", "--limit", "dbs")
+    assert played.status == 0, (played.failed, played.errors)
+    assert slept(lab, since) in ({"db1"}, {"db2"})
+    assert registered(lab)["db2"]["status"]["canary_wanted"] == ""
+
+
+def test_machines_nap_by_playbook_and_each_tells_its_result(site):
+    lab, player = site
+    since = lab.mark()
+    would = player.play("nap", "-l", "dbs", "--check")
+    assert would.status == 0 and {host: each["changed"] for host, each in would.stats.items()} == {"db1": 1, "db2": 1}
+    assert slept(lab, since) == set()
+    powerwake(lab, "inhibit db1 --for 10m --reason 'moving the rack'")
+    played = player.play("nap", "-l", "dbs")
+    assert played.status != 0 and "moving the rack" in played.failed["db1"][-1]
+    assert played.stats["db2"]["changed"] == 1 and "db2" not in played.failed
+    lab.wait_state("db2", "asleep", 60)
+    powerwake(lab, "release db1 --reason 'moving the rack'")
+    again = player.play("nap", "-l", "db2")
+    assert (again.status, again.count("changed")) == (0, 0), "it sleeps already, and nobody woke it to ask"
+    assert lab.state("db2") == "asleep"
+
+
+def test_what_machines_are_is_shown_to_people_and_to_programs(site):
+    lab, player = site
+    table = player.play("status")
+    assert (table.status, table.count("changed"), table.count("unreachable")) == (0, 0, 0)
+    shown = "\n".join(line for lines in table.said.values() for line in lines)
+    row = next(line for line in shown.splitlines() if "db2" in line)
+    assert "napping" in row and "suspend" in row
+    assert "web1" in shown and lab.state("db2") == "asleep"
+
+
+def test_what_machines_are_goes_into_a_file_as_json(site, tmp_path):
+    _lab, player = site
+    file = tmp_path / "status.json"
+    played = player.play("status", "-e", "powernap_format=json", "-e", f"powernap_output={file}", "-l", "dbs")
+    assert played.status == 0, played.failed
+    found = {host["name"]: host["status"] for host in json.loads(file.read_text())}
+    assert set(found) == {"db1", "db2"} and found["db2"]["state"] == "napping" and found["db2"]["last_nap"]["began"]
+
+
+def test_a_second_run_wakes_who_sleeps_and_changes_nothing(site):
+    lab, player = site
+    assert lab.state("db2") == "asleep"
+    since = lab.mark()
+    played = player.play("site")
+    assert played.status == 0, (played.failed, played.errors)
+    assert (played.count("changed"), played.count("unreachable")) == (0, 0), played.changes
+    assert slept(lab, since) == set(), "no canary where one has passed and nothing changed"
+    assert not any("powernap.powernap.site" in powerwake(lab, f"status {name}").stdout for name in CLIENTS)
+
+
+def test_machines_are_woken_by_playbook(site):
+    lab, player = site
+    assert player.play("nap", "-l", "db2").status == 0
+    lab.wait_state("db2", "asleep", 60)
+    would = player.play("wake", "-l", "dbs", "--check")
+    assert {host: each["changed"] for host, each in would.stats.items()} == {"db1": 0, "db2": 1}
+    assert lab.state("db2") == "asleep"
+    played = player.play("wake", "-l", "dbs")
+    assert played.status == 0 and played.stats["db2"]["changed"] == 1 and lab.state("db2") == "awake"
+    assert player.play("wake", "-l", "dbs").count("changed") == 0
+
+
+def test_another_profile_by_playbook_holds_until_it_is_taken_back(site):
+    lab, player = site
+    played = player.play("profile", "-l", "web1,db1", "-e", "powernap_ordered_profile=night")
+    assert played.stats["web1"]["changed"] == 1 and registered(lab)["web1"]["status"]["profile"] == "night"
+    assert "night" in played.failed["db1"][-1], "it has no such profile, and says so for itself"
+    assert player.play("profile", "-l", "web1", "-e", "powernap_ordered_profile=night").count("changed") == 0
+    back = player.play("profile", "-l", "web1", "-e", "powernap_ordered_profile=")
+    assert (back.status, back.count("changed")) == (0, 1)
+    assert player.play("profile", "-l", "web1").status != 0
+
+
+def test_who_sleeps_may_be_left_out_of_a_run(site):
+    lab, player = site
+    assert player.play("nap", "-l", "db2").status == 0
+    lab.wait_state("db2", "asleep", 60)
+    played = player.play("site", "-e", "powernap_skip_asleep=true", "--limit", "db2")
+    assert played.status == 0, (played.failed, played.errors)
+    assert (played.count("unreachable"), played.count("changed")) == (0, 0)
+    assert lab.state("db2") == "asleep"
