@@ -7,14 +7,13 @@
 from __future__ import annotations
 
 import base64
-import contextlib
+import fcntl
 import hashlib
 import io
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 
+from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
@@ -54,6 +53,22 @@ def pack(files, interpreter):
     return buffer.getvalue()
 
 
+def once_packed(folder, interpreter):
+    """Return the path of the archive and how many files it has; 0 where the programs are not there.
+
+    Each host has a process of its own: the first packs, for all of this run, whose folder it is.
+    """
+    name = "powernap-" + hashlib.sha256(interpreter.encode()).hexdigest()[:16]
+    packed, count = folder / f"{name}.pyz", folder / f"{name}.count"
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not count.exists():
+            files = contents()
+            packed.write_bytes(pack(files, interpreter))
+            count.write_text(str(len(files) if "powernap/__main__.py" in files else 0))
+    return packed, int(count.read_text())
+
+
 def listing(archive):
     """Return one line for each file of an archive, its first line included; nothing for what is no archive."""
     if not zipfile.is_zipfile(io.BytesIO(archive)):
@@ -71,24 +86,23 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         _result, args = self.validate_argument_spec(SPEC)
-        files = contents()
-        if "powernap/__main__.py" not in files:
+        packed, files = once_packed(Path(C.DEFAULT_LOCAL_TMP), args["interpreter"])
+        if not files:
             raise AnsibleActionFail(
                 f"{PACKAGES['powernap']} does not hold the programs: is this collection installed whole?"
             )
-        wanted = pack(files, args["interpreter"])
         before = self._present(args["dest"], task_vars) if self._task.diff else b""
-        result = self._copy(wanted, args, task_vars)
+        result = self._copy(packed, args, task_vars)
         result.pop("src", None)
         result.pop("diff", None)
-        result["files"] = len(files)
+        result["files"] = files
         result.setdefault("dest", args["dest"])
         if self._task.diff and result.get("changed"):
             result["diff"] = {
                 "before_header": args["dest"],
                 "after_header": args["dest"],
                 "before": listing(before),
-                "after": listing(wanted),
+                "after": listing(packed.read_bytes()),
             }
         return result
 
@@ -97,23 +111,16 @@ class ActionModule(ActionBase):
         read = self._execute_module("ansible.legacy.slurp", {"src": dest}, task_vars=task_vars)
         return base64.b64decode(read.get("content", ""))
 
-    def _copy(self, archive, args, task_vars):
-        handle, path = tempfile.mkstemp(suffix=".pyz")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(archive)
-            task = self._task.copy()
-            task.args = {"src": path, "dest": args["dest"], "mode": args["mode"]}
-            copy = self._shared_loader_obj.action_loader.get(
-                "ansible.legacy.copy",
-                task=task,
-                connection=self._connection,
-                play_context=self._play_context,
-                loader=self._loader,
-                templar=self._templar,
-                shared_loader_obj=self._shared_loader_obj,
-            )
-            return copy.run(task_vars=task_vars)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+    def _copy(self, packed, args, task_vars):
+        task = self._task.copy()
+        task.args = {"src": str(packed), "dest": args["dest"], "mode": args["mode"]}
+        copy = self._shared_loader_obj.action_loader.get(
+            "ansible.legacy.copy",
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        return copy.run(task_vars=task_vars)

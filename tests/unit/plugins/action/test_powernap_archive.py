@@ -61,3 +61,13 @@ def test_listing_names_the_file_that_differs(tmp_path):
 
 def test_listing_of_what_is_no_archive_is_empty():
     assert archive.listing(b"#!/bin/sh\n") == ""
+
+
+def test_it_is_packed_once_for_all_hosts_of_a_run(tmp_path, monkeypatch):
+    packed, files = archive.once_packed(tmp_path, "/usr/bin/python3")
+    assert files == len(names(packed.read_bytes()))
+    monkeypatch.setattr(archive, "contents", lambda: {})
+    assert archive.once_packed(tmp_path, "/usr/bin/python3") == (packed, files)
+    other, none = archive.once_packed(tmp_path, "/usr/local/bin/python3")
+    assert none == 0
+    assert other != packed

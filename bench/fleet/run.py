@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""site.yml for 10, 100 and 1,000 hosts, first and second run, and the same play written with stock modules.
+
+One host of the lab is set up for real, twice by each play, and its answers are recorded; the hosts that are measured
+answer as it did, each after 0.3 s for a module, so that only the controller works. The wake server is a real one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "collections"))
+
+from ansible_collections.powernap.lab.plugins.module_utils.client import Lab  # noqa: E402
+
+from bench.fleet import names  # noqa: E402
+from bench.fleet.playing import play  # noqa: E402
+from bench.results import keep  # noqa: E402
+
+SIZES = [int(text) for text in os.environ.get("FLEET_SIZES", "10,100,1000").split(",")]
+SITE = "powernap.powernap.site"
+STOCK = str(ROOT / "bench/fleet/stock.yml")
+#: The hosts that are measured cannot nap and wake: they are not woken first, and none proves by a canary that it wakes.
+OURS = {"powernap_canary": False, "powernap_serial": ["100%"], "powernap_skip_asleep": True}
+
+
+def written(path: Path, groups: dict[str, Any]) -> Path:
+    path.write_text(json.dumps({"all": {"children": groups}}))
+    return path
+
+
+class Site:
+    """A lab with a wake server and the host that is recorded."""
+
+    def __init__(self, folder: Path, lab: Lab) -> None:
+        self._folder, self._lab = folder, str(lab.folder)
+        (folder / "unused").mkdir(exist_ok=True)
+
+    def wake_server(self, answers: str = "") -> dict[str, Any]:
+        """The group; recorded in that folder, or replayed from it where it has been."""
+        replays = bool(answers) and (Path(answers) / "answers.jsonl").exists()
+        by = names.connection("wake1", answers or str(self._folder / "unused"), "" if replays else self._lab)
+        return {"hosts": {"wake1": {"ansible_host": "198.18.0.2", **by}}}
+
+    def set_up(self) -> None:
+        groups = {"wake_servers": self.wake_server()}
+        play(SITE, written(self._folder / "wake.json", groups), self._folder / "wake")
+
+    def record(self, name: str, playbook: str, **variables: Any) -> None:
+        """Both runs of a play on the real host; stock modules speak to a wake server that is recorded, too."""
+        for turn in (1, 2):
+            answers = self._folder / f"{name}-{turn}"
+            answers.mkdir()
+            groups = {
+                "wake_servers": self.wake_server(str(answers) if name == "stock" else ""),
+                "clients": {"hosts": {names.RECORDED: names.connection(names.RECORDED, str(answers), self._lab)}},
+            }
+            play(playbook, written(answers / "inventory.json", groups), answers / "play", **variables)
+
+    def measure(self, name: str, playbook: str, first: int, count: int, **variables: Any) -> list[dict[str, Any]]:
+        runs = []
+        for turn in (1, 2):
+            answers = str(self._folder / f"{name}-{turn}")
+            groups = {
+                "wake_servers": self.wake_server(answers if name == "stock" else ""),
+                "clients": names.clients(first, count, answers),
+            }
+            here = self._folder / f"{name}-{count}-{turn}"
+            runs.append(
+                play(playbook, written(self._folder / "inventory.json", groups), here, "--limit=clients", **variables)
+            )
+            shown = {key: value for key, value in runs[-1].items() if key != "tasks"}
+            print(f"{name}, {count} hosts, run {turn}: {shown}", flush=True)
+        return runs
+
+
+def main() -> None:
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as temporary:
+        folder = Path(temporary)
+        archive = folder / "powernap.pyz"
+        os.spawnlp(os.P_WAIT, sys.executable, sys.executable, str(ROOT / "scripts/archive"), str(archive))
+        plays = {
+            "PowerNap": (SITE, OURS),
+            "stock": (STOCK, {"powernap_source": str(ROOT), "powernap_archive": str(archive)}),
+        }
+        for name, (playbook, variables) in plays.items():
+            if name not in os.environ.get("FLEET_PLAYS", ",".join(plays)):
+                continue
+            topology = ROOT / "bench/fleet/topology.toml"
+            with Lab.up(topology, f"/run/powernap-lab-fleet-{os.getpid()}", say=print) as lab:
+                site = Site(folder, lab)
+                if name == "stock":
+                    site.set_up()
+                site.record(name, playbook, **variables)
+                for at, count in enumerate(SIZES):
+                    figures.setdefault(name, {})[str(count)] = site.measure(
+                        name, playbook, 1 + 5000 * at, count, **variables
+                    )
+                    keep("fleet", {"forks": names.FORKS, "hosts": figures})
+
+
+if __name__ == "__main__":
+    main()
