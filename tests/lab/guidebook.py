@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a guide of the documentation site tells its reader to write and to run.
+
+A block of yaml has the file's name as its caption. A block of console has lines `$ command` for the controller and
+`host# command` for a host; lines below one are what it prints, `...` standing for anything. `# fails` at its end: it
+has to. A block of text is only read. `.. elsewhere: FILE WORDS` before a block: that test runs it, in those words.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_BLOCK = re.compile(
+    r"(?:^\.\. elsewhere: (?P<elsewhere>.+)\n\s*\n)?"
+    r"^\.\. code-block:: (?P<kind>\w+)\n(?:   :caption: (?P<name>.+)\n)?\n(?P<text>(?:   .*\n|\n)+)",
+    re.MULTILINE,
+)
+_COMMAND = re.compile(r"(?P<where>\$|\w+#) (?P<words>.*?)(?P<fails>  *# fails)?$")
+
+
+@dataclass
+class File:
+    name: str
+    text: str
+
+
+@dataclass
+class Command:
+    """`host`: "" for the controller."""
+
+    host: str
+    words: str
+    fails: bool
+    prints: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Elsewhere:
+    test: str
+    words: str
+
+
+def steps(guide: Path) -> list[File | Command | Elsewhere]:
+    found: list[File | Command | Elsewhere] = []
+    text = guide.read_text()
+    blocks = list(_BLOCK.finditer(text))
+    assert len(blocks) == text.count(".. code-block::"), f"{guide}: a block that is not understood"
+    for block in blocks:
+        body = "".join(line.removeprefix("   ") for line in block["text"].splitlines(keepends=True)).rstrip() + "\n"
+        if block["elsewhere"]:
+            test, _space, words = block["elsewhere"].partition(" ")
+            found.append(Elsewhere(test, words))
+        elif block["kind"] == "console":
+            found += _commands(body)
+        elif block["kind"] != "text":
+            found.append(File(block["name"], body))
+    return found
+
+
+def _commands(body: str) -> list[Command]:
+    found: list[Command] = []
+    for line in body.splitlines():
+        command = _COMMAND.match(line)
+        if command is None:
+            found[-1].prints.append(line)
+        else:
+            host = "" if command["where"] == "$" else command["where"][:-1]
+            found.append(Command(host, command["words"], bool(command["fails"])))
+    return found
+
+
+def prints(output: str, line: str) -> bool:
+    """Whether that line is in the output, however much space is between its words."""
+    wanted = re.compile(".*".join(map(re.escape, line.split("..."))))
+    return any(wanted.search(" ".join(each.split())) for each in output.splitlines())
