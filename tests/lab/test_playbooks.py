@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import time
 
 import pytest
 from channel import asked, powerwake
@@ -38,6 +39,13 @@ def site(start_lab, tmp_path_factory):
 def registered(lab):
     """By name, what the wake server knows."""
     return {host["name"]: host for host in asked(lab, "list")["hosts"]}
+
+
+def until(true, seconds=30):
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.5)
+    return true()
 
 
 def slept(lab, since):
@@ -151,7 +159,8 @@ def test_machines_are_woken_by_playbook(site):
 def test_another_profile_by_playbook_holds_until_it_is_taken_back(site):
     lab, player = site
     played = player.play("profile", "-l", "web1,db1", "-e", "powernap_ordered_profile=night")
-    assert played.stats["web1"]["changed"] == 1 and registered(lab)["web1"]["status"]["profile"] == "night"
+    assert played.stats["web1"]["changed"] == 1
+    assert until(lambda: registered(lab)["web1"]["status"]["profile"] == "night")
     assert "night" in played.failed["db1"][-1], "it has no such profile, and says so for itself"
     assert player.play("profile", "-l", "web1", "-e", "powernap_ordered_profile=night").count("changed") == 0
     back = player.play("profile", "-l", "web1", "-e", "powernap_ordered_profile=")

@@ -56,7 +56,7 @@ class Linked:
 
     def standing(self) -> dict[str, Any]:
         daemon = self._daemon
-        return standing(daemon.state, daemon.policy, daemon.readings, clocks.now())
+        return {**standing(daemon.state, daemon.policy, daemon.readings, clocks.now()), "profile": daemon.profile}
 
     async def last_words(self, seconds: float) -> None:
         """Before a sleep: let those who ordered it know, for so long at most."""

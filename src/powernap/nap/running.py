@@ -179,6 +179,7 @@ class Running:
         if self.state.ask is not Ask.ACTING:  # else it is about to sleep, and the wake server must go on believing so
             self.spawn(self._arm())
             self._announce("reload", 0.0)
+            self.courier.changed()  # the profile may be another
         self.enrolling.begin()
         self.look_soon()
 

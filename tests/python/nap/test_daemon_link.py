@@ -165,6 +165,7 @@ def test_a_profile_that_is_ordered_outlives_a_restart_is_shown_and_is_undone(awa
     Path(PROFILE).write_text("[history]\nlimit_kilobytes = 4321\n")
     try:
         assert ordered(awake, "profile", {"name": "pntest-night"})["ok"]
+        awake.until(lambda: awake.server.of("state")[-1]["profile"] == "pntest-night", "the server is not told")
         note = "profile pntest-night stands for what the configuration includes, by order of alice"
         assert any(note in said for said in awake.ask("status")["notes"])
         awake.stop()

@@ -47,13 +47,17 @@ class Hello:
 
 @dataclass(frozen=True)
 class Said:
-    """What a host does. ``since_seconds`` ago; ``next_at_seconds`` from now, or None; ``activity`` by monitor."""
+    """What a host does. ``since_seconds`` ago; ``next_at_seconds`` from now, or None; ``activity`` by monitor.
+
+    ``profile``: in use from now on; None where it says nothing of it.
+    """
 
     state: str
     since_seconds: float
     why: str
     next_at_seconds: float | None
     activity: Mapping[str, Any]
+    profile: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def said(body: Mapping[str, Any]) -> Said:
         why=_text(body, "why", _LONGEST_TEXT, ""),
         next_at_seconds=_seconds(body, "next_at_seconds", None),
         activity=_activity(body.get("activity")),
+        profile=_text(body, "profile", _LONGEST, "") if "profile" in body else None,
     )
 
 

@@ -84,7 +84,9 @@ class Presence(HubListener):
         if host is not None:
             next_at = None if said.next_at_seconds is None else now + said.next_at_seconds
             word = Word(said.state, now, now - said.since_seconds, said.why, next_at)
-            self._learn(host, self._store.get(host.number).heard(word)._replace(activity=dict(said.activity)))
+            known = self._store.get(host.number).heard(word)
+            profile = known.profile if said.profile is None else said.profile
+            self._learn(host, known._replace(activity=dict(said.activity), profile=profile))
 
     def left(self, name: str, how: str, peer: Peer) -> None:
         link = self._links.pop(name, None)
