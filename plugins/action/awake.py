@@ -14,7 +14,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.powernap.powernap.plugins.module_utils._awake import LONGEST_POLL, SPEC, read, work
+from ansible_collections.powernap.powernap.plugins.module_utils._awake import LONGEST_POLL, SPEC, part_of, read, work
 from ansible_collections.powernap.powernap.plugins.module_utils._wake_server import SERVER_SPEC, connect
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors import PowernapError, ServerDown
 from ansible_collections.powernap.powernap.plugins.plugin_utils._holds import Holds
@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        if "_names" in self._task.args:  # the callback plugin's, at the end of a run
+        if "part" in self._task.args:  # the callback plugin's, at the end of a run
             return self._execute_module(MODULE, self._task.args, task_vars=task_vars)
         self._vars = task_vars
         _validation, params = self.validate_argument_spec(SPEC)
@@ -79,7 +79,8 @@ class ActionModule(ActionBase):
         delegate = self._task.delegate_to
         if not delegate:
             return work(connect(params), params, self._task.check_mode)
-        given = {name: params[name] for name in params if name not in SERVER_SPEC or name in self._task.args}
+        given = {name: params[name] for name in SPEC if name not in SERVER_SPEC or name in self._task.args}
+        given["part"] = part_of(params)
         try:
             answer = self._execute_module(MODULE, given, task_vars=self._vars)
         except AnsibleConnectionFailure as error:

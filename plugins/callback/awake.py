@@ -68,7 +68,8 @@ def release_params(way, reason, names):
 
 def command(ansible, options, folder, way, reason, names):
     """The ``ansible`` that releases on the wake server. ``options``: of ansible-playbook, by name."""
-    arguments = dict(way["options"], name=names[0], state="released", reason=reason, _names=names, _patience=_PATIENCE)
+    part = {"names": names, "patience": _PATIENCE}
+    arguments = dict(way["options"], name=names[0], state="released", reason=reason, part=part)
     words = [*ansible, way["delegate"], "-m", "powernap.powernap.awake", "-a", json.dumps(arguments)]
     for source in options.get("inventory") or ():
         words += ["-i", source]

@@ -27,11 +27,22 @@ SPEC = dict(
     ahead={"type": "bool", "default": True},
     skip_asleep={"type": "bool"},
     unknown={"type": "str", "choices": ["fail", "wait"], "default": "fail"},
-    # The plugin's to the module: the order that is followed, for whom it is, and for how many seconds.
-    _order={"type": "str"},
-    _names={"type": "list", "elements": "str"},
-    _patience={"type": "int", "default": 0},
+    part={"type": "dict"},
 )
+#: Of `part`, which the plugin tells the module: for whom the order is, its number where it is followed, for how long.
+_PART = {"_names": None, "_order": None, "_patience": 0}
+
+
+def with_part(params):
+    """What `part` says is among the other parameters, each with _ before its name."""
+    found = dict(_PART, **params)
+    found.update(("_" + name, value) for name, value in (params.get("part") or {}).items())
+    return found
+
+
+def part_of(params):
+    """The option `part` of a module that is to get these parameters."""
+    return {name[1:]: params[name] for name in _PART if params.get(name) is not None}
 
 
 def check(params):
@@ -121,6 +132,7 @@ def read(result):
 
 def work(server, params, check_mode=False):
     """What the module does on the wake server, and the plugin by itself where it reaches one from the controller."""
+    params = with_part(params)
     check(params)
     if check_mode:
         return look(server, params["name"])

@@ -33,7 +33,7 @@ def test_on_the_wake_server_as_the_run_reached_it():
     words = command(["ansible"], OPTIONS, "/srv/site", FAR, "play Work", ["web1", "web2"])
     assert words[:4] == ["ansible", "wake1", "-m", "powernap.powernap.awake"]
     given = json.loads(words[words.index("-a") + 1])
-    assert (given["state"], given["reason"], given["_names"]) == ("released", "play Work", ["web1", "web2"])
+    assert (given["state"], given["reason"], given["part"]["names"]) == ("released", "play Work", ["web1", "web2"])
     assert given["socket"] == "/run/other.sock"
     said = " ".join(words)
     for each in ("-i hosts.yml -i more.yml", "--private-key ~/.ssh/site", "-e a=1 -e @vars.yml", "--become"):

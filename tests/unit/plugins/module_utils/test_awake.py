@@ -11,9 +11,11 @@ from ansible_collections.powernap.powernap.plugins.module_utils._awake import (
     SPEC,
     check,
     order_body,
+    part_of,
     read,
     talk,
     was,
+    with_part,
     work,
 )
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors import BadValue, Refused
@@ -21,7 +23,7 @@ from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors im
 
 def params(**given):
     options = {name: option.get("default") for name, option in SPEC.items()}
-    return dict(options, **dict({"name": "web1", "reason": "play Work, run 1"}, **given))
+    return with_part(dict(options, **dict({"name": "web1", "reason": "play Work, run 1"}, **given)))
 
 
 class FakeServer:
@@ -124,6 +126,17 @@ def test_an_order_that_a_wake_server_has_forgotten_is_told_apart_from_what_it_re
     assert work(FakeServer(Refused(404, "no order")), params(_order="ab12")) == {"order": None, "result": None}
     with pytest.raises(Refused):
         work(FakeServer(Refused(403, "no")), params(_order="ab12"))
+
+
+def test_what_the_plugin_tells_the_module_arrives():
+    told = part_of(params(_order="ab12", _patience=50))
+    assert with_part({"name": "web1", "part": told}) == {
+        "name": "web1",
+        "part": told,
+        "_names": None,
+        "_order": "ab12",
+        "_patience": 50,
+    }
 
 
 def test_check_mode_looks_and_sends_nothing():
