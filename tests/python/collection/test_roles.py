@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the roles say of themselves in more than one place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+NAMES = [path.name for path in sorted(ROLES.iterdir()) if path.is_dir()]
+
+
+def entry_points(role: str) -> dict[str, Any]:
+    specs = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text())
+    points: dict[str, Any] = specs["argument_specs"]
+    return points
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_every_entry_point_has_its_tasks_and_is_described(role: str) -> None:
+    for name, said in entry_points(role).items():
+        assert (ROLES / role / "tasks" / f"{name}.yml").is_file()
+        assert said["short_description"] and said["description"] and said["version_added"]
+
+
+@pytest.mark.parametrize("role", ["powernapd", "powerwaked"])
+def test_every_public_variable_that_a_role_reads_is_described(role: str) -> None:
+    known = {option for each in NAMES for option in entry_points(each)["main"]["options"]}
+    read = set()
+    for path in (
+        *ROLES.glob(f"{role}/tasks/*.yml"),
+        *ROLES.glob(f"{role}/vars/*.yml"),
+        *ROLES.glob(f"{role}/defaults/*.yml"),
+    ):
+        text = re.sub(r"powernap\.powernap\.\w+|#.*|\btags: .*", "", path.read_text())
+        read |= set(re.findall(r"(?<![\w./'-])(?:powernap|powerwaked)_\w+", text))
+    assert read and read - known == set()
+
+
+@pytest.mark.parametrize("role", ["powernapd", "powerwaked"])
+def test_remove_knows_every_unit_that_the_role_writes(role: str) -> None:
+    units = yaml.safe_load((ROLES / role / "vars/main.yml").read_text())[f"__{role}_units"]
+    written = {path.name.removesuffix(".j2") for path in (ROLES / role / "templates").glob("*.service.j2")}
+    assert set(units) == written
+
+
+@pytest.mark.parametrize("role", ["powernapd", "powerwaked"])
+def test_remove_knows_every_file_that_the_role_writes(role: str) -> None:
+    known = (ROLES / role / "vars/main.yml").read_text()
+    for path in ROLES.glob(f"{role}/tasks/*.yml"):
+        for task in _tasks(yaml.safe_load(path.read_text())):
+            for module in ("ansible.builtin.copy", "ansible.builtin.template", "ansible.builtin.file"):
+                wanted = (task.get(module) or {}).get("dest") or (task.get(module) or {}).get("path") or ""
+                if (
+                    wanted
+                    and task[module].get("state") != "absent"
+                    and "{{" not in wanted
+                    and "/systemd/system/" not in wanted
+                ):
+                    assert wanted in known, f"{path}: {wanted}"
+
+
+def _tasks(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        inner
+        for task in listed
+        for inner in (task, *_tasks(task.get("block") or []), *_tasks(task.get("rescue") or []))
+    ]
+
+
+@pytest.mark.parametrize("role", ["powernapd", "powerwaked"])
+def test_each_tag_comes_plain_and_with_the_role_s_prefix(role: str) -> None:
+    prefix = {"powernapd": "powernap", "powerwaked": "powerwaked"}[role]
+    for path in ROLES.glob(f"{role}/tasks/*.yml"):
+        for task in _tasks(yaml.safe_load(path.read_text())):
+            tags = task.get("tags") or []
+            for tag in tags if isinstance(tags, list) else [tags]:
+                if tag.startswith(f"{prefix}_"):
+                    assert tag.removeprefix(f"{prefix}_") in tags, f"{path}: {tags}"
