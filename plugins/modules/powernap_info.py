@@ -19,16 +19,9 @@ description:
 extends_documentation_fragment:
   - powernap.powernap.attributes
   - powernap.powernap.attributes.actiongroup
+  - powernap.powernap.attributes.info
   - powernap.powernap.powernapd
 attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: N/A
-    details:
-      - This module changes nothing.
-  idempotent:
-    support: full
   platform:
     support: full
     platforms: linux

@@ -64,7 +64,7 @@ class Delivery:
         """What would be done; `keeper` is one on trial."""
         host = self._roster.peek(name)
         if host is None:
-            return Result(Outcome.FAILED, f"no host {name} is registered here", result={"problem": "not-found"})
+            return Result(Outcome.FAILED, f"no machine {name} is registered here", result={"problem": "not-found"})
         step, why = self._plan(host, request)
         if step is Step.NOT_DELIVERED:
             return Result(Outcome.NOT_DELIVERED, why)
@@ -108,7 +108,7 @@ class Delivery:
     async def _carry_out(self, name: str, request: Request, by: str, result: Result) -> None:
         host = self._roster.peek(name)
         if host is None:
-            result.outcome, result.said = Outcome.FAILED, f"no host {name} is registered here"
+            result.outcome, result.said = Outcome.FAILED, f"no machine {name} is registered here"
             result.result["problem"] = "not-found"
             return
         step, why = self._plan(host, request)
