@@ -39,6 +39,7 @@ def data(lab) -> dict:
             groups.setdefault(group, {"hosts": {}})["hosts"][name] = {"ansible_host": host["ipv4"]}
     persist = f"-o ControlMaster=auto -o ControlPersist={PERSIST_SECONDS}s"
     variables = {
+        "ansible_control_path_dir": str(lab.folder / "ssh"),  # labs have the same addresses, and may be up at once
         "ansible_user": "root",
         "ansible_python_interpreter": "/usr/bin/python3",
         "ansible_ssh_args": persist,

@@ -159,6 +159,7 @@ def remove(folder: pathlib.Path) -> None:
             cgroup.wait_empty(pathlib.Path(mounted + relative))
             cgroup.remove(pathlib.Path(mounted + relative))
     if folder.exists():
+        shutil.rmtree(folder / "ssh", ignore_errors=True)  # of connections of Ansible, which end just now
         shutil.rmtree(folder)
 
 
