@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One archive, four programs: which one is told by the name it is called by, or by the first argument."""
+"""One archive, five programs: which one is told by the name it is called by, or by the first argument."""
 
 import sys
 from importlib import import_module
 
-PROGRAMS = ("powernapd", "powerwaked", "powernap", "powerwake")
+PROGRAMS = ("powernapd", "powernap-hands", "powerwaked", "powernap", "powerwake")
 
 
 def main() -> int:
@@ -15,12 +15,12 @@ def main() -> int:
     if name not in PROGRAMS:
         print(f"powernap: which program? Say one of: {', '.join(PROGRAMS)}", file=sys.stderr)
         return 2
-    if name == "powernapd":
+    if name in ("powernapd", "powernap-hands"):
         from powernap.machine import lean
 
         lean.hash_without_openssl()
         lean.leave_tls_for_later()
-    status: int = import_module(f"powernap.cli.{name}").main(arguments)
+    status: int = import_module(f"powernap.cli.{name.replace('-', '_')}").main(arguments)
     return status
 
 

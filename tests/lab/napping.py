@@ -25,12 +25,20 @@ QUIET = '[monitors.work]\nkind = "lock"\nheld = []\nexists = ["/run/work"]\n'
 def install(lab, name, *programs):
     lab.install_source(name, FOLDER)
     lab.run(name, f"python3 -m compileall -q {FOLDER}; mkdir -p /etc/powernap/powernapd.d", timeout=60)
-    for program in programs:
-        path = f"/usr/{'sbin' if program.endswith('d') else 'bin'}/{program}"
+    for program in (*programs, *(["powernap-hands"] if "powernapd" in programs else [])):
+        path = f"/usr/{'sbin' if program.endswith(('d', '-hands')) else 'bin'}/{program}"
         lab.run(name, f"cat >{path}; chmod 755 {path}", input=PROGRAM.format(name=program))
         if program.endswith("d"):
-            unit = (ROLES / program / f"templates/{program}.service.j2").read_text()
-            lab.run(name, f"cat >/etc/systemd/system/{program}.service; systemctl daemon-reload", input=unit)
+            for template in sorted(
+                [
+                    *(ROLES / program / "templates").glob("*.service.j2"),
+                    *(ROLES / program / "templates").glob("*.socket.j2"),
+                ]
+            ):
+                lab.run(name, f"cat >/etc/systemd/system/{template.stem}", input=template.read_text())
+            lab.run(name, "systemctl daemon-reload")
+    if "powernapd" in programs:
+        lab.run(name, "id -u powernapd >/dev/null 2>&1 || useradd --system --no-create-home --home-dir / powernapd")
 
 
 def authority(lab, server="wake1"):
@@ -70,7 +78,9 @@ class Napper:
         self.stop()
         self.run("rm -f /run/work")
         if fresh:  # but never a number of before: the wake server takes none twice
-            self.run("find /var/lib/powernapd/ -type f ! -name link-sequence -delete", check=False)
+            self.run(
+                "find /var/lib/powernapd/ /var/lib/powernap-hands/ -type f ! -name link-sequence -delete", check=False
+            )
         self.run("cat >/etc/powernap/powernapd.toml", input=config + server)
         self.since = float(self.run("date +%s.%N").stdout)
         self.run("systemctl start powernapd", timeout=60)

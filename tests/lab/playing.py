@@ -18,8 +18,8 @@ cd /sys/class
 for each in *; do mkdir -p /run/class/$each; mount --bind $each /run/class/$each; done
 : >/run/class/rtc/rtc0/wakealarm; date +%s >/run/class/rtc/rtc0/since_epoch
 mount --rbind /run/class /sys/class
-mkdir -p /run/systemd/system/powernapd.service.d
-printf '[Service]\\nReadWritePaths=/sys/class/rtc\\n' >/run/systemd/system/powernapd.service.d/clock.conf
+mkdir -p /run/systemd/system/powernap-hands.service.d
+printf '[Service]\\nReadWritePaths=/sys/class/rtc\\n' >/run/systemd/system/powernap-hands.service.d/clock.conf
 systemctl daemon-reload
 """
 

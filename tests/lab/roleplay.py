@@ -16,7 +16,7 @@ from conftest import ROOT
 SHOW = """
 cd /
 all() { find etc usr var/lib -xdev -name __pycache__ -prune -o -path var/lib/fake-ethtool -prune -o \
-    -path 'var/lib/dpkg/*-old' -prune -o "$@"; }
+    -path 'var/lib/dpkg/*-old' -prune -o -path 'etc/*-' -prune -o "$@"; }
 all -printf '%p %y %m %U %G %l\\n'
 all -type f -print0 | xargs -0 sha256sum
 systemctl list-unit-files --no-legend --plain | awk '$2 != "transient" { print "unit", $1, $2 }'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs ahead and logind's word, on a host with a real systemd, from within the sandbox that powernapd has there."""
+"""Jobs ahead and logind's word, on a host with a real systemd, from within the sandbox that powernap-hands has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-UNIT = pathlib.Path(__file__).resolve().parents[2] / "roles/powernapd/templates/powernapd.service.j2"
+UNIT = pathlib.Path(__file__).resolve().parents[2] / "roles/powernapd/templates/powernap-hands.service.j2"
 LOOK = """
 import asyncio, json, sys, time
 from pathlib import Path

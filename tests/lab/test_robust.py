@@ -83,17 +83,19 @@ def monitor(napper, name):
 
 @pytest.fixture
 def full_disk(napper):
-    """/var/lib/powernapd on a file system of its own, without a byte to spare; the fixture's value makes room."""
+    """What must survive on a file system of its own, without a byte to spare; the fixture's value makes room."""
     napper.stop()
-    state = "/var/lib/powernapd"
+    state, root = "/var/lib/powernapd", "/var/lib/powernap-hands"
     napper.run(f"cp {state}/link-sequence /opt/", check=False)  # the wake server takes no number twice
     napper.run(f"mkdir -p {state}; mount -t tmpfs -o size=64k,mode=700 none {state}")
     napper.run(f"cp /opt/link-sequence {state}/", check=False)
-    napper.run(f"dd if=/dev/zero of={state}/filling bs=1k 2>/dev/null", check=False)
+    napper.run(f"systemctl stop powernap-hands; mkdir -p {root}; mount -t tmpfs -o size=16k,mode=755 none {root}")
+    for folder in (state, root):
+        napper.run(f"dd if=/dev/zero of={folder}/filling bs=1k 2>/dev/null", check=False)
     yield lambda: napper.run(f"rm {state}/filling")
     wake_up(napper)
     napper.stop()
-    napper.run(f"umount {state}", check=False)
+    napper.run(f"systemctl stop powernap-hands; umount {root}; umount {state}", check=False)
 
 
 def test_on_a_full_disk_it_stays_awake_says_why_and_naps_when_there_is_room(napper, full_disk):

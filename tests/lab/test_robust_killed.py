@@ -81,6 +81,7 @@ def test_killed_in_powersave_all_of_it_is_taken_back(napper):
     napper.until(lambda: napper.run("cat /run/lamps").stdout == "true\nfalse\n")
     napper.reaches("awake")
     assert napper.run("ls /var/lib/powernapd").stdout.split() == ["history.jsonl", "link-sequence"]
+    assert napper.run("ls /var/lib/powernap-hands").stdout.split() == []
 
 
 def test_killed_at_any_moment_machine_and_wake_server_agree_in_the_end(napper):
@@ -97,3 +98,30 @@ def test_killed_at_any_moment_machine_and_wake_server_agree_in_the_end(napper):
     napper.run("touch /run/work")
     napper.known_as("awake")
     napper.reaches("awake")
+
+
+# --- powernap-hands
+
+
+def test_hands_killed_in_powersave_all_of_it_is_taken_back_by_the_next_ones(napper):
+    napper.run("systemctl start idle-one")
+    napper.start(DESCENT.replace("= 3\n", "= 3600\n") + QUIET)
+    napper.until(lambda: napper.run("cat /run/lamps", check=False).stdout == "true\n", 20)
+    napper.until(lambda: napper.run("systemctl is-active idle-one", check=False).stdout == "inactive\n", 20)
+    napper.run("systemctl kill -s KILL powernap-hands", check=False)
+    napper.run("touch /run/work")
+    napper.until(lambda: napper.run("systemctl is-active idle-one", check=False).stdout == "active\n", 30)
+    napper.until(lambda: napper.run("cat /run/lamps").stdout == "true\nfalse\n", 30)
+    napper.reaches("awake", 20)
+    assert napper.run("ls /var/lib/powernap-hands").stdout.split() == []
+
+
+def test_without_hands_it_stays_awake_says_why_and_naps_when_they_are_back(napper):
+    napper.start(SOON.replace("absent_seconds = 1", "absent_seconds = 3") + QUIET)
+    napper.run("touch /run/work; systemctl stop powernap-hands.socket powernap-hands; rm /run/work")
+    napper.reaches("held", 60)
+    assert "powernap-hands" in napper.ask("why")["text"]
+    assert napper.lab.state("web1") == "awake"
+    napper.run("systemctl start powernap-hands.socket")
+    napper.falls_asleep(60)
+    assert napper.known_state() != "awake"

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What monitors look for is there, and safe, within the sandbox of powernapd's own unit."""
+"""What monitors look for is there, and safe, within the sandboxes of powernapd's units, of which one is root."""
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 
@@ -11,6 +12,8 @@ import pytest
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 UNIT = ROLES / "powernapd/templates/powernapd.service.j2"
+SECURITY = ROLES.parent / "docs/security.md"
+PROBE = pathlib.Path(__file__).with_name("probe.py")
 OBSERVE = '[nap]\nmode = "observe"\nabsent_seconds = 3600\nvirtualization = "none"\n'
 LOCKS = '[monitors.backup]\nkind = "lock"\n'
 GUESTS = '[monitors.guests]\nkind = "guest"\n'
@@ -38,34 +41,82 @@ def test_a_backups_lock_in_the_home_of_root_and_a_users_guest_are_seen(napper):
     assert said["guests"]["active"] and "atelier" in said["guests"]["detail"], said
 
 
-def test_the_daemon_cannot_write_to_homes(napper):
+def test_hands_cannot_write_to_homes(napper):
     napper.start(OBSERVE + LOCKS)
-    inside = napper.run(f"nsenter -m -t {napper.pid()} touch {BORG}/written", check=False)
+    inside = napper.run(f"nsenter -m -t {hands(napper)} touch {BORG}/written", check=False)
     assert "Read-only file system" in inside.stderr
 
 
-def test_only_the_knobs_of_powersave_can_be_turned(napper):
-    napper.start(OBSERVE)
-    mounts = {}
-    for line in napper.run(f"cat /proc/{napper.pid()}/mountinfo").stdout.splitlines():
-        fields = line.split()
-        mounts[fields[4]] = fields[5].split(",")[0]  # the last mount on a path is the one that counts
+def test_only_the_knobs_of_powersave_can_be_turned_and_only_by_hands(napper):
+    napper.start(OBSERVE + LOCKS)
+    mounts = {program: mounted(napper, pid) for program, pid in (("powernapd", napper.pid()), ("hands", hands(napper)))}
     for path in ("/proc/sys", "/sys", "/"):
-        assert mounts[path] == "ro", (path, mounts)
-    for path in ("/proc/sys/vm", "/sys/power"):  # the rest of /sys is read-only to a lab host itself
-        assert mounts[path] == "rw", (path, mounts)
+        assert mounts["hands"][path] == mounts["powernapd"][path] == "ro", (path, mounts)
+    assert mounts["hands"]["/proc/sys/vm"] == "rw", mounts
+    assert "/proc/sys/vm" not in mounts["powernapd"], mounts
+    assert mounts["hands"]["/sys/power"] == "rw", mounts  # the rest of /sys is read-only to a lab host itself
 
 
-@pytest.mark.parametrize(("program", "most"), [("powernapd", 3.3), ("powerwaked", 1.9)])
-def test_the_units_are_hardened(napper, program, most):
-    unit = (ROLES / program / f"templates/{program}.service.j2").read_text()
+def test_hands_have_no_network(napper):
+    napper.start(OBSERVE + LOCKS)
+    links = [napper.run(f"readlink /proc/{pid}/ns/net").stdout for pid in (napper.pid(), hands(napper), 1)]
+    assert links[0] == links[2] != links[1]
+
+
+def test_hands_end_when_nobody_asks_and_are_there_again_when_somebody_does(napper):
+    napper.start(OBSERVE + LOCKS)
+    assert hands(napper)
+    napper.until(lambda: not hands(napper), 60, "the end of powernap-hands")
+    assert napper.run("systemctl is-active powernapd").stdout == "active\n"
+    napper.start(OBSERVE + LOCKS)
+    assert hands(napper)
+
+
+def test_who_has_taken_over_powernapd_gets_no_further(napper):
+    """In the sandbox of its unit, as its user, with its capabilities."""
+    napper.start(OBSERVE + LOCKS)
+    napper.run("cat >/opt/probe.py", input=PROBE.read_text())
+    unit = re.sub(r"^ExecStart=.*$", "ExecStart=/usr/bin/python3 /opt/probe.py", UNIT.read_text(), flags=re.MULTILINE)
+    unit = unit.replace("Type=notify", "Type=oneshot\nStandardOutput=file:/run/probed")
+    unit = re.sub(r"^(Restart|Watchdog|Runtime|ExecReload).*\n", "", unit, flags=re.MULTILINE)
+    napper.run("rm -f /run/probed; cat >/run/systemd/system/probe.service; systemctl daemon-reload", input=unit)
+    napper.run("systemctl start probe", timeout=90)
+    came = json.loads(napper.run("cat /run/probed; rm -f /var/lib/powernapd/probe").stdout)
+    assert {name for name, why in came.items() if not why} == {name for name in came if name.startswith("allowed")}, (
+        came
+    )
+    assert len(came) > 20
+
+
+def test_hands_do_nothing_for_others(napper):
+    napper.start(OBSERVE + LOCKS)
+    ask = "import socket; socket.socket(socket.AF_UNIX).connect('/run/powernap-hands.sock')"
+    refused = napper.run(["setpriv", "--reuid=nobody", "--clear-groups", "python3", "-c", ask], check=False)
+    assert "PermissionError" in refused.stderr
+
+
+@pytest.mark.parametrize(("role", "unit"), [("powernapd",) * 2, ("powernapd", "powernap-hands"), ("powerwaked",) * 2])
+def test_the_units_are_hardened(napper, role, unit):
+    text = (ROLES / role / f"templates/{unit}.service.j2").read_text()
     said = napper.run(
-        f"cat >/tmp/{program}.service; systemd-analyze security --offline=true /tmp/{program}.service", input=unit
+        f"cat >/tmp/{unit}.service; systemd-analyze security --offline=true /tmp/{unit}.service", input=text
     )
     exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", said.stdout)
-    assert exposure and float(exposure[1]) <= most, said.stdout
+    assert exposure and float(exposure[1]) < 2.0, said.stdout
+    documented = re.search(rf"^\| {unit}\.service \| ([\d.]+) \|", SECURITY.read_text(), re.MULTILINE)
+    assert documented and documented[1] == exposure[1]
+
+
+def hands(napper):
+    return int(napper.run("systemctl show -P MainPID powernap-hands").stdout)
+
+
+def mounted(napper, pid):
+    """How what is mounted is mounted, by its place; the last mount on a place is the one that counts."""
+    lines = napper.run(f"cat /proc/{pid}/mountinfo").stdout.splitlines()
+    return {fields[4]: fields[5].split(",")[0] for fields in map(str.split, lines)}
 
 
 def test_the_unit_needs_no_template_engine():
-    text = UNIT.read_text()
+    text = "".join(template.read_text() for template in UNIT.parent.glob("powernap*"))
     assert "{{" not in text and "{%" not in text and "{#" not in text

@@ -19,8 +19,9 @@ INSTALL = """
 set -e
 mkdir -p /usr/lib/powernap /etc/powernap
 cp /carried/powernap.pyz /usr/lib/powernap/ && chmod 755 /usr/lib/powernap/powernap.pyz
-for name in powernapd powernap; do ln -s /usr/lib/powernap/powernap.pyz /usr/sbin/$name; done
-cp /carried/powernapd.service /etc/systemd/system/
+for name in powernapd powernap-hands powernap; do ln -s /usr/lib/powernap/powernap.pyz /usr/sbin/$name; done
+cp /carried/powernap*.service /carried/powernap*.socket /etc/systemd/system/
+useradd --system --no-create-home --home-dir / powernapd
 systemctl daemon-reload
 """
 
@@ -54,9 +55,10 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     carried = folder / "carried"
     carried.mkdir()
     subprocess.run([sys.executable, ROOT / "scripts" / "archive", carried / "powernap.pyz"], check=True)
-    unit = (ROOT / "roles" / "powernapd" / "templates" / "powernapd.service.j2").read_text()
-    assert "{{" not in unit, "the unit has to be rendered now"
-    (carried / "powernapd.service").write_text(unit)
+    for template in (ROOT / "roles" / "powernapd" / "templates").glob("powernap*.j2"):
+        unit = template.read_text()
+        assert "{{" not in unit, "the unit has to be rendered now"
+        (carried / template.stem).write_text(unit)
     machine = Guest(folder, carried)
     try:
         machine.ready()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""powernapd: puts this machine to sleep when it is idle. Runs as root.
+"""powernapd: puts this machine to sleep when it is idle. Runs as root, or with powernap-hands beside it.
 
 Signals: SIGHUP reads the configuration again, SIGUSR1 naps now, SIGUSR2 recovers now, SIGTERM ends.
 """
@@ -18,9 +18,10 @@ from pathlib import Path
 
 from powernap import __version__
 from powernap.cli import arguments
+from powernap.cli.logs import log_to_journal
 from powernap.config import ConfigError, NapConfig
 from powernap.config.nap import DEFAULT_PATH
-from powernap.machine import journal, sdnotify
+from powernap.machine import hands, sdnotify
 from powernap.nap import control, setup
 from powernap.nap.answers import answer, stream
 from powernap.nap.daemon import Daemon
@@ -43,10 +44,10 @@ def main(words: list[str]) -> int:
         return 2
     if options.check_config is not None:
         return _check(config)
-    if os.geteuid() != 0:
+    if hands.needed() and not hands.there():
         print("powernapd: needs root: start it with 'sudo systemctl start powernapd'", file=sys.stderr)
         return 2
-    _log_to_journal(options.debug)
+    log_to_journal("powernapd", options.debug)
     try:
         asyncio.run(_run(path, config, Path(options.state_dir), options.control_socket))
     except PowernapError as error:
@@ -91,24 +92,6 @@ def _check(config: NapConfig) -> int:
     if not config.monitors:
         print("# note: no monitor is enabled, so this machine never naps: include a profile, or add [monitors.NAME]")
     return 0
-
-
-class _Formatter(logging.Formatter):
-    """sd-daemon(3): systemd takes a line's priority from such a prefix."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return f"<{journal.PRIORITIES.get(record.levelno, 6)}>{super().format(record)}"
-
-
-def _log_to_journal(debug: bool) -> None:
-    handler: logging.Handler = logging.StreamHandler(sys.stderr)
-    if journal.is_stderr():
-        handler = journal.JournalHandler("powernapd")
-    elif not sys.stderr.isatty():
-        handler.setFormatter(_Formatter("%(message)s"))
-    _log.addHandler(handler)
-    _log.setLevel(logging.DEBUG if debug else logging.INFO)
-    _log.propagate = False
 
 
 async def _run(path: Path, config: NapConfig, state_dir: Path, control_path: str) -> None:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from powernap.machine import cgroups
+from powernap.machine import cgroups, hands
 
 #: How each names its groups: by systemd's scopes and services, or (cgroupfs) by folders of its own.
 PATTERNS = {
@@ -22,6 +22,7 @@ _PATTERNS = [(engine, re.compile(pattern)) for engine, patterns in PATTERNS.item
 #: Folders that hold containers' groups where cgroupfs, not systemd, is the manager; and users' own managers.
 FOLDERS = re.compile(r".+\.slice|user@\d+\.service|docker|libpod_parent|kubepods|lxc|buildkit")
 DOCKER = "var/lib/docker/containers"
+_names: dict[str, str] = {}  #: as powernap-hands told them
 PODMAN = "var/lib/containers/storage/overlay-containers/containers.json"
 
 
@@ -53,7 +54,19 @@ def find(root: Path = Path("/")) -> tuple[list[Container], tuple[Path, ...]]:
     return found, tuple(places)
 
 
+def names(root: Path = Path("/")) -> dict[str, str]:
+    """Return the names of all containers of Docker and Podman, by their identities."""
+    found: dict[str, str] = {}
+    for folder in (root / DOCKER).glob("*"):
+        found[folder.name] = _name_of("docker", folder.name, root, {})
+    known: dict[str, str] = {}
+    _name_of("podman", "none", root, known)
+    return {**found, **{identity: name for identity, name in known.items() if identity}}
+
+
 def _name_of(engine: str, identity: str, root: Path, names: dict[str, str]) -> str:
+    if hands.needed():
+        return _told(identity)
     if engine == "docker":
         try:
             config = json.loads((root / DOCKER / identity / "config.v2.json").read_bytes())
@@ -68,6 +81,19 @@ def _name_of(engine: str, identity: str, root: Path, names: dict[str, str]) -> s
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             pass  # of a user without root, or another storage driver: the identity will do
     return names.get(identity, identity[:12])
+
+
+def _told(identity: str) -> str:
+    """The engines' files are root's. Blocks at the first look at a container. Raises OSError."""
+    if identity not in _names:
+        try:
+            told = hands.ask("containers")["names"]
+        except hands.HandsError as error:
+            raise OSError(str(error)) from None
+        _names.clear()
+        _names.update(told)
+        _names.setdefault(identity, identity[:12])
+    return _names[identity]
 
 
 def _unescaped(name: str) -> str:

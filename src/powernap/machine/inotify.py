@@ -15,8 +15,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Inotify:
     """One inotify instance; it only tells that something happened. Raises OSError."""
 
-    def __init__(self) -> None:
-        self.fd = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+    def __init__(self, fd: int | None = None) -> None:
+        """``fd``: one that somebody else has made."""
+        self.fd = fd if fd is not None else _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
 
     def watch(self, path: str, mask: int) -> None:
         """Add a watch. Raises OSError."""

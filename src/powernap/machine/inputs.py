@@ -6,12 +6,15 @@ The kinds are told by what a device can do, as udev does it (systemd, udev-built
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import select
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+
+from powernap.machine import hands
 
 KEYBOARD, MOUSE, TOUCH, JOYSTICK, OTHER = "keyboard", "mouse", "touch", "joystick", "other"
 
@@ -93,7 +96,7 @@ class Listener:
     def __init__(self, path: Path) -> None:
         """Raises OSError."""
         self.path = path
-        self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.fd = _opened(path)
 
     def state(self) -> tuple[bool, bool]:
         """Tell whether something came since it was opened, and whether the device is still there."""
@@ -104,6 +107,19 @@ class Listener:
 
     def close(self) -> None:
         os.close(self.fd)
+
+
+def _opened(path: Path) -> int:
+    """Raises OSError."""
+    if not hands.needed():
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        answer = hands.ask("input", node=path.name)
+        if answer.get("errno"):
+            raise OSError(answer["errno"], answer["strerror"])
+        return answer.file()
+    except hands.HandsError as error:
+        raise OSError(errno.EIO, str(error)) from None
 
 
 def interrupts(root: Path = Path("/")) -> dict[str, int]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from powernap.machine import hands
 from powernap.machine.dbus import Bus, BusError
 
 MANAGER = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
@@ -24,6 +25,8 @@ METHODS = {
 ENDS = {"poweroff": "poweroff", "reboot": "reboot", "halt": "poweroff", "kexec": "reboot", "soft_2dreboot": "reboot"}
 #: SD_LOGIND_SKIP_INHIBITORS of org.freedesktop.login1(5).
 SKIP_INHIBITORS = 1 << 4
+#: logind asks for 10 s at most, and powernap-hands may have to be started.
+ORDER_SECONDS = 25.0
 #: What helps where logind says that something cannot be.
 REMEDIES = {
     "suspend": "enable it in the firmware, or choose another action",
@@ -102,15 +105,14 @@ class Logind:
     async def _hold(self, bus: Bus) -> None:
         if self._delay is not None:
             return
-        body = ("sleep:shutdown", "powernapd", "Tell the wake server first", "delay")
         try:
-            (descriptor,) = await bus.call(MANAGER, "Inhibit", "ssss", body)
+            descriptor = await _delay_somehow(bus)
         except BusError:
             if not await _preparing(bus):
                 raise
             return  # logind gives none any more
         self.let_go()  # where two asked at a time: one that is forgotten would hold each sleep up for 5 s
-        self._delay = descriptor.to_raw_fd()
+        self._delay = descriptor
 
     def let_go(self) -> None:
         """Give the delay inhibitor up: now the machine may sleep."""
@@ -119,23 +121,12 @@ class Logind:
             self._delay = None
 
     async def order(self, action: str, past_inhibitors: bool = False) -> None:
-        """Order an action of METHODS. ``past_inhibitors``: some forbid it, and are to be ignored. Raises BusError.
-
-        Until systemd 256 root's orders pass them by anyway; from 257 on only with a flag that older ones refuse.
-        """
-        bus, method = self._connected(), METHODS[action]
-        can = (await bus.call(MANAGER, "Can" + method))[0]
-        if can not in ("yes", "challenge") and not (past_inhibitors and "inhibit" in can):
-            remedy = REMEDIES.get(action, SWAP_REMEDY)
-            raise BusError(f"this machine cannot {action} (logind says {can!r}): {remedy}")
-        if past_inhibitors:
-            try:
-                await bus.call(MANAGER, method + "WithFlags", "t", (SKIP_INHIBITORS,))
-            except BusError:
-                pass  # an older logind
-            else:
-                return
-        await bus.call(MANAGER, method, "b", (False,))
+        """Order an action of METHODS. ``past_inhibitors``: ignore those that forbid it. Raises PowernapError."""
+        bus = self._connected()
+        if hands.needed():
+            await hands.asked("order", ORDER_SECONDS, action=action, past=past_inhibitors)
+        else:
+            await order(bus, action, past_inhibitors)
 
     async def inhibitors(self) -> list[Inhibitor]:
         """Return who forbids or delays what. Raises BusError."""
@@ -226,6 +217,46 @@ class Logind:
         if self._bus is not None:
             self._bus.close()
             self._bus = None
+
+
+async def order(bus: Bus, action: str, past_inhibitors: bool) -> None:
+    """As root. Raises BusError.
+
+    Until systemd 256 root's orders pass inhibitors by anyway; from 257 on only with a flag that older ones refuse.
+    """
+    method = METHODS[action]
+    can = (await bus.call(MANAGER, "Can" + method))[0]
+    if can not in ("yes", "challenge") and not (past_inhibitors and "inhibit" in can):
+        remedy = REMEDIES.get(action, SWAP_REMEDY)
+        raise BusError(f"this machine cannot {action} (logind says {can!r}): {remedy}")
+    if past_inhibitors:
+        try:
+            await bus.call(MANAGER, method + "WithFlags", "t", (SKIP_INHIBITORS,))
+        except BusError:
+            pass  # an older logind
+        else:
+            return
+    await bus.call(MANAGER, method, "b", (False,))
+
+
+async def delay(bus: Bus) -> int:
+    """Have sleeps and shutdowns wait until the descriptor is closed, 5 s at most. Raises BusError."""
+    body = ("sleep:shutdown", "powernapd", "Tell the wake server first", "delay")
+    (descriptor,) = await bus.call(MANAGER, "Inhibit", "ssss", body)
+    return int(descriptor.to_raw_fd())
+
+
+async def _delay_somehow(bus: Bus) -> int:
+    """polkit allows it to everybody; where there is none, only root may. Raises BusError."""
+    try:
+        return await delay(bus)
+    except BusError as error:
+        if not hands.needed() or await _preparing(bus):
+            raise
+        try:
+            return (await hands.asked("inhibit")).file()
+        except hands.HandsError as refused:
+            raise BusError(f"{error}; {refused}") from None
 
 
 async def _preparing(bus: Bus) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from powernap.machine import clocks, proctable
+from powernap.machine import clocks, proctable, views
 from powernap.machine.ledgers import in_initial_namespace
 
 NETLINK_CONNECTOR, CN_IDX_PROC, CN_VAL_PROC = 11, 1, 1
@@ -204,7 +204,7 @@ class Executions:
 
 def look_at(pid: int) -> Executed:
     """Return what can still be said of a process."""
-    folder = f"/proc/{pid}"
+    folder = f"{views.path('proc')}/{pid}"
     try:
         comm = proctable.comm(folder)
     except OSError:

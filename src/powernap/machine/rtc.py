@@ -10,10 +10,13 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from powernap.machine import hands
 from powernap.shared.errors import PowernapError
 
+WAKEALARM = "sys/class/rtc/rtc*/wakealarm"
 CLOCK_BOOTTIME_ALARM = 9
 TFD_CLOEXEC = 0o2000000
 
@@ -34,6 +37,8 @@ class Alarm:
     def set(self, seconds: float, through_poweroff: bool = False) -> str:
         """Wake in so many seconds; return by which means. Raises NoClock."""
         self.clear()
+        if hands.needed() and self._files():
+            return self._ask(seconds, through_poweroff)
         files = self._files()
         if not files:
             raise NoClock("this machine has no clock that can wake it (/sys/class/rtc/rtc*/wakealarm is missing)")
@@ -56,12 +61,30 @@ class Alarm:
         self._file, self._others = file, others
         return f"/{file.relative_to(self._root)}"
 
+    def _ask(self, seconds: float, through_poweroff: bool) -> str:
+        """Have powernap-hands set it. Raises NoClock."""
+        try:
+            answer = hands.ask("alarm", seconds=seconds, through_poweroff=through_poweroff)
+        except hands.HandsError as error:
+            raise NoClock(str(error)) from None
+        if answer.files:
+            self._timer = answer.file()
+        elif answer.get("others") is not None:
+            self._file, self._others = self._files()[0], str(answer["others"])
+        return str(answer.get("how", ""))
+
+    def given_away(self) -> tuple[int | None, str | None]:
+        """Return the timer, or else what was set before in the clock that was set; it is somebody else's to clear."""
+        timer, others = self._timer, None if self._file is None else self._others
+        self._timer = self._file = None
+        return timer, others
+
     def possible(self) -> bool:
         """Tell whether some clock can wake this machine."""
         return bool(self._files())
 
     def _files(self) -> list[Path]:
-        return sorted(self._root.glob("sys/class/rtc/rtc*/wakealarm"))
+        return sorted(self._root.glob(WAKEALARM))
 
     def clear(self) -> None:
         """Take the alarm back, and give the clock to whom it belonged before."""
@@ -70,13 +93,21 @@ class Alarm:
             self._timer = None
         if self._file is None:
             return
-        file, self._file = self._file, None
-        try:
-            file.write_text("0")
-            if self._others and int(self._others) > int(file.with_name("since_epoch").read_text()):
-                file.write_text(self._others)
-        except (OSError, ValueError):
+        self._file = None
+        if not hands.needed():
+            give_back(self._root, self._others)
             return
+        with suppress(hands.HandsError):
+            hands.ask("alarm-clear", others=self._others)
+
+
+def give_back(root: Path, others: str) -> None:
+    """Take the alarm of the first clock back, and leave it to whom it belonged before ("": to nobody)."""
+    for file in sorted(root.glob(WAKEALARM))[:1]:
+        with suppress(OSError, ValueError):
+            file.write_text("0")
+            if others and int(others) > int(file.with_name("since_epoch").read_text()):
+                file.write_text(others)
 
 
 def _timer(seconds: float) -> int:

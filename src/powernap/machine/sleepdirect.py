@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from powernap.machine import hands
 from powernap.shared.errors import PowernapError
 
 POWER = Path("sys/power")
 POWEROFF_SECONDS = 30
+#: Of the clock that stands still during a sleep.
+HANDS_SECONDS = 300.0
 
 
 class NotSlept(PowernapError):
@@ -21,7 +24,12 @@ class NotSlept(PowernapError):
 
 def sleep(action: str, mem_sleep: str = "", root: Path = Path("/")) -> None:
     """Carry out suspend, hibernate, hybrid-sleep or poweroff. Raises NotSlept."""
-    if action == "poweroff":
+    if hands.needed():
+        try:
+            hands.ask("sleep", HANDS_SECONDS, action=action, mem_sleep=mem_sleep)
+        except hands.HandsError as error:
+            raise NotSlept(str(error)) from None
+    elif action == "poweroff":
         _power_off()
     elif action == "suspend":
         if mem_sleep:

@@ -8,8 +8,10 @@ check, and fails if events came since; the sleep that follows is called off when
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 from pathlib import Path
 
+from powernap.machine import hands
 from powernap.shared.errors import PowernapError
 
 FILE = "sys/power/wakeup_count"
@@ -31,6 +33,12 @@ def read(root: Path = Path("/")) -> str:
 
 def write(count: str, root: Path = Path("/")) -> None:
     """Arm the check. Raises WakeEvent."""
+    if hands.needed():
+        try:
+            hands.ask("wakeup-count", count=count)
+        except hands.HandsError as error:
+            raise WakeEvent(str(error)) from None
+        return
     try:
         (root / FILE).write_text(count)
     except OSError as error:
@@ -43,6 +51,10 @@ def write(count: str, root: Path = Path("/")) -> None:
 
 def forget(count: str, root: Path = Path("/")) -> None:
     """Disarm the check, lest it call off somebody else's sleep: a number that is wrong does so (wakeup.c)."""
+    if hands.needed():
+        with suppress(hands.HandsError):
+            hands.ask("wakeup-count", count=count, forget=True)
+        return
     try:
         (root / FILE).write_text(str((int(count) - 1) % 2**31))
     except (OSError, ValueError):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from powernap.machine import hands
 from powernap.shared.errors import PowernapError
 
 MAGIC = "g"
@@ -68,12 +69,16 @@ def _let_wake(card: str, root: Path) -> bool:
     except OSError:
         return False
     try:
-        switch.write_text("enabled")
-    except OSError as error:
+        if hands.needed():
+            hands.ask("wake-switch", path=str(switch.resolve()))
+        else:
+            switch.write_text("enabled")
+    except (OSError, hands.HandsError) as error:
         raise NotArmed(
-            f"{card} may not wake this machine: {switch} cannot be set to enabled ({error.strerror}): set it by a rule "
-            "of udev, or set nap.require_wake_on_lan = false"
-        ) from error
+            f"{card} may not wake this machine: {switch} cannot be set to enabled "
+            f"({getattr(error, 'strerror', None) or error}): set it by a rule of udev, or set "
+            "nap.require_wake_on_lan = false"
+        ) from None
     return True
 
 

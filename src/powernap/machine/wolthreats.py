@@ -9,8 +9,10 @@ from __future__ import annotations
 import configparser
 import fnmatch
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from powernap.machine import hands
 from powernap.machine.tuners import wol_threats
 
 CONNECTIONS = ("etc/NetworkManager/system-connections", "run/NetworkManager/system-connections")
@@ -23,6 +25,9 @@ WORDS = {"default": DEFAULT, "ignore": IGNORE, "magic": MAGIC, "none": 0}
 
 def find(root: Path = Path("/")) -> tuple[str, ...]:
     """Return all threats. Blocks."""
+    if hands.needed():
+        with suppress(hands.HandsError):
+            return tuple(str(sentence) for sentence in hands.ask("threats")["threats"])
     return (*wol_threats(root), *_network_manager(root), *_powertop(root))
 
 

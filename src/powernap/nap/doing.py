@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from powernap.config import NapConfig
+from powernap.machine import hands
 from powernap.nap import actions
 from powernap.nap.actions.drain import Drain
 from powernap.nap.events import Act, ActionDone, ActionFailed, Event
@@ -36,8 +37,9 @@ class Doing:
         self._problems: dict[str, list[str]] = {}  # what went wrong since the step was last taken, by its title
         self.ordering = False
 
-    def adopt(self, config: NapConfig) -> None:
-        self._means = actions.Means(self._guard, self._state_dir, config.powersave)
+    def adopt(self, config: NapConfig, profile: str = "") -> None:
+        """``profile``: the one that was ordered, or ""."""
+        self._means = actions.Means(self._guard, self._state_dir, config.powersave, profile=profile)
         self._made = {}
         self._problems = {}
 
@@ -45,8 +47,18 @@ class Doing:
         """Return the action of a step."""
         assert self._means is not None
         if (kind, command) not in self._made:
-            self._made[kind, command] = actions.KINDS[kind](replace(self._means, command=command))
+            means = replace(self._means, command=command)
+            self._made[kind, command] = self._by_hands(kind, means) or actions.KINDS[kind](means)
         return self._made[kind, command]
+
+    @staticmethod
+    def _by_hands(kind: str, means: actions.Means) -> actions.Action | None:
+        """Return what has it done by powernap-hands, where that is needed."""
+        if kind not in (*LEAVING, Drain.kind) or not hands.needed():
+            return None
+        from powernap.nap.actions.by_hands import ByHands
+
+        return ByHands(means, kind)
 
     async def act(self, effect: Act) -> None:
         """Carry a step out, and tell what became of it: whatever happens, there is an answer."""
@@ -73,14 +85,19 @@ class Doing:
         """Take the machine out of service. Raises PowernapError: then it must stay awake."""
         if not command:
             return
-        assert self._means is not None
         async with self._turn:
-            await Drain(replace(self._means, command=command, command_seconds=seconds)).act()
+            await self._drain(command, seconds).act()
 
     async def undrain(self, seconds: float) -> None:
         """Put the machine back into service, where it was taken out of it."""
+        action = self._drain("", seconds)
+        if action.left():
+            await self.undo(action, Drain.kind)
+
+    def _drain(self, command: str, seconds: float) -> actions.Action:
         assert self._means is not None
-        await self.undo(Drain(replace(self._means, command_seconds=seconds)), Drain.kind)
+        means = replace(self._means, command=command, command_seconds=seconds)
+        return self._by_hands(Drain.kind, means) or Drain(means)
 
     async def settled(self, step: Step) -> None:
         """Wait for what goes on beside after a step was carried out."""
@@ -111,6 +128,8 @@ class Doing:
         """Take back what a crash left in effect, each whatever becomes of the others."""
         for kind in LEAVING:
             try:
-                await self.undo(self.action(kind), kind)
+                action = self.action(kind)
+                if action.left():
+                    await self.undo(action, kind)
             except Exception:  # noqa: BLE001  # the other is tried all the same
                 _log.exception("%s of before is not taken back", kind)

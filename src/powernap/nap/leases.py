@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from powernap.machine import hands
 from powernap.shared.errors import PowernapError
 
 _log = logging.getLogger("powernapd")
@@ -199,7 +200,16 @@ def _plain(text: str, most: int) -> str:
 
 def _started(pid: int) -> str:
     """Return a process's start time, which no later process of that number shares; "" where there is none."""
+    if not pid or not hands.needed():
+        return start_of(pid) if pid else ""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19] if pid else ""
+        return str(hands.ask("process", pid=pid)["started"])  # processes of others are hidden from powernapd
+    except hands.HandsError:
+        return ""
+
+
+def start_of(pid: int, proc: Path = Path("/proc")) -> str:
+    try:
+        return (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""

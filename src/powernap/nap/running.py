@@ -116,7 +116,7 @@ class Running:
             self.courier = Courier(config.server, self._host(), self._state_dir, self._link)
         self._preparation = Preparation(config, self.courier, lambda: self._since_wake.used(self.state.last_active))
         self.guard.adopt(config, self._state_dir)
-        self._doing.adopt(config)
+        self._doing.adopt(config, "" if self._override is None else self._override.profile)
         self.crier = Crier(parts.warnings, self.spawn)
         self.history = History(self._state_dir, config.history.limit_kilobytes, config.history.keep)
         self._record_as(config.history)

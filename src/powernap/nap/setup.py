@@ -14,7 +14,7 @@ from powernap.config.sections import PowersaveSettings
 from powernap.nap import monitors, override, warnings, watch
 from powernap.nap.kinds import Options
 from powernap.nap.override import Override
-from powernap.nap.warnings import WarningMethod
+from powernap.nap.warnings import WarningMethod, by_hands
 from powernap.nap.watch import Watch
 from powernap.shared.errors import PowernapError
 from powernap.shared.virtual import Virtualization, detect
@@ -85,7 +85,8 @@ def build(config: NapConfig) -> Parts:
     methods, problems = [], []
     for section in config.warnings.values():
         try:
-            methods.append(warnings.KINDS[section.kind](section.name, section.values))
+            method = warnings.KINDS[section.kind](section.name, section.values)
+            methods.append(by_hands.ByHands(method) if by_hands.is_needed(method) else method)
         except PowernapError as error:
             dotted = f"warnings.{section.name}"
             problems.append(f"{config.origin.get(dotted, '')}: {dotted}.{error}".removeprefix(": "))

@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from powernap.machine import views
+
 if TYPE_CHECKING:
     from powernap.machine.dbus import Bus
     from powernap.machine.ledgers import Book
@@ -54,11 +56,11 @@ class Sources:
         return self._book
 
     def process_table(self) -> ProcTable:
-        """Return who passes through /proc."""
+        """Return who passes through /proc. Raises OSError."""
         if self._table is None:
             from powernap.machine.proctable import ProcTable
 
-            self._table = ProcTable()
+            self._table = ProcTable(views.path("proc"))
         return self._table
 
     def executions(self, loop: asyncio.AbstractEventLoop) -> Executions:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from powernap.config import ConfigError, Section
+from powernap.machine import hands
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors import KINDS, Monitor
 from powernap.nap.sources import Sources
@@ -133,13 +134,23 @@ def active_since(time: float | None, readings: Iterable[Reading]) -> frozenset[s
     )
 
 
+def _made(section: Section) -> Monitor:
+    """Raises PowernapError."""
+    monitor = KINDS[section.kind](section.name, section.values)
+    if not hands.needed():
+        return monitor
+    from powernap.nap.monitors import by_hands
+
+    return by_hands.ByHands(monitor) if section.kind in by_hands.KINDS else monitor
+
+
 def build(sections: Mapping[str, Section], origin: Mapping[str, str]) -> Watch:
     """Make the monitors of a configuration. Raises ConfigError."""
     monitors: list[Monitor] = []
     problems = []
     for section in sections.values():
         try:
-            monitors.append(KINDS[section.kind](section.name, section.values))
+            monitors.append(_made(section))
         except PowernapError as error:
             dotted = f"monitors.{section.name}"
             problems.append(f"{origin.get(dotted, '')}: {dotted}: {error}".removeprefix(": "))

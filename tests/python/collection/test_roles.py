@@ -44,7 +44,8 @@ def test_every_public_variable_that_a_role_reads_is_described(role: str) -> None
 @pytest.mark.parametrize("role", ["powernapd", "powerwaked"])
 def test_remove_knows_every_unit_that_the_role_writes(role: str) -> None:
     units = yaml.safe_load((ROLES / role / "vars/main.yml").read_text())[f"__{role}_units"]
-    written = {path.name.removesuffix(".j2") for path in (ROLES / role / "templates").glob("*.service.j2")}
+    templates = ROLES / role / "templates"
+    written = {path.stem for kind in ("service", "socket") for path in templates.glob(f"*.{kind}.j2")}
     assert set(units) == written
 
 

@@ -34,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and not options.once:  # powernapd asks powernap-hands for what needs root
         raise control.ControlError(f"{NAME} needs root: run it with sudo")
     # Here, since powernap's other commands need no TLS.
     from powernap.nap import setup

@@ -23,7 +23,10 @@ class Sleeper(Protocol):
 
 @dataclass(frozen=True)
 class Means:
-    """What actions act with. ``command``: the program of the action exec, called with true and false."""
+    """What actions act with. ``command``: the program of the action exec, called with true and false.
+
+    ``profile``: the one that was ordered, or ""; ``part``: of the knobs, see powersave/table.py.
+    """
 
     sleeper: Sleeper
     state_dir: Path
@@ -31,6 +34,8 @@ class Means:
     root: Path = Path("/")
     command: str = ""
     command_seconds: float = 60.0
+    profile: str = ""
+    part: str = "all"
 
 
 class Action:
@@ -51,6 +56,10 @@ class Action:
     async def undo(self) -> list[str]:
         """Take it back; return what could not be, one sentence each."""
         return []
+
+    def left(self) -> bool:
+        """Tell whether a crash may have left something of any such action in effect."""
+        return True
 
     async def settled(self) -> list[str]:
         """Wait for what goes on beside after ``act`` has answered; return what went wrong of it, one sentence each."""

@@ -17,7 +17,7 @@ from powernap.nap.powersave.journal import Entry, Journal
 from powernap.nap.powersave.modules import Modules
 from powernap.nap.powersave.profiles import Profiles
 from powernap.nap.powersave.scripts import Scripts
-from powernap.nap.powersave.table import select
+from powernap.nap.powersave.table import of_part, select
 from powernap.nap.powersave.units import Services
 
 JOURNAL = "powersave.journal"
@@ -62,7 +62,7 @@ class Powersave(Action):
             foreign = await self.profiles.survey()
         except BusError as error:
             raise ActionError(f"the knobs are left alone, as it is not known who else tunes here: {error}") from None
-        knobs = select(settings.knobs, (*settings.except_knobs, *foreign))
+        knobs = of_part(select(settings.knobs, (*settings.except_knobs, *foreign)), self.means.part)
         try:
             turning = beside(lambda: self._board.turn_down(knobs, check.values(settings)))
             problems += await _within(KNOBS_SECONDS, "the knobs", "down", turning)
@@ -76,6 +76,11 @@ class Powersave(Action):
             Powersave._rest = None
             problems += rest.result()
         return problems
+
+    @classmethod
+    def goes_on(cls) -> bool:
+        """Tell whether something is still being taken down."""
+        return cls._rest is not None and not cls._rest.done()
 
     async def settled(self) -> list[str]:
         rest = Powersave._rest

@@ -10,8 +10,9 @@ from typing import Any
 
 from powernap import __version__
 from powernap.config import NapConfig
+from powernap.machine import rootfiles
 from powernap.nap.enrol import asking, finding
-from powernap.nap.enrol.kept import Kept, Standing, key_id, write
+from powernap.nap.enrol.kept import Kept, Standing, key_id, write_root
 from powernap.nap.enrol.shown import shown
 from powernap.nap.enrol.token import fingerprint as fingerprint_of_token
 from powernap.nap.enrol.token import read_token
@@ -67,7 +68,7 @@ class Attempt:
             question["token"] = token
         standing = self._ask(url, trusted, question, self._new_key)
         if standing.status == "managed" and token and self._given_token is None:
-            Path(self._config.enrolment.token_file).unlink(missing_ok=True)
+            rootfiles.drop("enrolment.token_file", self._config.enrolment.token_file)
         return standing
 
     def _url(self, before: Standing, wanted: str) -> str:
@@ -108,7 +109,7 @@ class Attempt:
         key = self.kept.key_to_ask_with(new_key)
         answer = asking.ask(url, trusted.context, {**question, "key": key}, self._config.server.timeout_seconds)
         if trusted.pem:
-            write(Path(self._config.server.ca_file), trusted.pem, 0o644)
+            write_root(Path(self._config.server.ca_file), trusted.pem, 0o644, "server.ca_file")
         content = answer.content
         standing = Standing(
             url=url, fingerprint=trusted.fingerprint, trust=trusted.why, key_id=key_id(key), name=question["name"]

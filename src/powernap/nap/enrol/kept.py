@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from powernap.machine import hands, rootfiles
 from powernap.shared.errors import PowernapError
 
 _KEY = re.compile(r"\A[0-9a-f]{64}\Z")
@@ -60,7 +61,7 @@ def key_id(key: str) -> str:
 def read_key(file: Path) -> str:
     """Return a key, or "" where there is none that could be one."""
     try:
-        key = file.read_text(encoding="ascii").strip().lower()
+        key = rootfiles.read("server.key_file", str(file)).strip().lower()
     except (OSError, ValueError):
         return ""
     return key if _KEY.match(key) else ""
@@ -130,7 +131,7 @@ class Kept:
     def accepted(self, key: str, standing: Standing) -> None:
         """A wake server knows this machine by that key. Raises PowernapError."""
         if read_key(self.key_file) != key:
-            write(self.key_file, key + "\n", 0o600)
+            write_root(self.key_file, key + "\n", 0o600, "server.key_file")
         self.keep(standing)
         self.new_key_file.unlink(missing_ok=True)
 
@@ -139,6 +140,14 @@ class Kept:
         key, standing = read_key(self.key_file), self.of_this_key()
         made: dict[str, Any] = {} if standing is None else asdict(standing)
         self.keep(Standing(**{**made, "status": "managed", "name": name, "key_id": key_id(key)}))
+
+
+def write_root(file: Path, text: str, mode: int, option: str) -> None:
+    """The same for a file that the configuration names, which is root's. Raises PowernapError."""
+    if hands.needed() and not os.access(file.parent, os.W_OK):
+        hands.ask("keep", what=option, text=text)
+    else:
+        write(file, text, mode)
 
 
 def write(file: Path, text: str, mode: int) -> None:
@@ -150,6 +159,9 @@ def write(file: Path, text: str, mode: int) -> None:
             new.unlink()
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "w") as stream:
             os.fchmod(stream.fileno(), mode)  # whatever the umask
+            owner = file.parent.stat()
+            if owner.st_uid != os.geteuid() == 0:  # by hand, where powernapd is another user
+                os.fchown(stream.fileno(), owner.st_uid, owner.st_gid)
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
+from powernap.machine import rootfiles
 from powernap.shared.errors import PowernapError
 
 _SHAPE = re.compile(r"\Apne1\.([0-9a-f]{32})\.[0-9a-f]{8}\.[0-9a-f]{64}\Z")
@@ -15,8 +15,7 @@ _LONGEST = 4096
 def read_token(file: str) -> str:
     """Return the token in a file; "" where there is no such file. Raises PowernapError, which never shows it."""
     try:
-        with Path(file).open(encoding="ascii", errors="replace") as stream:
-            return checked(stream.read(_LONGEST), file)
+        return checked(rootfiles.read("enrolment.token_file", file)[:_LONGEST], file)
     except FileNotFoundError:
         return ""
     except OSError as error:

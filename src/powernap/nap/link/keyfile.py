@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
+from powernap.machine import rootfiles
 from powernap.shared.errors import PowernapError
 
 _KEY = re.compile(r"\A[0-9a-f]{64}\Z")
@@ -14,7 +14,7 @@ _KEY = re.compile(r"\A[0-9a-f]{64}\Z")
 def read(file: str) -> str:
     """Return 64 hex digits. Raises PowernapError, which never shows what is in the file."""
     try:
-        key = Path(file).read_text(encoding="ascii").strip().lower()
+        key = rootfiles.read("server.key_file", file).strip().lower()
     except OSError as error:
         raise PowernapError(
             f"{file}: this machine's key cannot be read ({error.strerror}): "

@@ -6,8 +6,8 @@ from __future__ import annotations
 import hashlib
 import ssl
 from dataclasses import dataclass
-from pathlib import Path
 
+from powernap.machine import rootfiles
 from powernap.shared.errors import PowernapError
 
 SYSTEM = "system"
@@ -55,7 +55,7 @@ def load(ca_file: str) -> Trust:
         return Trust(context, "")
     context.check_hostname = False  # this CA signs nothing but wake servers, which may be known by any address
     try:
-        text = Path(ca_file).read_text(encoding="ascii")
+        text = rootfiles.read("server.ca_file", ca_file)
         context.load_verify_locations(cadata=text)
         return Trust(context, fingerprint(text))
     except OSError as error:

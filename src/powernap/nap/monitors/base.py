@@ -50,6 +50,10 @@ class Monitor:
         """Return the newest activity that it was told of since its last look; None: it must be looked at to know."""
         return None
 
+    def places(self) -> tuple[str, ...]:
+        """Return patterns of all files that it looks at, for those kinds that look at files which may be root's."""
+        return ()
+
     def arm(self) -> None:
         """Call at the next activity, where that can be had; the readings say so by ``calls``."""
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from powernap.machine import clocks
+from powernap.machine import clocks, hands, views
 from powernap.machine.filecalls import MODIFY
 from powernap.machine.inotify import ACCESS, CREATE, DELETE, Inotify
 from powernap.nap.evidence import Reading
@@ -107,7 +107,7 @@ class ConsoleMonitor(Monitor):
         stamps = {}
         for path in self._terminals():
             try:
-                status = os.stat(path)  # noqa: PTH116  # of 64 terminals and more at each look
+                status = os.stat(seen(path))  # noqa: PTH116  # of 64 terminals and more at each look
             except OSError:
                 continue  # closed meanwhile
             stamps[path, status.st_ino] = max(status.st_atime, status.st_mtime) if self._output else status.st_atime
@@ -125,13 +125,27 @@ class ConsoleMonitor(Monitor):
         if self._keys is not None or self.loop is None:
             return
         try:
-            self._keys = Inotify()
-            for path in self._terminals():
-                self._keys.watch(path, ACCESS | MODIFY if self._output else ACCESS)
+            if hands.needed():  # only who may read a terminal may watch it
+                self._keys = self._watched_by_hands()
+            else:
+                self._keys = Inotify()
+                self.watch_keys(self._keys)
         except OSError:
             self.disarm()  # a terminal that vanished, or no watches left: the looks go on
             return
         self.loop.add_reader(self._keys.fd, self._typed)
+
+    def watch_keys(self, keys: Inotify) -> None:
+        """Raises OSError."""
+        for path in self._terminals():
+            keys.watch(path, ACCESS | MODIFY if self._output else ACCESS)
+
+    def _watched_by_hands(self) -> Inotify:
+        """Raises OSError."""
+        try:
+            return Inotify(hands.ask("terminals", monitor=self.name).file())
+        except hands.HandsError as error:
+            raise OSError(str(error)) from None
 
     def _typed(self) -> None:
         self._note(clocks.now(), "a terminal that was typed at")  # its times may hide it for STEP_SECONDS
@@ -152,6 +166,13 @@ class ConsoleMonitor(Monitor):
         self._openings = None
 
 
+def seen(path: str) -> str:
+    """Return the path by which a terminal is seen; those in /dev/pts are not hidden. Raises OSError."""
+    if not hands.needed() or not path.startswith("/dev/") or path.startswith(f"{PTS}/"):
+        return path
+    return views.path("dev") + path[len("/dev") :]
+
+
 def finder(patterns: Iterable[str]) -> Callable[[], Iterator[str]]:
     """Return what finds the files that are there, as glob does for each pattern, but reads each folder only once."""
     elsewhere = []
@@ -167,7 +188,7 @@ def finder(patterns: Iterable[str]) -> Callable[[], Iterator[str]]:
     def found() -> Iterator[str]:
         for folder, fits in folders.items():
             try:
-                names = os.listdir(folder)  # noqa: PTH208  # paths as text, of a folder with hundreds of files
+                names = os.listdir(seen(folder))  # noqa: PTH208  # paths as text, of a folder with hundreds of files
             except OSError:
                 continue  # as glob does
             yield from (folder + name for name in names if fits(name))

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from powernap.machine import drives
+from powernap.machine import drives, hands
 from powernap.machine.drives import NoPowerMode
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors.rate import DIRECTION, RateMonitor, rate_options
@@ -33,9 +33,9 @@ class DiskMonitor(RateMonitor):
             "measure",
             "str",
             "rate",
-            "rate: bytes per second; standby: active while a drive is not in standby, for which powernapd's unit needs "
-            "a drop-in: a file /etc/systemd/system/powernapd.service.d/standby.conf with the lines [Service] and "
-            "CapabilityBoundingSet=CAP_SYS_RAWIO",
+            "rate: bytes per second; standby: active while a drive is not in standby, for which powernap-hands' unit "
+            "needs a drop-in: a file /etc/systemd/system/powernap-hands.service.d/standby.conf with the lines "
+            "[Service], CapabilityBoundingSet=CAP_SYS_RAWIO and DeviceAllow=block-* r",
             choices=("rate", "standby"),
         ),
         Option("direction", "str", "both", "what counts as a rate", choices=DIRECTION),
@@ -45,14 +45,17 @@ class DiskMonitor(RateMonitor):
     def __init__(self, name: str, values: Mapping[str, Any], root: Path = Path("/")) -> None:
         super().__init__(name, values)
         self._root = root
-        self._standby: dict[str, bool | OSError] = {}
+        self.standby: dict[str, bool | OSError] = {}
         self._before: Mapping[str, float] = {}
 
     async def ask(self) -> None:
         """A drive may take seconds to answer."""
-        if self.values["measure"] == "standby":
+        if self.values["measure"] == "standby" and hands.needed():
+            told = (await hands.asked("standby", monitor=self.name))["standby"]
+            self.standby = {name: OSError(*said) if isinstance(said, list) else said for name, said in told.items()}
+        elif self.values["measure"] == "standby":
             check = partial(_ask_all, sorted(self._wanted(drives.moved(self._root))), self._root)
-            self._standby = await asyncio.get_running_loop().run_in_executor(None, check)
+            self.standby = await asyncio.get_running_loop().run_in_executor(None, check)
 
     def counters(self) -> Mapping[str, float]:
         moved = drives.moved(self._root)
@@ -76,13 +79,13 @@ class DiskMonitor(RateMonitor):
         moved = [name for name, value in counters.items() if self._before.get(name, value) != value]
         self._before = counters
         awake = []
-        for name, answer in self._standby.items():
+        for name, answer in self.standby.items():
             if isinstance(answer, OSError):
                 raise answer
             if not answer:
                 awake.append(name)
         active = sorted({*awake, *moved})
-        detail = f"in standby: {', '.join(sorted(self._standby))}" if self._standby else self.none()
+        detail = f"in standby: {', '.join(sorted(self.standby))}" if self.standby else self.none()
         if active:
             detail = f"not in standby: {', '.join(awake)}" if awake else f"moved data meanwhile: {', '.join(moved)}"
         return self.reading(

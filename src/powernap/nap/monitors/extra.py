@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from powernap.machine import clocks, outside
+from powernap.machine import clocks, hands, outside
 from powernap.nap.monitors.spaced import EVERY, MOST_SECONDS, Answer, SpacedMonitor
 from powernap.shared.errors import PowernapError
 from powernap.shared.schema import Option
 
 ACTIVE, IDLE = 0, 1
+#: For systemd-run, and powernap-hands to start.
+HANDS_SECONDS = 6.0
 IDLE_SECONDS = re.compile(r"^idle_seconds=(\d+(?:\.\d+)?)\s*$", re.MULTILINE)
 
 
@@ -46,9 +48,15 @@ class ExtraMonitor(SpacedMonitor):
         if not values["command"] or not values["command"][0].startswith("/"):
             raise PowernapError('command: begin with the path of a program, such as ["/usr/local/bin/render-queue"]')
 
+    async def _finished(self, command: Sequence[str]) -> outside.Finished:
+        if not hands.needed():
+            return await outside.run(command, seconds=self.values["seconds"], user=self.values["user"])
+        answer = await hands.asked("extra", self.values["seconds"] + HANDS_SECONDS, monitor=self.name)
+        return outside.Finished(answer["status"], answer["output"])
+
     async def question(self) -> Answer:
         command = self.values["command"]
-        finished = await outside.run(command, seconds=self.values["seconds"], user=self.values["user"])
+        finished = await self._finished(command)
         if finished.status not in (ACTIVE, IDLE):
             raise PowernapError(f"{command[0]} {finished.complaint()}")
         lines = [line.strip() for line in finished.output.splitlines() if line.strip()]

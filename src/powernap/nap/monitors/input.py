@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from powernap.machine import inputs
+from powernap.machine import hands, inputs, views
 from powernap.machine.inotify import CREATE, Inotify
 from powernap.machine.inputs import Device, Listener
 from powernap.nap.evidence import Reading
@@ -118,6 +118,7 @@ class InputMonitor(Monitor):
             self.loop.add_reader(listener.fd, self._used)
         folder = self._root / "dev/input"
         try:
+            folder = Path(views.path("dev"), "input") if hands.needed() else folder
             self._plugs = Inotify()
             self._plugs.watch(str(folder if folder.is_dir() else folder.parent), CREATE)
         except OSError:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from powernap.machine import procio
+from powernap.machine import hands, procio
 from powernap.machine.users import user_id
 from powernap.nap.evidence import Reading
 from powernap.nap.monitors.processes import WHICH
@@ -46,9 +46,13 @@ class IoMonitor(RateMonitor):
         self._processes: list[tuple[int, str]] = []
         self._before: dict[str, int] | None = None
         self._sum = 0
+        self._told: hands.Answer | None = None
 
     async def ask(self) -> None:
         """There may be 50,000 processes: others get their turn."""
+        if hands.needed():
+            self._told = await hands.asked("io", monitor=self.name)
+            return
         processes = []
         for found in procio.matching(self._proc, self._pattern, self._uid):
             if found is None:
@@ -59,11 +63,19 @@ class IoMonitor(RateMonitor):
 
     def counters(self) -> Mapping[str, float]:
         """One counter for all: what the processes present now added to it; who has gone takes nothing away."""
-        present = dict(filter(None, map(self._moved, self._processes)))
+        present = self.moved()
         if self._before is not None:
             self._sum += sum(max(0, value - self._before.get(key, 0)) for key, value in present.items())
         self._before = present
         return {"they move": float(self._sum)}
+
+    def moved(self) -> dict[str, int]:
+        """Return what each process that matches read or wrote so far. Raises OSError."""
+        if self._told is None:
+            return dict(filter(None, map(self._moved, self._processes)))
+        if "failed" in self._told:
+            raise OSError(self._told["failed"])
+        return {str(key): int(value) for key, value in self._told["moved"].items()}
 
     def look(self, now: float) -> Reading:
         reading = super().look(now)
@@ -81,8 +93,8 @@ class IoMonitor(RateMonitor):
             return None
         except PermissionError as error:
             raise OSError(
-                f"what process {pid} ({command}) reads and writes cannot be known ({error.strerror}): powernapd needs "
-                "CAP_SYS_PTRACE; where a container forbids it even so, use a monitor of kind process"
+                f"what process {pid} ({command}) reads and writes cannot be known ({error.strerror}): powernap-hands "
+                "needs CAP_SYS_PTRACE; where a container forbids it even so, use a monitor of kind process"
             ) from None
         except ValueError as error:
             raise OSError(f"process {pid} ({command}): {error}: use a monitor of kind process") from None

@@ -73,6 +73,9 @@ class JobsMonitor(GroupMonitor):
         self._patterns += [("job", pattern.lstrip("/")) for pattern in self.values["files"]]
         self._slurm = "slurm" in self.values["systems"]
 
+    def places(self) -> tuple[str, ...]:
+        return tuple(f"/{pattern}" for _system, pattern in self._patterns)
+
     def find(self) -> Found:
         files = {
             path: f"{system} {path.name}" for system, pattern in self._patterns for path in self.root.glob(pattern)

@@ -78,6 +78,9 @@ class LockMonitor(Monitor):
         self._locks, self._wall = locks, wall
         self._last: float | None = None
 
+    def places(self) -> tuple[str, ...]:
+        return (*(pattern.rpartition("/")[0] for pattern in self.values["held"]), *self.values["exists"])
+
     def look(self, now: float) -> Reading:
         files = [path for pattern in self.values["held"] for path in glob.glob(pattern)]
         held = [

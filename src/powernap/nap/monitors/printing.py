@@ -50,6 +50,9 @@ class PrintMonitor(GroupMonitor):
         self._states = tuple(values.get("states", ("pending", "processing")))
         self._known: dict[Path, _Job] = {}
 
+    def places(self) -> tuple[str, ...]:
+        return (f"/{SPOOL}/c*",)
+
     def find(self) -> Found:
         known = {}
         for path in (self.root / SPOOL).glob("c[0-9]*[0-9]"):

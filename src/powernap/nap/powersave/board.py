@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from powernap.nap.powersave.journal import Entry, Journal
-from powernap.nap.powersave.media import MEDIA
+from powernap.nap.powersave.media import MEDIA, FrameBuffer
 from powernap.nap.powersave.table import Knob
 
 #: What a device says that has no such knob, or that has just gone.
@@ -81,7 +81,7 @@ class KnobBoard:
         old: str = entry["old"]
         shown: str | None = entry["shown"]
         try:
-            now = medium.read(path)
+            now = entry["new"] if isinstance(medium, FrameBuffer) else medium.read(path)
             if now == old or shown == old:
                 return "", False
             # without "shown", a kill came between the plan and its end: then it was this that turned it

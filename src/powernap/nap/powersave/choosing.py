@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from powernap.machine import ethtool
+from powernap.machine import ethtool, netdevices
 
 #: (file or device, wanted value, present value) -> value to write, or None to leave it alone.
 Choose = Callable[[Path, str, str], "str | None"]
@@ -147,7 +147,7 @@ def no_keyboard_light(path: Path, wanted: str, _now: str) -> str | None:
 
 def carries_network(device: Path) -> bool:
     """Tell whether a network interface hangs on a device or below it. ``device``: in /sys."""
-    return any("net" in names and any(os.scandir(Path(folder, "net"))) for folder, names in _below(device))
+    return netdevices.carried_by(device)
 
 
 def carries_input(device: Path) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from powernap.machine import outside
+from powernap.machine import netdevices, outside
 from powernap.nap.background import beside
 from powernap.nap.powersave.journal import Entry, Journal
 
@@ -24,12 +24,11 @@ def loaded(name: str, root: Path) -> bool:
 def of_the_network(root: Path) -> dict[str, str]:
     """Return the modules that a network card works by, its bus controllers' included, with the card's name. Blocks."""
     found: dict[str, str] = {}
-    for interface in sorted((root / "sys/class/net").glob("*")):
-        device = (interface / "device").resolve()
-        for place in (device, *device.parents) if device.is_dir() else ():
+    for name, device in netdevices.devices(root).items():
+        for place in (device, *device.parents):
             module = place / "driver/module"
             if module.exists():
-                found.setdefault(module.resolve().name, interface.name)
+                found.setdefault(module.resolve().name, name)
             if place == (root / "sys/devices").resolve():
                 break
     return found

@@ -38,6 +38,11 @@ class Profiles:
         #: What is in force by whom, a sentence for status; "" for nothing.
         self.note = ""
 
+    @classmethod
+    def holds(cls) -> bool:
+        """Tell whether there is a hold, which would end with this process."""
+        return cls._held is not None
+
     async def survey(self) -> tuple[str, ...]:
         """Find the tuners that run; return the knobs that are theirs."""
         try:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from powernap.nap.powersave import choosing
 from powernap.nap.powersave.choosing import Choose
 
+#: Media that ask the kernel by sockets, in the machine's own network namespace and with CAP_NET_ADMIN.
+BY_SOCKETS = ("eee", "link-modes", "queues", "wifi")
 CPUFREQ = "sys/devices/system/cpu/cpufreq/policy*/"
 
 
@@ -312,6 +314,11 @@ def select(names: Iterable[str], but: Iterable[str] = ()) -> tuple[Knob, ...]:
         for knob in KNOBS
         if (knob.name in names or (knob.default and _matches(knob.name, names))) and not _matches(knob.name, but)
     )
+
+
+def of_part(knobs: Iterable[Knob], part: str) -> tuple[Knob, ...]:
+    """Return "all" of the knobs, those of the "network" (by sockets), or of the "machine" (by files of root's)."""
+    return tuple(knob for knob in knobs if part in ("all", "network" if knob.medium in BY_SOCKETS else "machine"))
 
 
 def unknown(names: Iterable[str]) -> list[str]:

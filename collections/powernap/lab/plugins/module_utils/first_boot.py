@@ -16,10 +16,15 @@ from . import network
 
 FAKES = pathlib.Path(__file__).resolve().parents[2] / "files"
 # What a hardened unit needs on a lab host. For one that protects control groups systemd mounts /proc afresh, where it
-# would see the whole machine's load; and the fake ethtool keeps in a file what the real one tells the driver.
+# would see the whole machine's load; and the fake ethtool keeps in a file what the real one tells the driver, which
+# whoever has CAP_NET_ADMIN may.
 DROP_IN = """[Service]
 BindReadOnlyPaths=/proc/loadavg /proc/sys/kernel/random/boot_id
 ReadWritePaths=/var/lib/fake-ethtool
+ExecStartPre=+/bin/chmod 777 /var/lib/fake-ethtool
+"""
+HANDS_DROP_IN = """[Service]
+BindReadOnlyPaths=/proc/loadavg /proc/sys/kernel/random/boot_id
 """
 HOST_KEY = "etc_ssh_host_key"
 CLIENT_KEY = "key"
@@ -47,6 +52,7 @@ def files(spec, topology, folder: pathlib.Path) -> dict:
         "/etc/powernap-lab/virtual": (f"{spec.virtual} {kind}\n", 0o644),
         "/etc/powernap-lab/wol": (spec.wol + "\n", 0o644),
         "/etc/systemd/system/powernapd.service.d/lab.conf": (DROP_IN, 0o644),
+        "/etc/systemd/system/powernap-hands.service.d/lab.conf": (HANDS_DROP_IN, 0o644),
         "/var/lib/fake-ethtool/lo": ("d\n", 0o644),
         "/etc/ssh/ssh_host_ed25519_key": ((folder / HOST_KEY).read_text(), 0o600),
         "/root/.ssh/authorized_keys": ((folder / (CLIENT_KEY + ".pub")).read_text(), 0o600),
