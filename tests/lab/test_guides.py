@@ -46,8 +46,8 @@ class Reader:
             "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
             "ANSIBLE_HOME": str(folder / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
-            # A connection that is kept is traffic when it ends, and wakes who sleeps by then.
-            "ANSIBLE_SSH_ARGS": "-C",
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),
+            "ANSIBLE_PIPELINING": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
@@ -57,7 +57,11 @@ class Reader:
             path.parent.mkdir(exist_ok=True)
             path.write_text(f"---\n{step.text}")
             return
-        done = self._run(step.words) if not step.host else self.lab.run(step.host, step.words, check=False, timeout=90)
+        if step.host:
+            done = self.lab.run(step.host, step.words, check=False, timeout=90)
+        else:
+            done = self._run(step.words)
+            self._hang_up()
         output = done.stdout + done.stderr
         assert (done.returncode != 0) is step.fails, f"{step.words}\n{output}"
         for line in step.prints:
@@ -75,8 +79,15 @@ class Reader:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=400,
         )
+
+
+    def _hang_up(self) -> None:
+        """End the ssh connections that Ansible keeps: their end is traffic, and wakes who sleeps by then."""
+        for control in (self.folder / "cp").glob("*"):
+            command = ["ssh", "-o", f"ControlPath={control}", "-O", "exit", "lab"]
+            subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=10)
 
 
 @pytest.fixture(scope="module")
