@@ -2,11 +2,12 @@
 """site.yml for 10, 100 and 1,000 hosts, first and second run, and the same play written with stock modules.
 
 One host of the lab is set up for real, twice by each play, and its answers are recorded; the hosts that are measured
-answer as it did, each after 0.3 s for a module, so that only the controller works. The wake server is a real one.
+answer as it did, each after 0.3 s for a module, so that only the controller works. So does the wake server.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -53,12 +54,12 @@ class Site:
         play(SITE, written(self._folder / "wake.json", groups), self._folder / "wake")
 
     def record(self, name: str, playbook: str, **variables: Any) -> None:
-        """Both runs of a play on the real host; stock modules speak to a wake server that is recorded, too."""
+        """Both runs of a play on the real host, and what the real wake server says meanwhile."""
         for turn in (1, 2):
             answers = self._folder / f"{name}-{turn}"
             answers.mkdir()
             groups = {
-                "wake_servers": self.wake_server(str(answers) if name == "stock" else ""),
+                "wake_servers": self.wake_server(str(answers)),
                 "clients": {"hosts": {names.RECORDED: names.connection(names.RECORDED, str(answers), self._lab)}},
             }
             play(playbook, written(answers / "inventory.json", groups), answers / "play", **variables)
@@ -68,7 +69,7 @@ class Site:
         for turn in (1, 2):
             answers = str(self._folder / f"{name}-{turn}")
             groups = {
-                "wake_servers": self.wake_server(answers if name == "stock" else ""),
+                "wake_servers": self.wake_server(answers),
                 "clients": names.clients(first, count, answers),
             }
             here = self._folder / f"{name}-{count}-{turn}"
@@ -82,8 +83,10 @@ class Site:
 
 def main() -> None:
     figures: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as temporary:
-        folder = Path(temporary)
+    with contextlib.ExitStack() as stack:
+        folder = Path(
+            os.environ.get("FLEET_FOLDER") or stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm"))
+        )
         archive = folder / "powernap.pyz"
         os.spawnlp(os.P_WAIT, sys.executable, sys.executable, str(ROOT / "scripts/archive"), str(archive))
         plays = {

@@ -126,6 +126,8 @@ class Connection(ConnectionBase):
         if made:
             name = made.group(1)
             return 0, f"{name}=/root/.ansible/tmp/{name}\n".encode(), b""
+        if module == "powerwake_client" and args.get("hosts"):
+            return 0, _registered(args["hosts"], self._folder), b""
         answer = _answers(self._folder).get(key)
         if answer is None:
             if not module:  # permissions of what was sent, and its removal
@@ -148,6 +150,16 @@ class Connection(ConnectionBase):
             if mine:
                 return re.sub(r'"checksum": "[0-9a-f]+"', f'"checksum": "{mine}"', out)
         return out
+
+
+def _registered(hosts, folder):
+    """As the wake server answered for one host. For 10,000 it needs 4 s (bench/run wake)."""
+    for key, answer in _answers(folder).items():
+        if key.startswith("powerwake_client "):
+            told = json.loads(answer["out"])
+            told["hosts"] = [dict(told["hosts"][0], name=host["name"]) for host in hosts]
+            return json.dumps(told).encode()
+    return b""
 
 
 def _given(in_data):
