@@ -26,7 +26,7 @@ def summary(results: dict[str, Any]) -> str:
     for play, sizes in results["hosts"].items():
         for count, runs in sizes.items():
             for turn, run in enumerate(runs, 1):
-                tasks = sum(1 for task in run["tasks"] if task["results"])
+                tasks = len({task["task"] for task in run["tasks"] if task["results"]})
                 lines.append(
                     f"| {_PLAYS[play]} | {int(count):,} | {turn} | {run['seconds']:,.0f} | {run['CPU s']:,.1f} | "
                     f"{run['CPU s'] / int(count):.2f} | {tasks} | {run['peak PSS of all MB']:,} | "
