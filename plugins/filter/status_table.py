@@ -11,8 +11,8 @@ version_added: 0.1.0
 author:
   - The PowerNap authors (@powernap)
 description:
-  - A line for each machine, with its state, since when and by what that is known, its profile, its last nap and why it is
-    so. Lines are as long as it takes.
+  - A line for each machine, with its state, since when and by what that is known, its profile, its last nap and why it
+    is so. Lines are as long as it takes.
 options:
   _input:
     description: Records of machines as M(powernap.powernap.powerwake_info) returns them in its C(hosts).

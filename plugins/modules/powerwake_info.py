@@ -208,7 +208,9 @@ def hosts(server, params):
     found, missing = named(server, params)
     chosen = [found[name] for name in sorted(found) if fits(found[name], params)]
     if fields is not None:
-        chosen = [{field: host[field] for field in dict.fromkeys(("name", *fields)) if field in host} for host in chosen]
+        chosen = [
+            {field: host[field] for field in dict.fromkeys(("name", *fields)) if field in host} for host in chosen
+        ]
     return {"hosts": chosen, "missing": missing}
 
 

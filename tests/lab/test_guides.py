@@ -82,7 +82,6 @@ class Reader:
             timeout=400,
         )
 
-
     def _hang_up(self) -> None:
         """End the ssh connections that Ansible keeps: their end is traffic, and wakes who sleeps by then."""
         for control in (self.folder / "cp").glob("*"):

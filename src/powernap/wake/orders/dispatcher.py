@@ -206,7 +206,7 @@ class Dispatcher:
             if not result.outcome.is_over:
                 result.outcome, result.said = Outcome.CANCELLED, "cancelled before it began"
         order.ended = time.time()
-        for number, name in [each for each in self._waiting if each[0] == order.id]:
+        for _number, name in [each for each in self._waiting if each[0] == order.id]:
             self._is_over(order, name)
         counts = ", ".join(f"{count} {outcome}" for outcome, count in order.counts().items())
         self._note("", "order", f"{order.id}: {order.request.verb}: {order.state}: {counts or 'nobody was meant'}")

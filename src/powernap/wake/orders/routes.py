@@ -106,8 +106,8 @@ def routes(service: Service) -> list[Route]:
             also={200: _ORDER},
             most_bytes=_BODY_BYTES,
             problems=("conflict",),
-            description="Answers at once (202), or after wait_seconds; GET /api/v1/orders/{id} tells what became of it with "
-            "each machine. A dry run answers 200 with what would be done.",
+            description="Answers at once (202), or after wait_seconds; GET /api/v1/orders/{id} tells what became of it "
+            "with each machine. A dry run answers 200 with what would be done.",
         ),
         Route(
             "GET",

@@ -28,7 +28,7 @@ def host(name, **status):
 def test_each_machine_has_a_line_in_the_order_of_names_and_columns_are_aligned():
     lines = status_table([host("web10"), host("db1", state="napping", evidence="silence", link=None)], NOW)
     assert [line.split()[0] for line in lines] == ["NAME", "db1", "web10"]
-    assert len({line.index(word) for line, word in zip(lines, ("STATE", "napping", "awake"))}) == 1
+    assert len({lines[number].index(word) for number, word in enumerate(("STATE", "napping", "awake"))}) == 1
     assert "silence, 0 s ago" in lines[1] and "3 min" in lines[2]
 
 
