@@ -38,11 +38,20 @@ class Owner(Protocol):
     policy: Policy
 
     @property
-    def state(self) -> State: ...
-    def tell(self, event: Event) -> None: ...
-    def look_soon(self) -> None: ...
-    async def prepare_foreign(self, action: str) -> None: ...
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None: ...
+    def state(self) -> State:
+        pass
+
+    def tell(self, event: Event) -> None:
+        pass
+
+    def look_soon(self) -> None:
+        pass
+
+    async def prepare_foreign(self, action: str) -> None:
+        pass
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        pass
 
 
 class SleepGuard:

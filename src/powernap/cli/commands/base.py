@@ -28,8 +28,11 @@ class Command(Protocol):
     NAME: str
     SUMMARY: str
 
-    def arguments(self, parser: argparse.ArgumentParser) -> None: ...
-    def run(self, options: argparse.Namespace) -> int: ...
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        pass
+
+    def run(self, options: argparse.Namespace) -> int:
+        pass
 
 
 def ask(options: argparse.Namespace, command: str, **more: Any) -> dict[str, Any]:

@@ -18,8 +18,11 @@ class Command(Protocol):
     NAME: str
     SUMMARY: str
 
-    def arguments(self, parser: argparse.ArgumentParser) -> None: ...
-    def run(self, options: argparse.Namespace) -> int: ...
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        pass
+
+    def run(self, options: argparse.Namespace) -> int:
+        pass
 
 
 def ask(options: argparse.Namespace) -> WakeServer:

@@ -18,7 +18,8 @@ class ActionError(PowernapError):
 class Sleeper(Protocol):
     """Who puts the machine to sleep. Raises PowernapError."""
 
-    async def order(self, action: str) -> None: ...
+    async def order(self, action: str) -> None:
+        pass
 
 
 @dataclass(frozen=True)

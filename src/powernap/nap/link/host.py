@@ -17,9 +17,20 @@ class LinkError(PowernapError):
 class Host(Protocol):
     """``greeting`` and ``standing``: the bodies of "hello" and "state"."""
 
-    async def greeting(self) -> dict[str, Any]: ...
-    def standing(self) -> dict[str, Any]: ...
-    def woken_for(self, knock: Mapping[str, Any]) -> None: ...
-    def ordered(self, order: Order | Refused) -> None: ...
-    def heard_of(self, order: str) -> None: ...
-    def renamed(self, name: str) -> None: ...
+    async def greeting(self) -> dict[str, Any]:
+        pass
+
+    def standing(self) -> dict[str, Any]:
+        pass
+
+    def woken_for(self, knock: Mapping[str, Any]) -> None:
+        pass
+
+    def ordered(self, order: Order | Refused) -> None:
+        pass
+
+    def heard_of(self, order: str) -> None:
+        pass
+
+    def renamed(self, name: str) -> None:
+        pass

@@ -13,6 +13,8 @@ class Socket(Protocol):
     heard: Callable[[str], None]
     lost: Callable[[str], None]
 
-    def send(self, text: str) -> None: ...
+    def send(self, text: str) -> None:
+        pass
 
-    def close(self, why: str = ...) -> None: ...
+    def close(self, why: str = ...) -> None:
+        pass

@@ -18,8 +18,11 @@ PROGRAM_SECONDS = 5.0
 class Medium(Protocol):
     """``path`` is what a knob's pattern found. Both raise OSError."""
 
-    def read(self, path: Path) -> str: ...
-    def write(self, path: Path, value: str) -> None: ...
+    def read(self, path: Path) -> str:
+        pass
+
+    def write(self, path: Path, value: str) -> None:
+        pass
 
 
 class File:

@@ -112,7 +112,8 @@ class Connection(Protocol):
     lost: Callable[[str], None]
 
     @property
-    def waiting(self) -> int: ...
+    def waiting(self) -> int:
+        pass
 
     def publish(self, topic: str, text: str, keep: bool = False) -> None:
         """``keep``: the broker is to keep it for who comes later, where it can; "": and forget what it kept."""

@@ -20,9 +20,11 @@ TOO_MANY = "wakes too many hosts"
 class Wolves(Protocol):
     """Who is not believed (criers.py)."""
 
-    def refusal(self, visitor: Visitor) -> str: ...
+    def refusal(self, visitor: Visitor) -> str:
+        pass
 
-    def refused(self, host: str, visitor: Visitor, reason: str) -> None: ...
+    def refused(self, host: str, visitor: Visitor, reason: str) -> None:
+        pass
 
 
 class Doorkeeper:

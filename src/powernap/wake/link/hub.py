@@ -53,11 +53,14 @@ class Peer(Protocol):
     address: str
     lasts: bool
 
-    def send(self, text: str) -> None: ...
+    def send(self, text: str) -> None:
+        pass
 
-    def close(self, why: str) -> None: ...
+    def close(self, why: str) -> None:
+        pass
 
-    async def pause(self, seconds: float) -> None: ...
+    async def pause(self, seconds: float) -> None:
+        pass
 
 
 class HubListener:

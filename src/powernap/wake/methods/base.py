@@ -17,7 +17,8 @@ class Segment(Protocol):
 
     interface: Interface
 
-    def send(self, frame: bytes) -> bool: ...
+    def send(self, frame: bytes) -> bool:
+        pass
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ class Link(Protocol):
 
     async def order(
         self, name: str, verb: str, arguments: dict[str, Any], by: str, valid_seconds: float = 30.0
-    ) -> Done: ...
+    ) -> Done:
+        pass
 
 
 class Delivery:

@@ -108,10 +108,12 @@ class PacketPath(Protocol):
     """`name`: for people, such as "eBPF at tcx, pinned". `acts`: it answers and fires in the kernel by itself."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        pass
 
     @property
-    def acts(self) -> bool: ...
+    def acts(self) -> bool:
+        pass
 
     def attach(self, raw: RawSocket, interface: Interface) -> None:
         """Begin on a segment, or take over its changed interface. Raises OSError."""
@@ -128,12 +130,14 @@ class PacketPath(Protocol):
     def put_alike(self, kinds: Collection[Alike]) -> None:
         """The same for many that are of few kinds, none with a VLAN, at a fraction of the cost. Raises OSError."""
 
-    def remove(self, keys: Iterable[Key]) -> None: ...
+    def remove(self, keys: Iterable[Key]) -> None:
+        pass
 
     def watch_cards(self, cards: Mapping[bytes, int]) -> None:
         """From these cards (MAC: the host's number) every frame reaches the daemon."""
 
-    def forget_cards(self, cards: Iterable[bytes]) -> None: ...
+    def forget_cards(self, cards: Iterable[bytes]) -> None:
+        pass
 
     def limit(self, per_minute: int, trusted: Iterable[str]) -> None:
         """Let one source cause so many new wakes in a minute where the kernel fires (0: no limit).

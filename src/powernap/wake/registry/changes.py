@@ -29,7 +29,8 @@ CANARY = "canary/"
 
 
 class Change(Protocol):
-    def apply(self, database: sqlite3.Connection) -> Any: ...
+    def apply(self, database: sqlite3.Connection) -> Any:
+        pass
 
 
 @dataclass(frozen=True)
