@@ -80,7 +80,9 @@ def test_who_may_not_use_the_socket_is_told(tmp_path: Path) -> None:
         server.bind(str(path))
         server.listen()
         # What is out of reach for nobody is imported before.
-        imports = "import locale, os, pathlib, shutil, powernap.__main__, powernap.cli.powerwake, powernap.cli.wakecommands"
+        imports = (
+            "import locale, os, pathlib, shutil, powernap.__main__, powernap.cli.powerwake, powernap.cli.wakecommands"
+        )
         assert "may only be used by root" in said("list", "--socket", str(path), before=f"{imports}\nos.setuid(65534)")
 
 

@@ -42,7 +42,7 @@ VARIABLES = {
                     "laptop1": {"powernap_profile": "laptop", "powernap_config": {}},
                 },
             }
-        }
+        },
     }
 }
 
