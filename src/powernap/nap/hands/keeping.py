@@ -42,7 +42,7 @@ async def keep(means: Means, asked: dict[str, Any], _files: list[int]) -> dict[s
 
 async def drop(means: Means, asked: dict[str, Any], _files: list[int]) -> dict[str, Any]:
     """A token that was used."""
-    Path(_file(means, asked.get("what"), "enrolment.token_file")).unlink(missing_ok=True)  # noqa: ASYNC240
+    Path(_file(means, asked.get("what"), "enrolment.token_file")).unlink(missing_ok=True)  # noqa: ASYNC240  # one call
     return {}
 
 
