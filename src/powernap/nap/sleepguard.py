@@ -332,36 +332,12 @@ class SleepGuard:
             _log.warning("somebody else puts the machine to sleep: %s", error)
 
     async def _find_others(self) -> None:
-        """Who else puts the machine to sleep, and what keeps it from being woken. A container does neither."""
+        from powernap.nap import others
+
         self.conflicts = ()
-        policy = self._owner.policy
-        if policy.never:
-            return
-        sleeps = [step.after_seconds for step in policy.steps if step.sleeps]
-        threats: tuple[str, ...] = ()
-        if sleeps:
-            from powernap.machine import wolthreats
-
-            threats = await beside(lambda: wolthreats.find(self._root))
-            for sentence in threats:
-                _log.warning("%s", sentence)
+        if any(step.sleeps for step in self._owner.policy.steps) and not self._owner.policy.never:
             await self.alarms.prepare()
-        idle_action = await self._idle_action(min(sleeps, default=float("inf")))
-        if idle_action:
-            _log.info("%s", idle_action)
-        self.conflicts = (*threats, *([idle_action] if idle_action else []))
-
-    async def _idle_action(self, absent_seconds: float) -> str:
-        """Return what logind itself does with an idle machine, beside a sleep after that time; "" for nothing."""
-        from powernap.machine import idleaction
-
-        try:
-            found = await idleaction.ask(self.logind.bus)
-        except BusError:
-            if not (self._root / "run/systemd/system").is_dir():
-                return ""  # then there is nobody who goes by those files
-            found = await beside(lambda: idleaction.configured(self._root))
-        return found.sentence(absent_seconds)
+        self.conflicts = await others.find(self._owner.policy, self.logind, self._root)
 
     # --- the connection
 

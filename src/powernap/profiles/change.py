@@ -34,7 +34,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """``write``: texts of files that are not as they should be.
+    """``write``: texts of files that are not as they should be; ``delete``: files that should not be.
 
     ``notes``: what stands over the profiles, and what the policy says of keys without effect, one each.
     """
@@ -42,6 +42,7 @@ class Plan:
     write: Mapping[Path, str]
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
+    delete: tuple[Path, ...] = ()
 
 
 def plan(names: Sequence[str], main: Path, shelf: Shelf) -> Plan:
@@ -68,6 +69,24 @@ def plan(names: Sequence[str], main: Path, shelf: Shelf) -> Plan:
     )
 
 
+def plan_reset(main: Path, shelf: Shelf) -> Plan:
+    """Return what it would do to take back what was applied, so that the include of ``main`` holds again.
+
+    Raises PowernapError for what the daemon refuses.
+    """
+    drop_in = main.with_suffix(".d") / DROP_IN
+    if not drop_in.is_file():
+        return Plan({}, (), ())
+    _refuse_foreign(drop_in)
+    missing = shelf.missing()
+    old = setup.load(main, profile_dirs=shelf.dirs, overlay=missing)
+    new = setup.load(main, profile_dirs=shelf.dirs, overlay={**missing, drop_in: ""})
+    setup.build(new).watch.close()
+    write = {file: text for file, text in shelf.with_included(new.include).items() if file in missing}
+    notes = policy_of(new, setup.virtualization(new)).notes
+    return Plan(write, tuple(differences(old, new)), notes, (drop_in,))
+
+
 def differences(old: NapConfig, new: NapConfig) -> Iterator[Change]:
     """Return the values of two configurations that differ; of a section that only one of them has, what is set."""
     before, after = dict(values(old)), dict(values(new))
@@ -78,7 +97,7 @@ def differences(old: NapConfig, new: NapConfig) -> Iterator[Change]:
 
 
 def carry_out(made: Plan) -> None:
-    """Write the files, each whole or not at all. Raises PowernapError."""
+    """Write the files, each whole or not at all, and delete what should not be. Raises PowernapError."""
     for file, text in made.write.items():
         try:
             _write(file, text)
@@ -86,6 +105,13 @@ def carry_out(made: Plan) -> None:
             raise PowernapError(f"{file} may not be written by you: run this with sudo") from error
         except OSError as error:
             raise PowernapError(f"{file} cannot be written: {error.strerror}") from error
+    for file in made.delete:
+        try:
+            file.unlink(missing_ok=True)
+        except PermissionError as error:
+            raise PowernapError(f"{file} may not be deleted by you: run this with sudo") from error
+        except OSError as error:
+            raise PowernapError(f"{file} cannot be deleted: {error.strerror}") from error
 
 
 def _alone(name: str, shelf: Shelf, texts: Mapping[Path, str]) -> Merged:

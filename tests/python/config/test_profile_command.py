@@ -133,6 +133,31 @@ def test_another_profile_takes_the_place_of_the_first(machine):
     assert machine.config().steps["sleep"].after_seconds == 1200
 
 
+def test_reset_takes_back_what_was_applied_and_says_so_once(machine):
+    machine.main.write_text('include = ["web-server"]\n')
+    machine.run("apply", "file-server")
+    before = machine.files()
+    status, would = machine.json("reset", "--dry-run")
+    assert (status, would["changed"]) == (0, True) and machine.files() == before
+    status, first = machine.json("reset")
+    assert (status, first["files"]) == (
+        0,
+        [str(machine.shipped / "web-server.toml"), str(machine.drop_ins / "50-profile.toml")],
+    )
+    assert {"key": "monitors.web.kind", "old": "", "new": '"tcp"'} in first["changes"]
+    assert first["changes"] == would["changes"]
+    assert machine.config().steps["sleep"].after_seconds == 900
+    status, second = machine.json("reset")
+    assert (status, second["changed"], second["changes"], second["files"]) == (0, False, [], [])
+
+
+def test_reset_keeps_a_file_in_which_somebody_has_settings(machine):
+    (machine.drop_ins / "50-profile.toml").write_text("[nap]\nabsent_seconds = 5\n")
+    status, _output, errors = machine.run("reset")
+    assert status == 2 and "50-profile.toml: nap: somebody's own settings would be lost" in errors
+    assert (machine.drop_ins / "50-profile.toml").exists()
+
+
 def test_of_a_section_that_comes_or_goes_only_what_is_set_is_told(machine):
     (machine.own / "one.toml").write_text(
         '[monitors.work]\nkind = "process"\npattern = "x"\n[steps.a]\nafter_seconds = 99\naction = "suspend"\n'

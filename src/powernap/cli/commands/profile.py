@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""powernap profile: list, show, diff, apply."""
+"""powernap profile: list, show, diff, apply, reset."""
 
 from __future__ import annotations
 
@@ -51,7 +51,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     command("diff", _diff, "say what would change if these were applied").add_argument("names", **several)  # type: ignore[arg-type]  # mixed keywords
     apply = command("apply", _apply, "use these profiles instead of those in use (needs root)")
     apply.add_argument("names", **several)  # type: ignore[arg-type]  # mixed keywords
-    apply.add_argument("--dry-run", action="store_true", help="check and say what would change, but change nothing")
+    reset = command(
+        "reset", _reset, "take back what was applied: the include of the configuration holds again (needs root)"
+    )
+    for each in (apply, reset):
+        each.add_argument("--dry-run", action="store_true", help="check and say what would change, but change nothing")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -85,11 +89,22 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _apply(options: argparse.Namespace) -> int:
+    return _carry_out(options, _plan(options))
+
+
+def _reset(options: argparse.Namespace) -> int:
+    from powernap.profiles.change import plan_reset
+
+    return _carry_out(options, plan_reset(Path(options.config), _shelf(options)))
+
+
+def _carry_out(options: argparse.Namespace, made: Plan) -> int:
     from powernap.profiles.change import carry_out
 
-    made = _plan(options)
-    changed = bool(made.write)
-    files = [f"{'would write' if options.dry_run else 'wrote'} {file}" for file in made.write]
+    changed = bool(made.write or made.delete)
+    would = "would " if options.dry_run else ""
+    files = [f"{would}{'write' if would else 'wrote'} {file}" for file in made.write]
+    files += [f"{would}{'delete' if would else 'deleted'} {file}" for file in made.delete]
     lines = [_text(made), *files]
     error = ""
     if changed and not options.dry_run:
@@ -110,7 +125,7 @@ def _reload(options: argparse.Namespace) -> tuple[str, str]:
     except ControlError as error:
         return f"it takes effect at the next start of powernapd ({error})", ""
     except NotDone as error:
-        return "", f"the profile is written, but powernapd goes on as before: {error}"
+        return "", f"the files are changed, but powernapd goes on as before: {error}"
     return "powernapd has read its configuration again", ""
 
 
@@ -122,7 +137,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 def _content(made: Plan, changed: bool) -> dict[str, Any]:
     changes = [{"key": change.key, "old": change.old, "new": change.new} for change in made.changes]
-    files = [str(file) for file in made.write]
+    files = [str(file) for file in (*made.write, *made.delete)]
     return {"ok": True, "changed": changed, "changes": changes, "files": files, "notes": list(made.notes)}
 
 
