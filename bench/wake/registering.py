@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long it takes until HOSTS hosts are registered, and until all have said that they sleep and were acknowledged.
+"""How long it takes until HOSTS hosts are registered by one request, and until all have said by POST that they sleep.
 
-Each acknowledgement means that it is on the disk. The clients run on the same machine.
+Each acknowledgement means that it is on the disk. The clients run on the same machine. By links: bench/link.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def run(folder: Path) -> dict[str, Any]:
         return {
             "hosts": HOSTS,
             "registered s": enrolled - begun,
-            "asleep acknowledged s": asleep - enrolled,
+            "asleep by POST, acknowledged s": asleep - enrolled,
             "all stood in for s": time.monotonic() - asleep,
             "CPU s": after[0] - before[0],
             "RSS MB": after[2],

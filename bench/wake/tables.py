@@ -10,6 +10,8 @@ from bench.wake.names import CLASSIC, EBPF, HELD, LEFT, NOBODY, ONCE, SCAPY, UNP
 
 PARTS = ("path", "connect", "loss", "chatter", "registering", "recovery")
 SMALL, MIDDLE, LARGE = "1000", "100000", "1000000"
+#: What must cost the same whatever the number of sleepers.
+FLAT = ("mix", "chatter at full speed")
 Results = dict[str, dict[str, Any]]
 
 
@@ -55,10 +57,13 @@ def _path(path: dict[str, Any]) -> Iterator[Line]:
     )
     spreads = [
         _spread(row["mix"]["p50"] for row in ours.values()),
-        *(_spread(cpu(row, path[NOBODY][size], what) for size, row in ours.items()) for what in ("mix", "chatter")),
+        *(
+            _spread(cpu(row, path[NOBODY][size], what) for size, row in ours.items())
+            for what in ("mix", "chatter at full speed")
+        ),
     ]
     yield Line(
-        "from 1,000 to 1,000,000 asleep, most by least: that p50 / CPU, 1 % wake / CPU, none wakes",
+        "from 1,000 to 1,000,000 asleep, most by least: that p50 / CPU, 1 % wake / CPU at full speed, none wakes",
         " / ".join(map(number, spreads)),
         "",
         "1.3",
@@ -151,13 +156,17 @@ def _people(results: Results) -> Iterator[Line]:
 
 def _server(results: Results) -> Iterator[Line]:
     registering = results["registering"]["figures"]
-    slowest = max(registering["registered s"], registering["asleep acknowledged s"])
     yield Line(
-        f"{registering['hosts']:,} hosts registered / said that they sleep, acknowledged",
-        f"{number(registering['registered s'])} / {number(registering['asleep acknowledged s'])} s",
+        f"{registering['hosts']:,} hosts registered by one request, on disk",
+        f"{number(registering['registered s'])} s",
         "",
-        "5 s each",
-        slowest <= 5,
+        "5 s",
+        registering["registered s"] <= 5,
+    )
+    yield Line(
+        f"{registering['hosts']:,} hosts said by POST that they sleep",
+        f"{number(registering['asleep by POST, acknowledged s'])} s",
+        "",
     )
     recovery = results["recovery"]["figures"]
     yield Line(
@@ -197,12 +206,14 @@ def path_table(results: Results) -> str:
         "CPU ms: chatter",
         "mix",
         "of it the process",
+        "chatter at full speed",
         "mix at full speed",
         "RSS MB",
         "at the end",
         "ready s",
         "armed s",
         "after ready s",
+        "CPU s of the start",
     )
     rows = []
     for size in (SMALL, MIDDLE, LARGE):
@@ -211,13 +222,14 @@ def path_table(results: Results) -> str:
             if row is None:
                 continue
             mix, flood = row["mix"], row["mix at full speed"]
-            costs = (cpu(row, path[NOBODY][size], what) for what in ("chatter", "mix", "mix at full speed"))
-            chatter, mixed, flooded = map(number, costs)
+            measured_at = ("chatter", "mix", "chatter at full speed", "mix at full speed")
+            chatter, mixed, *flooded = (number(cpu(row, path[NOBODY][size], what)) for what in measured_at)
             armed = row.get("armed after s")
             since = [_maybe(armed), _maybe(None if armed is None else armed - row["ready after s"])]
+            since.append(_maybe(row.get("CPU s of the start")))
             measured = (mix["p50"], mix["p99"], flood["frames/s"], flood["p99"])
             server = (row["RSS MB"], row["RSS MB at the end"], row["ready after s"])
-            costs = (chatter, mixed, number(mix["process CPU"]), flooded)
+            costs = (chatter, mixed, number(mix["process CPU"]), *flooded)
             row = (f"{int(size):,}", name, *map(number, measured), _lost(flood), *costs, *map(number, server), *since)
             rows.append(row)
     answers = [
