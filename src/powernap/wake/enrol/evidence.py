@@ -140,7 +140,8 @@ def _by_key(like: Likeness) -> Verdict:
 
 
 def _without_key(like: Likeness) -> Verdict:
-    if like.here_twice:
+    # Copies of a machine that ran, and containers of one machine, are in the same boot.
+    if like.here_twice or (like.linked and not like.same_hardware):
         return Verdict(Kind.CLONE, like.host, "the first is connected at the same time")
     if like.same_hardware:
         why = "the same hardware and installation, another key" if like.machine else "the same hardware, installed anew"

@@ -49,6 +49,12 @@ def test_who_is_connected_is_replaced_by_nobody_in_another_boot() -> None:
             assert judge([like]).kind in (Kind.CLONE, Kind.TAKEN, Kind.NEW), like
 
 
+def test_who_is_connected_is_replaced_by_no_other_hardware_in_whatever_boot() -> None:
+    for like in EVERY:
+        if like.linked and not like.same_hardware and not like.key:
+            assert judge([like]).kind in (Kind.CLONE, Kind.TAKEN, Kind.NEW), like
+
+
 def test_a_key_that_comes_in_turn_from_two_machines_is_used_twice() -> None:
     for like in EVERY:
         verdict = judge([like])
@@ -103,6 +109,10 @@ CASES = {
     "lost its key": ({"key": False}, Kind.REPLACES),
     "asks again by hand, its link open": ({"key": False, "linked": True, "boot": Boot.SAME}, Kind.REPLACES),
     "cloned before it had a key": ({"key": False, "board": False, "card": False}, Kind.CLONE),
+    "copied while it ran, before it had a key": (
+        {"key": False, "board": None, "card": False, "linked": True, "boot": Boot.SAME},
+        Kind.CLONE,
+    ),
     "somebody with its cards while it is connected": (
         {"key": False, "machine": False, "linked": True, "boot": Boot.OTHER},
         Kind.CLONE,
