@@ -166,7 +166,7 @@ class ActionModule(ActionBase):
         if problem == "not-found":
             if params["unknown"] == "fail":
                 raise NotDone(_UNKNOWN % name)
-            return self._reached(params, dict(result, was="unknown", not_held=said), fresh=False)
+            return self._reached(params, dict(result, was="unknown", not_held=said), fresh=True)
         if problem == "asleep":
             return self._skipped(name, found["was"], f"is {found['was']}")
         if problem:
@@ -191,10 +191,13 @@ class ActionModule(ActionBase):
         }
 
     def _without_server(self, params, why):
-        """A host that is awake can be worked with all the same."""
+        """A host that is awake can be worked with all the same.
+
+        Over a new connection: one that was kept open leads nowhere where the host sleeps by now, and has no time limit.
+        """
         name = params["name"]
         try:
-            tries = wait_until_reached(self, own_connection(self, self._vars), 0, False, self._say(params))
+            tries = wait_until_reached(self, own_connection(self, self._vars), 0, True, self._say(params))
         except NotReached as error:
             if params["skip_asleep"]:
                 return self._skipped(name, "unknown", f"does not answer ({error}), and {why}")

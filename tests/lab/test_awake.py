@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from ansible_collections.powernap.lab.plugins.module_utils import inventory
@@ -37,12 +38,16 @@ class Desk:
         self.ssh = inventory.ssh_options(lab)[2:]  # straight, not by the lab's own way in
         hosts = inventory.data(lab)
         hosts["all"]["vars"]["ansible_ssh_common_args"] = " ".join(self.ssh)
+        # Longer than a nap is in coming: a play finds the connections of the one before, to machines that sleep by now.
+        hosts["all"]["vars"]["ansible_ssh_args"] = "-o ControlMaster=auto -o ControlPersist=300s"
+        hosts["all"]["vars"]["ansible_control_path"] = "%(directory)s/%%h"
         hosts["all"]["children"]["clients"]["hosts"]["ghost"] = {"ansible_host": GHOST["address"]}
         hosts["all"]["children"]["clients"]["vars"] = {"powernap_wake_server": "wake1"}
+        self.sockets = Path(hosts["all"]["vars"]["ansible_control_path_dir"])
         (folder / "hosts.yml").write_text(json.dumps(hosts))
         (folder / "ansible.cfg").write_text(f"[defaults]\ncollections_path = {ROOT / 'collections'}\nforks = 10\n")
 
-    def run(self, *words, timeout=60, **env):
+    def run(self, *words, timeout=200, **env):
         """In its network; the completed process."""
         reach = {"POWERWAKE_TOKEN_FILE": str(self.token), "POWERWAKE_CA_FILE": str(self.ca)}
         tree = subprocess.run([ROOT / "scripts/tree"], check=True, capture_output=True, text=True).stdout.strip()
@@ -66,6 +71,14 @@ class Desk:
         said = re.findall(r'ok: \[(\w+)\] => \{\n    "msg": ("\{.*")\n\}', out)
         return done.returncode, out, {name: json.loads(json.loads(text)) for name, text in said}
 
+    def connected(self, name):
+        """Whether a connection to that machine is kept open."""
+        return (self.sockets / self.lab.host(name)["ipv4"]).is_socket()
+
+    def hang_up(self):
+        for control in self.sockets.glob("*"):
+            self.run("ssh", "-o", f"ControlPath={control}", "-O", "exit", "lab")
+
 
 @pytest.fixture(scope="module")
 def fleet(start_lab):
@@ -77,14 +90,15 @@ def fleet(start_lab):
             # By order alone, so that no connection wakes what a play should wake.
             asked(lab, f"register {name} --mac {host['mac']} --address {host['ipv4']} --wake-on never")
             each.start(CONFIG[name])
+        machines["web2"].run("touch /run/work")
         each.is_linked()
         asked(lab, f"register ghost --mac {GHOST['mac']} --address {GHOST['address']}")
         yield machines
 
 
 @pytest.fixture
-def asleep(fleet):
-    """web1 and web2 sleep, web3 does not."""
+def asleep(fleet, desk):
+    """web1 and web2 sleep, web3 does not; a connection to web2 was left open."""
     for name in ("web1", "web2"):
         fleet[name].falls_asleep(40)
         fleet[name].known_as("proxied", seconds=30)
@@ -93,7 +107,10 @@ def asleep(fleet):
 
 @pytest.fixture(scope="module")
 def desk(fleet, tmp_path_factory):
-    return Desk(fleet["web1"].lab, tmp_path_factory.mktemp("desk"))
+    desk = Desk(fleet["web1"].lab, tmp_path_factory.mktemp("desk"))
+    desk.play({"ansible.builtin.command": "rm /run/work"}, limit="web2")
+    yield desk
+    desk.hang_up()
 
 
 CALLBACK = {"ANSIBLE_CALLBACKS_ENABLED": "powernap.powernap.awake"}
@@ -191,6 +208,7 @@ def test_a_host_that_nobody_knows_and_a_wake_server_that_is_away_are_told_of_in_
     lab = desk.lab
     _status, out, _here = desk.play({"powernap.powernap.awake": {"server": URL, "name": "nobody"}}, limit="web3")
     assert "the wake server knows no host nobody: register it" in out
+    assert desk.connected("web2"), "on that, whoever does not hang up first would wait without an end"
     lab.run("wake1", "systemctl stop powerwaked")
     try:
         _status, out, here = desk.play(
@@ -210,6 +228,7 @@ def test_plain_ssh_and_a_play_that_knows_nothing_wake_the_machine_by_the_proxy_c
     done = desk.run("ssh", *desk.ssh, *to_web2, "hostname")
     assert (done.returncode, done.stdout, done.stderr) == (0, "web2\n", "")
 
+    desk.hang_up()
     by_proxy = f"{' '.join(desk.ssh)} -o 'ProxyCommand={proxy}'"
     status, out, here = desk.play(
         {
