@@ -23,7 +23,8 @@ class Merged:
     """The merged values and, for every dotted key, the file that it came from.
 
     ``stand_for``: for a table, the dotted keys that replace it whole where a nearer layer has one of them and no such
-    table. ``replaced`` tells what was: the file, its key, and the names in the table.
+    table. ``replaced`` tells what was: the file, its key, and the names in the table. ``problems``: with what is
+    included, one sentence each; then what the files set may lack what a profile would have said.
     """
 
     stand_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class Merged:
     origin: dict[str, str] = field(default_factory=dict)
     include: tuple[str, ...] = ()
     include_file: str = ""
+    problems: list[str] = field(default_factory=list)
 
     def add(self, layer: Mapping[str, Any], file: str) -> None:
         """Merge a layer over what is there: tables merge deep, everything else is replaced."""
@@ -112,7 +114,8 @@ def layers(
     """Return the main file merged with the profiles that it includes and its drop-ins; ``stand_for`` as in Merged.
 
     ``profile``: included in place of those, "" for none.
-    Without ``profile_dirs`` there is no "include": the key is left for the schema to refuse. Raises ConfigError.
+    Without ``profile_dirs`` there is no "include": the key is left for the schema to refuse. Raises ConfigError for a
+    file that cannot be read; what is wrong with the profiles is among the problems.
     """
     files = Files(overlay)
     main = files.read(path)
@@ -125,8 +128,11 @@ def layers(
                 include, source = layer.pop("include"), file
         if profile:
             include, source = [profile], Path(f"the profile {profile}, which was ordered")
-        Profiles(merged, files, profile_dirs).add(include, source)
-        merged.include, merged.include_file = tuple(include), str(source)
+        try:
+            Profiles(merged, files, profile_dirs).add(include, source)
+            merged.include, merged.include_file = tuple(include), str(source)
+        except ConfigError as error:
+            merged.problems += error.problems
     merged.add(main, str(path))
     for file, layer in drop_ins:
         merged.add(layer, str(file))
@@ -163,9 +169,16 @@ class Profiles:
         for file in wanted:
             if self._files.there(file):
                 return file
+        from powernap.profiles.render import templates  # what is seldom missing is seldom loaded
+
         known = sorted({item.stem for where in self._dirs for item in self._files.folder(where)})
+        shipped = templates()
         there = f"; profiles here: {', '.join(known)}" if known else f"; there is none in {_either(self._dirs)}"
-        raise ConfigError([f"{source}: include: no profile {name!r}{suggestion(name, known) or there}"])
+        if name in shipped:
+            there = f" in {_either(self._dirs)}: 'powernap profile apply {name}' writes it"
+        else:
+            there = suggestion(name, {*known, *shipped}) or there
+        raise ConfigError([f"{source}: include: no profile {name!r}{there}"])
 
 
 def _either(dirs: list[Path]) -> str:

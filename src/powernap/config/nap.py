@@ -91,7 +91,7 @@ def load_nap(
     dirs = [Path(where) for where in profile_dirs]
     merged = layers(path, dirs, Path(drop_in_dir or path.with_suffix(".d")), overlay, {"steps": CLASSIC}, profile)
     builder = Builder(merged)
-    builder.only((*SECTIONS, "steps", "monitors", "warnings"))
+    builder.only((*SECTIONS, "steps", "monitors", "warnings"), SECTIONS)
     config = NapConfig(
         **{name: builder.section(name, cls) for name, cls in SECTIONS.items()},
         steps=read_steps(builder),

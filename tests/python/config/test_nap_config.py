@@ -88,6 +88,9 @@ def test_a_drop_in_changes_one_key_of_a_monitor_and_switches_another_off(load):
     [
         ("[nap]\nabsent_secnds = 5", "nap.absent_secnds: no such key; did you mean absent_seconds?"),
         ("[naps]\n", "naps: no such section; did you mean nap?"),
+        ("absent_seconds = 5", "absent_seconds: no such section; did you mean absent_seconds below [nap]?"),
+        ("wakeup_cuont = false", "wakeup_cuont: no such section; did you mean wakeup_count below [sleep]?"),
+        ("xyz = 5", "xyz: no such section; sections: nap, server"),
         ('[nap]\nabsent_seconds = "5"', "nap.absent_seconds: '5' is not a number"),
         ("[nap]\nabsent_seconds = 0", "nap.absent_seconds: 0 is too small: at least 1 seconds"),
         ("[nap]\nabsent_seconds = nan", "nap.absent_seconds: nan is not a number"),
@@ -109,6 +112,8 @@ def test_a_drop_in_changes_one_key_of_a_monitor_and_switches_another_off(load):
         ('include = "web"', "include: 'web' is not a list of profile names"),
         ('include = ["webserver"]', "include: no profile 'webserver'; did you mean web-server?"),
         ('include = ["../web"]', "include: no profile '../web'"),
+        ('include = ["home-servr"]', "include: no profile 'home-servr'; did you mean home-server?"),
+        ('include = ["database"]', "/profiles: 'powernap profile apply database' writes it"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_with_file_and_key(load, tmp_path, text, sentence):
@@ -126,6 +131,13 @@ def test_a_problem_names_the_drop_in_that_it_came_from(load, tmp_path):
 
 def test_all_problems_are_told_at_once(load):
     assert len(problems(load, '[nap]\nmode = "x"\naction = "y"\n[naps]\n')) == 3
+
+
+def test_a_profile_that_is_missing_hides_no_other_problem_and_brings_none_about(load):
+    text = 'include = ["web"]\n[nap]\naction = "y"\n[monitors.web]\nports = [80]\n[steps.night]\nafter_seconds = 9\n'
+    include, action = problems(load, text)
+    assert "no profile 'web'" in include
+    assert "nap.action: 'y' is none of" in action
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -73,7 +73,7 @@ def load_wake(path: str | Path, drop_in_dir: str | Path | None = None) -> WakeCo
     path = Path(path)
     merged = layers(path, [], Path(drop_in_dir or path.with_suffix(".d")))
     builder = Builder(merged)
-    builder.only((*SECTIONS, "groups"))
+    builder.only((*SECTIONS, "groups"), SECTIONS)
     config = WakeConfig(
         **{name: builder.section(name, cls) for name, cls in SECTIONS.items()},
         groups=_groups(builder),
