@@ -87,6 +87,13 @@ REMARKS = {
     "wol": "no port is bound any more, any name of a NIC will do, and magic packets by EtherType 0x0842 count, too",
     "disk": 'as before a drive that is not in standby counts; measure = "rate" lets only data count that moves',
 }
+#: What the original did not ask before a nap; it is none of its keys' meaning.
+NEW = (
+    "a sleep needs more than an idle machine: its network cards must take Wake-on-LAN, which is armed (else set "
+    "nap.require_wake_on_lan = false), no inhibitor of logind and no job of a timer or cron may stand against it "
+    "(see [inhibitors] and [sleep]), and the machine must have been awake for nap.min_awake_seconds",
+    "virtual guests never nap, unless nap.nap_virtual = true, and containers never do",
+)
 
 
 def migrate(text: str) -> Migrated:
@@ -284,6 +291,7 @@ def _settle(work: _Work) -> None:
         nap.pop("stage2_action", None)
     if not work.tables.get("monitors"):
         work.told.append(Told(0, "", "there is no monitor: without one powernapd never naps"))
+    work.told += [Told(0, "", sentence) for sentence in NEW]
     if work.doubtful:
         nap["mode"] = "observe"
         work.told.append(

@@ -113,6 +113,15 @@ def test_every_section_and_key_has_a_successor_or_is_told(tmp_path):
     assert "a rate above a threshold" in said["IOMonitor: kvm"]
 
 
+def test_what_the_original_did_not_ask_before_a_nap_is_told_with_the_keys_that_decide(tmp_path):
+    made = migrate(WHOLE)
+    nap = load(made, tmp_path).nap
+    assert (nap.require_wake_on_lan, nap.min_awake_seconds > 0, nap.nap_virtual) == (True, True, False)
+    (sleep, virtual) = [item.sentence for item in made.told if not item.key]
+    assert "nap.require_wake_on_lan = false" in sleep and "nap.min_awake_seconds" in sleep
+    assert "nap.nap_virtual = true" in virtual
+
+
 def test_an_empty_file_has_the_originals_defaults(tmp_path):
     made = migrate("")
     nap = load(made, tmp_path).nap
