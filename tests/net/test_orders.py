@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -300,6 +301,9 @@ def test_the_command_line_gives_orders_and_tells_what_became_of_them(lan: Lan) -
     assert "because: " in shown and "seen by: open link" in shown and "nap: " in shown
     assert "reload" in powerwake(lan, "orders").stdout
     assert "nobody is meant" in powerwake(lan, "nap").stderr
+    audit = powerwake(lan, "audit").stdout
+    assert re.search(r'POST /orders verb="inhibit", all=true, arguments=.* 202 order \w+ for 2 machines', audit), audit
+    assert re.search(r'verb="nap", match="web\*", dry_run=true.* 200 dry run \w+ for 2 machines', audit), audit
 
 
 def test_an_order_to_a_machine_that_was_ordered_to_nap_and_does_not_leaves_room_for_others(bare_lan: Lan) -> None:

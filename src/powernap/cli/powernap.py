@@ -11,6 +11,7 @@ import json
 import sys
 
 from powernap import __version__
+from powernap.cli import ended
 from powernap.cli.commands import COMMANDS
 from powernap.cli.commands.base import NotDone
 from powernap.nap import control
@@ -20,8 +21,7 @@ from powernap.shared.errors import PowernapError
 def main(words: list[str]) -> int:
     options = _options(words)
     try:
-        status: int = options.run(options)
-        return status
+        return ended.run(lambda: int(options.run(options)))
     except PowernapError as error:
         if options.json:
             print(json.dumps({"ok": False, "error": str(error)}))

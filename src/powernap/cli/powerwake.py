@@ -43,12 +43,12 @@ def _proxy(arguments: list[str]) -> int | None:
 def _command(arguments: list[str]) -> int:
     import json
 
+    from powernap.cli import ended
     from powernap.shared.errors import PowernapError, Refused
 
     options = _parser().parse_args(arguments)
     try:
-        status: int = options.run(options)
-        return status
+        return ended.run(lambda: int(options.run(options)))
     except PowernapError as error:
         if options.json:
             print(json.dumps({"error": str(error)}, indent=2))

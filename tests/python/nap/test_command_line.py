@@ -35,6 +35,15 @@ def run(*arguments, as_nobody=False):
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
+def test_who_reads_no_further_costs_no_traceback():
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "powernap", "powernap", "profile", "list"]
+    said = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writer)
+    assert (said.returncode, said.stderr) == (141, b"")
+
+
 @pytest.fixture
 def config(tmp_path):
     def write(text):

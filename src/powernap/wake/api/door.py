@@ -22,7 +22,10 @@ _LEFT = 499  # as nginx says where the client left
 
 
 class Door:
-    """The handler of one route. What it has read is the request's: "caller", "parameters" and "body"."""
+    """The handler of one route. What it has read is the request's: "caller", "parameters" and "body".
+
+    The route's own handler may leave an "outcome" there, for the audit log.
+    """
 
     def __init__(self, route: Route, service: Service) -> None:
         self.route = route
@@ -60,7 +63,7 @@ class Door:
         status, outcome = 500, "failed: see the journal"
         try:
             response = await self._act(request, caller, entry)
-            status, outcome = response.status, "done"
+            status, outcome = response.status, request.get("outcome", "done")
         except PowernapError as error:
             status, outcome = status_of(error), str(error)
             raise

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -97,6 +98,13 @@ def content(kind: str, detail: str) -> dict[str, Any]:
 def problem(kind: str, detail: str, headers: dict[str, str] | None = None) -> web.Response:
     body = json.dumps(content(kind, detail)).encode() + b"\n"
     return web.Response(body=body, status=KINDS[kind].status, content_type=MEDIA, headers=headers)
+
+
+def raw(kind: str, detail: str) -> bytes:
+    """The whole answer, for a connection that nothing reads by HTTP; it is closed then."""
+    body = json.dumps(content(kind, detail)).encode() + b"\n"
+    head = f"HTTP/1.1 {KINDS[kind].status} {HTTPStatus(KINDS[kind].status).phrase}\r\nContent-Type: {MEDIA}\r\n"
+    return f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def explain(error: PowernapError) -> web.Response:

@@ -19,6 +19,7 @@ from typing import Any
 
 from powernap.config.wake.listen import ListenSettings
 from powernap.shared.errors import PowernapError
+from powernap.wake.api import problems
 
 _log = logging.getLogger(__name__)
 #: Seconds of silence before the kernel asks whether the other side is there, between its questions, how many; and
@@ -30,11 +31,7 @@ USER_TIMEOUT = 60_000
 _BACKLOG = 256
 _AT_ONCE = 8
 _TLS_HANDSHAKE = b"\x16"
-_SPEAKS_TLS = b'{"error": "this port speaks TLS: write https:// instead of http://"}\n'
-_NO_TLS = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%b" % (len(_SPEAKS_TLS), _SPEAKS_TLS)
-)
+_NO_TLS = problems.raw("bad-request", "this port speaks TLS: write https:// instead of http://")
 _OUT_OF = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_SECONDS = 1.0
 _SAID_AGAIN_SECONDS = 60.0

@@ -177,6 +177,8 @@ class _Handlers:
         seconds = float(body.pop("wait_seconds", 0.0))
         wanted, dispatcher = parse_request(body), self._service.fleet.dispatcher
         order = await dispatcher.give(wanted, request["caller"].name)
+        said, number = "dry run" if wanted.dry_run else "order", len(order.results)
+        request["outcome"] = f"{said} {order.id} for {number} machine{'s' * (number != 1)}"
         await dispatcher.over(order, "", seconds)
         return answer(order.told(), 200 if wanted.dry_run else 202)
 

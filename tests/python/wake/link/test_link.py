@@ -305,7 +305,9 @@ def test_who_speaks_http_hears_that_it_is_https(tmp_path: Path) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", there.port)
         writer.write(b"GET /api/v1/ca HTTP/1.1\r\nHost: wake1\r\n\r\n")
         answer = await asyncio.wait_for(reader.read(), 20)
-        assert answer.startswith(b"HTTP/1.1 400") and b"https://" in answer
+        head, _blank, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json")
+        assert json.loads(body)["status"] == 400 and "https://" in json.loads(body)["detail"]
 
     run(tmp_path, act)
 
