@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,16 +27,21 @@ class NoClock(PowernapError):
 
 
 class Alarm:
-    """One alarm at a time."""
+    """One alarm at a time. It may be set in a thread: who clears it meanwhile waits for that."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
         self._timer: int | None = None
         self._file: Path | None = None
         self._others = ""
+        self._turn = threading.RLock()
 
     def set(self, seconds: float, through_poweroff: bool = False) -> str:
         """Wake in so many seconds; return by which means. Raises NoClock."""
+        with self._turn:
+            return self._set(seconds, through_poweroff)
+
+    def _set(self, seconds: float, through_poweroff: bool) -> str:
         self.clear()
         if hands.needed() and self._files():
             return self._ask(seconds, through_poweroff)
@@ -88,6 +94,10 @@ class Alarm:
 
     def clear(self) -> None:
         """Take the alarm back, and give the clock to whom it belonged before."""
+        with self._turn:
+            self._clear()
+
+    def _clear(self) -> None:
         if self._timer is not None:
             os.close(self._timer)
             self._timer = None

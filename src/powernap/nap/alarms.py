@@ -13,6 +13,7 @@ from powernap.machine import clocks, wakecause
 from powernap.machine.dbus import BusError
 from powernap.machine.logind import Logind
 from powernap.machine.rtc import Alarm, NoClock
+from powernap.nap.background import asking
 from powernap.nap.lookahead import Job, Plan, missed, plan
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Alarms:
             held += (f"{self._plan.wake_for} is to be woken for, but this machine has no clock that can wake it",)
         return held
 
-    def set(self, action: str) -> None:
+    async def set(self, action: str) -> None:
         """Set the alarm that the last look found needful. Raises NoClock."""
         self._missed = ()
         self._counts = wakecause.snapshot(self._root)
@@ -95,7 +96,7 @@ class Alarms:
         if seconds is None:
             return
         try:
-            how = self._alarm.set(seconds, through_poweroff=action != "suspend")
+            how = await asking(lambda: self._alarm.set(seconds, through_poweroff=action != "suspend"))
         except NoClock as error:
             if not self._is_limit() or wake_for == CANARY:
                 raise

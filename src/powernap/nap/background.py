@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from powernap.machine import hands
+
 _log = logging.getLogger("powernapd")
 T = TypeVar("T")
 
@@ -34,6 +36,11 @@ async def beside(work: Callable[[], T]) -> T:
 
     threading.Thread(target=run, daemon=True).start()
     return await done
+
+
+async def asking(work: Callable[[], T]) -> T:
+    """The same for what is done at once, unless powernap-hands must be asked for it."""
+    return await beside(work) if hands.needed() else work()
 
 
 def log_defect(task: asyncio.Task[Any]) -> None:

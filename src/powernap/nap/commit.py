@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from powernap.machine import wakecause, wakeupcount
+from powernap.machine import hands, wakecause, wakeupcount
 from powernap.machine.wakeupcount import WakeEvent
-from powernap.nap.background import beside
+from powernap.nap.background import asking, beside
 
 #: How long an event in progress may hold up a sleep until that is called off.
 IN_PROGRESS_SECONDS = 5.0
@@ -21,6 +21,7 @@ class TwoPhase:
         self._root = root
         self._count = ""
         self._reading: asyncio.Task[str] | None = None
+        self._forgetting: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
         """Read the count. Raises WakeEvent."""
@@ -40,13 +41,24 @@ class TwoPhase:
             ) from None
         self._count = count
 
-    def arm(self) -> None:
+    async def arm(self) -> None:
         """Give the count back: from here on the kernel calls the sleep off. Raises WakeEvent."""
-        if self._count:
-            wakeupcount.write(self._count, self._root)
+        count = self._count
+        if self._forgetting is not None:
+            await self._forgetting  # what is forgotten later than this would be this sleep's
+        if count:
+            await asking(lambda: wakeupcount.write(count, self._root))
 
     def abandon(self) -> None:
-        """There is no sleep after all."""
-        if self._count:
-            wakeupcount.forget(self._count, self._root)
-        self._count = ""
+        """There is no sleep after all. Where powernap-hands must be asked, nobody waits for it but the next sleep."""
+        count, self._count = self._count, ""
+        if count and hands.needed():
+            before, self._forgetting = self._forgetting, None
+            self._forgetting = asyncio.ensure_future(self._forget(count, before))
+        elif count:
+            wakeupcount.forget(count, self._root)
+
+    async def _forget(self, count: str, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await before
+        await beside(lambda: wakeupcount.forget(count, self._root))

@@ -162,10 +162,14 @@ class SleepGuard:
 
     async def commit(self, action: str) -> None:
         """After the last look, right before the sleep. Raises PowernapError: then there must be none."""
+        before = self._owner.state
         try:
-            self.alarms.set(action)
+            await self.alarms.set(action)
             if action != "poweroff":
-                self._two_phase.arm()
+                await self._two_phase.arm()
+            state = self._owner.state
+            if (state.ask, state.attempt) != (before.ask, before.attempt):
+                raise PowernapError("somebody else put the machine to sleep meanwhile")
         except PowernapError:
             self.abandon()
             raise
@@ -319,7 +323,7 @@ class SleepGuard:
             return
         try:
             await self.alarms.look(self.logind, ordered=True)
-            self.alarms.set(action)
+            await self.alarms.set(action)
         except PowernapError as error:
             _log.warning("%s", error)
 
