@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from powernap.net import arp, ethernet, ndp
+from powernap.net import arp, ethernet, ip, ndp
 from powernap.net.checksum import ICMPV6, TCP, UDP
 
 # linux/bpf_common.h
@@ -141,6 +141,7 @@ def program(
     a.put(JEQ, UDP, true="pass")
     if echoes:  # the only ICMPv6 that gets here
         a.put(JEQ, ICMPV6, true="pass")
+    first_fragment6(a, "pass", "drop")
     a.put(JEQ, TCP, false="drop")
     _tcp(a, LD_B, LD_H, 54)
 
@@ -190,6 +191,17 @@ def _to_sleeper(a: Assembler, at: int, knock: str, words: list[bytes]) -> None:
         a.put(RET, 0)
     else:
         a.put(JA, true=knock)
+
+
+def first_fragment6(a: Assembler, knock: str, drop: str) -> None:
+    """On to `knock` for a datagram's first fragment. The accumulator has IPv6's next header, and keeps it otherwise."""
+    a.put(JEQ, ip.FRAGMENT_HEADER, false="no fragment6")
+    a.put(LD_B, 54)
+    a.put(JEQ, UDP, false=drop)
+    a.put(LD_H, 56)
+    a.put(AND, ip.MORE6 | ip.OFFSET6)
+    a.put(JEQ, ip.MORE6, true=knock, false=drop)
+    a.label("no fragment6")
 
 
 def _tcp(a: Assembler, load_byte: int, load_half: int, start: int) -> None:

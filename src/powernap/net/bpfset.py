@@ -155,6 +155,8 @@ def _knock(
         a.put(bpf.JEQ, bpf.PACKET_HOST, true=f"knocks{version}", false=f"no knock{version}")
         a.label(f"no echo{version}")
     a.put(bpf.JEQ, UDP, true=f"knocks{version}")
+    if version == "6":
+        bpf.first_fragment6(a, "knocks6", "no knock6")
     a.put(bpf.JEQ, TCP, false=f"no knock{version}")
     a.put(load_byte, start + 13)
     a.put(bpf.AND, bpf.SYN_OF)

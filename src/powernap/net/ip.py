@@ -14,14 +14,16 @@ _ICMP = 1
 _ECHO_REQUESTS = {_ICMP: 8, ICMPV6: 128}
 #: Hop-by-hop options, routing, ESP, AH, destination options, mobility, HIP, shim6 (RFC 7045), beside the fragment's 44.
 _EXTENSIONS = frozenset((0, 43, 50, 51, 60, 135, 139, 140))
-_FRAGMENT_HEADER = 44
+FRAGMENT_HEADER = 44
+FRAGMENT_BYTES = 8
 _MORE, _OFFSET = 0x2000, 0x1FFF  # RFC 791 section 3.1: more fragments; fragment offset
+MORE6, OFFSET6 = 0x0001, 0xFFF8  # RFC 8200 section 4.5
 
 
 class Packet(NamedTuple):
     """One TCP segment or UDP datagram. Addresses are 4 or 16 bytes; `flags` is 0 for UDP.
 
-    `first`: it is the first fragment of a datagram over IPv4, with as much of its payload as there is.
+    `first`: it is the first fragment of a datagram, with as much of its payload as there is.
     """
 
     eth_source: bytes
@@ -76,7 +78,10 @@ def _parse_ipv4(frame: bytes) -> Packet | Echo | str:
 
 
 def _parse_ipv6(frame: bytes) -> Packet | Echo | str:
-    """Extension headers are refused: no ordinary connection begins with one, and a router may hide it from others."""
+    """Extension headers are refused: no ordinary connection begins with one, and a router may hide it from others.
+
+    But for that of a datagram's first fragment, where it is the only one.
+    """
     if len(frame) < ethernet.HEADER + 40 or frame[14] >> 4 != 6:
         return BAD
     start = ethernet.HEADER + 40
@@ -86,8 +91,13 @@ def _parse_ipv6(frame: bytes) -> Packet | Echo | str:
     source, destination = frame[22:38], frame[38:54]
     if source[0] == 0xFF or not any(source[:15]) or source == destination:  # multicast, :: and ::1
         return FORGED
-    if frame[20] == _FRAGMENT_HEADER:
-        return FRAGMENT
+    if frame[20] == FRAGMENT_HEADER:
+        if end - start < FRAGMENT_BYTES:
+            return BAD
+        fragment = int.from_bytes(frame[start + 2 : start + 4], "big") & (MORE6 | OFFSET6)
+        if fragment != MORE6 or frame[start] != UDP:
+            return FRAGMENT
+        return _parse_transport(frame, UDP, source, destination, start + FRAGMENT_BYTES, end, True)
     if frame[20] in _EXTENSIONS:
         return EXTENSION
     return _parse_transport(frame, frame[20], source, destination, start, end)

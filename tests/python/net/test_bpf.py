@@ -73,8 +73,15 @@ def test_tcp_behind_ip_options_is_found(passes) -> None:
 
 def test_later_fragments_and_strange_protocols_stay_in_the_kernel(passes) -> None:
     assert not passes(scapy.IP(dst="198.18.0.3", frag=10), scapy.UDP(dport=161))
+    assert not passes(scapy.IPv6(dst="fd4c::3"), scapy.IPv6ExtHdrFragment(offset=10, m=1), scapy.UDP(dport=161))
     assert not passes(scapy.IP(dst="198.18.0.3", proto=89), b"x" * 30)
     assert not passes(b"\x88\xcc" + b"x" * 40)
+
+
+def test_the_first_fragment_of_a_datagram_passes(passes) -> None:
+    assert passes(scapy.IP(dst="198.18.0.3", flags="MF"), scapy.UDP(dport=161))
+    assert passes(scapy.IPv6(dst="fd4c::3"), scapy.IPv6ExtHdrFragment(m=1), scapy.UDP(dport=161))
+    assert not passes(scapy.IPv6(dst="fd4c::3"), scapy.IPv6ExtHdrFragment(m=1), scapy.TCP(dport=80, flags="S"))
 
 
 def test_it_takes_own_addresses_up_to_its_limit_and_no_harm_beyond() -> None:

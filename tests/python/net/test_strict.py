@@ -129,8 +129,27 @@ def test_a_syn_behind_an_extension_header_is_dropped_for_that(header: int) -> No
     assert frames.parse(extended(header, 60, bytes((6, 0)) + bytes(6))) == Dropped("extension headers")
 
 
-def test_a_fragment_of_ipv6_is_dropped_for_that() -> None:
-    assert frames.parse(extended(44)) == Dropped("fragment")
+@pytest.mark.parametrize("field", [0, 1, 8, 9])
+def test_a_fragment_of_tcp_over_ipv6_is_dropped_for_that(field: int) -> None:
+    frame = extended(44)
+    assert frames.parse(frame[:56] + struct.pack("!H", field) + frame[58:]) == Dropped("fragment")
+
+
+def fragment6(field: int, length: int, following: int = 17) -> bytes:
+    """A piece of a datagram over IPv6 with 12 bytes of its payload; `length`: what UDP says of the whole."""
+    body = struct.pack("!BxHI", following, field, 1) + struct.pack("!HHHH", 50000, 53, length, 0) + b"x" * 12
+    plain = tcp(version=6)
+    return plain[:18] + struct.pack("!HB", len(body), 44) + plain[21:54] + body
+
+
+def test_the_first_fragment_of_a_datagram_over_ipv6_is_read_as_far_as_it_goes() -> None:
+    packet = frames.parse(fragment6(1, 3000))
+    assert isinstance(packet, ip.Packet) and packet.first
+    assert (packet.source_port, packet.port, packet.payload) == (50000, 53, b"x" * 12)
+    assert frames.parse(fragment6(1, 20)) == Dropped("bad ip"), "nothing is left for other fragments"
+    for other in (fragment6(0, 20), fragment6(9, 3000), fragment6(8, 3000), fragment6(1, 3000, 60)):
+        assert frames.parse(other) == Dropped("fragment")
+    assert frames.parse(fragment6(1, 3000)[:58]) == Dropped("bad ip")
 
 
 def test_options_of_ipv4_are_passed_over() -> None:

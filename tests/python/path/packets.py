@@ -39,3 +39,11 @@ def fragment(frame: bytes, field: int, udp_bytes: int) -> bytes:
     head = frame[14:20] + struct.pack("!H", field) + frame[22:24] + bytes(2) + frame[26:34]
     head = head[:10] + struct.pack("!H", checksum.checksum(head)) + head[12:]
     return frame[:14] + head + frame[34:38] + struct.pack("!H", udp_bytes) + frame[40:]
+
+
+def fragment6(frame: bytes, field: int, udp_bytes: int) -> bytes:
+    """An IPv6 packet as a fragment: `field` has offset and M, `udp_bytes` is UDP's own length."""
+    body = (
+        bytes((frame[20], 0)) + struct.pack("!HI", field, 1) + frame[54:58] + struct.pack("!H", udp_bytes) + frame[60:]
+    )
+    return frame[:18] + struct.pack("!HB", len(body), ip.FRAGMENT_HEADER) + frame[21:54] + body

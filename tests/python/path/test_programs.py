@@ -26,7 +26,7 @@ from tests.python.path.kernel import (
     is_demand,
     magic_frame,
 )
-from tests.python.path.packets import fragment, packet, tcp, udp
+from tests.python.path.packets import fragment, fragment6, packet, tcp, udp
 
 from powernap.net import arp, checksum, ethernet, frames, ip, ndp
 from powernap.wake.path.tap import FOR_ADDRESS, FROM_CARD
@@ -73,7 +73,13 @@ FRAGMENTS = st.builds(
     st.sampled_from([0x2000, 0x2000, 0x2000, 0x2001, 0x0001, 0x6000, 0]),
     st.sampled_from([0, 7, 8, 9, 13, 1480, 0xFFFF]),
 )
-WHOLE = ARPS | NEIGHBOURS | PACKETS | FRAGMENTS
+FRAGMENTS6 = st.builds(
+    lambda pair, field, length: fragment6(packet(*pair, six=True), field, length),
+    DATAGRAMS | DATAGRAMS | SEGMENTS,
+    st.sampled_from([1, 1, 1, 7, 9, 8, 0xFFF9, 0]),
+    st.sampled_from([0, 7, 8, 9, 13, 1480, 0xFFFF]),
+)
+WHOLE = ARPS | NEIGHBOURS | PACKETS | FRAGMENTS | FRAGMENTS6
 
 
 @st.composite
@@ -260,13 +266,19 @@ def test_a_card_that_is_watched_costs_so_many_frames_a_second(kernel: Kernel):
 
 def test_the_first_fragment_of_a_datagram_wakes(kernel: Kernel):
     kernel.put(ENTRY)
-    whole = packet(17, udp(53, b"hello"))
+    whole, whole6 = packet(17, udp(53, b"hello")), packet(17, udp(53, b"hello"), six=True)
     for frame, wakes in (
         (fragment(whole, 0x2000, 3000), True),
         (fragment(whole, 0x2000, 13), False),  # it says that it is whole
         (fragment(whole, 0x2001, 3000), False),
         (fragment(whole, 0x0001, 3000), False),
         (fragment(packet(6, tcp(22)), 0x2000, 0), False),
+        (fragment6(whole6, 1, 3000), True),
+        (fragment6(whole6, 1, 13), False),
+        (fragment6(whole6, 0, 13), False),
+        (fragment6(whole6, 9, 3000), False),
+        (fragment6(whole6, 8, 3000), False),
+        (fragment6(packet(6, tcp(22), six=True), 1, 0), False),
     ):
         assert (kernel.ingress(frame) == magic_frame(ENTRY)) is wakes
         kernel.put(ENTRY)

@@ -76,7 +76,8 @@ def ipv4(draw: st.DrawFn) -> bytes:
 def ipv6(draw: st.DrawFn) -> bytes:
     kind, body = draw(TRANSPORT)
     for header in draw(st.sampled_from(((), (), (), (0,), (43,), (44,), (60, 0)))):
-        kind, body = header, bytes((kind, 0)) + bytes(6) + body
+        field = draw(st.sampled_from((0, 1, 8)))  # of a fragment: none follows, the first, a later one
+        kind, body = header, struct.pack("!BxHI", kind, field, 0) + body
     head = struct.pack("!IHBB", 6 << 28, len(body), kind, 64) + draw(IPV6) + draw(TO6)
     return ethernet.header(draw(TO), draw(MACS), ethernet.IPV6) + head + body
 

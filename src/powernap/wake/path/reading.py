@@ -17,6 +17,7 @@ The programs say at these labels what is to be done; r7 and r8 are set unless "n
 from __future__ import annotations
 
 from powernap.machine.ebpf_assembler import BYTE, DOUBLE, HALF, R0, R1, R2, R3, R6, R8, R9, R10, WORD
+from powernap.net import ip
 from powernap.wake.path import layout
 from powernap.wake.path.code import (
     CARD,
@@ -210,12 +211,31 @@ class Reading(Code):
         self.at(BYTE, R1, FRAME + 20)
         self.jump("jeq", R1, TCP, "tcp")
         self.jump("jeq", R1, UDP, "udp")
+        self.jump("jeq", R1, ip.FRAGMENT_HEADER, "fragment6")
         if self.echoes:
             self.jump("jne", R1, ICMPV6, "nothing")
             self._echo(_IPV6_AT, _ECHO6, "echo6")
         else:
             self.jump("ja", to="nothing")
+        self._fragment6()
         self._neighbour_discovery()
+
+    def _fragment6(self) -> None:
+        """On to "udp" with the first fragment of a datagram: it alone has ports."""
+        self.label("fragment6")
+        self.at(HALF, R2, L4 + 20)
+        self.jump("jlt", R2, ip.FRAGMENT_BYTES, "malformed")
+        self.alu("sub", R2, ip.FRAGMENT_BYTES)
+        self.here(HALF, L4 + 20, R2)
+        self.load_bytes(_IPV6_AT, L4, ip.FRAGMENT_BYTES, "truncated")
+        self.at(BYTE, R1, L4)
+        self.jump("jne", R1, UDP, "nothing")
+        self.at(HALF, R1, L4 + 2)
+        self.alu("and", R1, wire(ip.MORE6 | ip.OFFSET6))
+        self.jump("jne", R1, wire(ip.MORE6), "nothing")
+        self.here(HALF, _FIRST, R1)
+        self.mov(R9, _IPV6_AT + ip.FRAGMENT_BYTES)
+        self.jump("ja", to="udp")
 
     def _source6(self) -> None:
         """Multicast, :: and ::1 are nobody's, and nobody writes to itself."""
