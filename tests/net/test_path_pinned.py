@@ -111,7 +111,7 @@ def test_gates_that_a_killed_daemon_left_shut_are_opened(cable: Wire, pins: Path
         pass
     gates = ebpf_links.pinned_map(next(pins.glob("*-gates")))
     for number in (3, 65535):
-        gates.update(struct.pack("=I", number), struct.pack("=I", 1))
+        gates.update(struct.pack("=I", number), struct.pack("=Q", 1 << 62))
     with daemon(cable, pins, keep=False) as second:
         second.shut({3, 4})
         assert shut_gates(gates) == [3, 4]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +13,7 @@ from powernap.wake.criers import Refused
 from powernap.wake.demand.arp import ArpMonitor
 from powernap.wake.demand.doorkeeper import TOO_MANY
 from powernap.wake.demand.ns import SolicitationMonitor
-from powernap.wake.path.base import Ignored, PacketPath, Unwelcome, gate_of
+from powernap.wake.path.base import GATE_SECONDS, Ignored, PacketPath, Unwelcome, gate_of
 from powernap.wake.wolf import Crier, Demotion
 
 _log = logging.getLogger(__name__)
@@ -39,16 +40,25 @@ class Firing:
         self._name = name
         self._reasons: dict[Unwelcome, str] = {}
         self._can_refuse = True
+        self._again: asyncio.TimerHandle | None = None
 
     def shut(self) -> None:
-        """Which groups are short of tokens has changed."""
+        """Which groups are short of tokens has changed, or gates are soon to open by themselves."""
+        self.close()
         gates = {gate_of(group) for group in self._short()}
         if not self._can_refuse:
             gates.add(gate_of(""))
+        if gates:
+            self._again = asyncio.get_running_loop().call_later(GATE_SECONDS / 3, self.shut)
         try:
             self._path.shut(gates)
         except OSError as error:
             _log.error("the packet path cannot be told whom not to wake (%s)", error.strerror or error)
+
+    def close(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
 
     def refuse(self) -> None:
         """Rules, or who is believed, have changed."""

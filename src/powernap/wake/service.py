@@ -161,6 +161,7 @@ class Service:
             self._settling.cancel()
         self._rollcall.close()
         self._looks.close()
+        self._firing.close()
         self.leases.close()
         await self.transports.close()
         await self.fleet.close()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -94,12 +95,18 @@ def gated(kernel: Kernel) -> Iterator[Kernel]:
     kernel.put(replace(ENTRY, gate=GATE))
     yield kernel
     for number in (0, GATE, GATE + 1):
-        kernel.tables["gates"].update(layout.INDEX.pack(number), layout.INDEX.pack(0))
+        shut(kernel, number, 0)
+
+
+def shut(kernel: Kernel, number: int, seconds: float) -> None:
+    """For so many seconds from now on."""
+    until = time.clock_gettime_ns(time.CLOCK_BOOTTIME) + int(seconds * 1e9)
+    kernel.tables["gates"].update(layout.INDEX.pack(number), layout.STAMP.pack(until))
 
 
 @pytest.mark.parametrize(("number", "fires"), [(0, False), (GATE, False), (GATE + 1, True)])
 def test_behind_a_shut_gate_nothing_fires_and_the_daemon_hears_of_it(gated: Kernel, number: int, fires: bool):
-    gated.tables["gates"].update(layout.INDEX.pack(number), layout.INDEX.pack(1))
+    shut(gated, number, 600)
     syn = packet(6, tcp(22))
     assert gated.passes(syn)
     assert (gated.ingress(syn) is not None) is fires
@@ -108,11 +115,11 @@ def test_behind_a_shut_gate_nothing_fires_and_the_daemon_hears_of_it(gated: Kern
 
 def test_a_question_that_is_demand_is_answered_behind_a_shut_gate_and_fires_not(gated: Kernel):
     gated.put(replace(ENTRY, gate=GATE, on_question=True, answers=False))
-    gated.tables["gates"].update(layout.INDEX.pack(GATE), layout.INDEX.pack(1))
+    shut(gated, GATE, 600)
     question = arp.request(ASKER, ASKER4, SLEEPER4)
     assert gated.passes(question)
     assert gated.ingress(question) is None
-    gated.tables["gates"].update(layout.INDEX.pack(GATE), layout.INDEX.pack(0))
+    shut(gated, GATE, 0)  # its time is over: whoever shut it may be gone
     assert gated.ingress(question) == magic_frame(ENTRY)
 
 

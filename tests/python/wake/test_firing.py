@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import time
 from collections.abc import Collection, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from powernap.wake import firing as firing_module
 from powernap.wake.clock import clock
 from powernap.wake.demand.doorkeeper import TOO_MANY
 from powernap.wake.firing import Firing, unwelcome_of
@@ -24,10 +26,15 @@ class FakePath:
 
     def __init__(self) -> None:
         self.gates: set[int] = set()
+        self.told = 0
+        self.told_often = asyncio.Event()
         self.until: dict[Unwelcome, float] = {}
 
     def shut(self, gates: Collection[int]) -> None:
         self.gates = set(gates)
+        self.told += 1
+        if self.told == 3:
+            self.told_often.set()
 
     def refuse(self, unwelcome: Mapping[Unwelcome, float]) -> None:
         if len(unwelcome) > 3:
@@ -46,16 +53,38 @@ def made(path: Any, short: set[str], denied: dict[Unwelcome, str], demoted: dict
 
 
 def test_groups_that_are_short_and_no_others_have_shut_gates() -> None:
-    path, short = FakePath(), {"lab"}
-    firing = made(path, short, {}, {})
-    firing.shut()
-    assert path.gates == {gate_of("lab")}
-    short.add("")
-    firing.shut()
-    assert path.gates == {gate_of("lab"), 0}
-    short.clear()
-    firing.shut()
-    assert path.gates == set()
+    async def body() -> None:
+        path, short = FakePath(), {"lab"}
+        firing = made(path, short, {}, {})
+        firing.shut()
+        assert path.gates == {gate_of("lab")}
+        short.add("")
+        firing.shut()
+        assert path.gates == {gate_of("lab"), 0}
+        short.clear()
+        firing.shut()
+        assert path.gates == set()
+
+    asyncio.run(body())
+
+
+def test_gates_are_shut_again_before_they_open_by_themselves_and_left_alone_once_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(firing_module, "GATE_SECONDS", 0.03)
+
+    async def body() -> None:
+        path, short = FakePath(), {"lab"}
+        firing = made(path, short, {}, {})
+        firing.shut()
+        await path.told_often.wait()
+        short.clear()
+        firing.shut()
+        told = path.told
+        await asyncio.sleep(0.1)
+        assert path.told == told
+
+    asyncio.run(asyncio.wait_for(body(), 30))
 
 
 def test_who_is_not_believed_is_refused_until_then_and_the_denied_for_ever() -> None:
@@ -75,14 +104,17 @@ def test_who_is_not_believed_is_refused_until_then_and_the_denied_for_ever() -> 
 
 
 def test_where_it_cannot_refuse_them_all_it_fires_for_nobody_until_it_can() -> None:
-    denied = {Unwelcome(bytes((10, 0, 0, number))): "denied" for number in range(5)}
-    path = FakePath()
-    firing = made(path, {"lab"}, denied, {})
-    firing.refuse()
-    assert path.gates == {0, gate_of("lab")}
-    denied.clear()
-    firing.refuse()
-    assert path.gates == {gate_of("lab")}
+    async def body() -> None:
+        denied = {Unwelcome(bytes((10, 0, 0, number))): "denied" for number in range(5)}
+        path = FakePath()
+        firing = made(path, {"lab"}, denied, {})
+        firing.refuse()
+        assert path.gates == {0, gate_of("lab")}
+        denied.clear()
+        firing.refuse()
+        assert path.gates == {gate_of("lab")}
+
+    asyncio.run(body())
 
 
 @pytest.mark.parametrize(

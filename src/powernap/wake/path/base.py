@@ -17,6 +17,8 @@ from powernap.shared.ports import Ranges
 
 #: Numbers of gates are below; gate 0 is before all entries.
 GATES = 1 << 16
+#: A gate opens by itself after so long: whoever shut it may have been killed.
+GATE_SECONDS = 60.0
 
 
 class Key(NamedTuple):
@@ -146,7 +148,10 @@ class PacketPath(Protocol):
         """
 
     def shut(self, gates: Collection[int]) -> None:
-        """Let nothing fire behind these gates (0: nothing at all); all others are open. Raises OSError."""
+        """Let nothing fire behind these gates (0: nothing at all) for GATE_SECONDS; all others are open.
+
+        Raises OSError.
+        """
 
     def refuse(self, unwelcome: Mapping[Unwelcome, float]) -> None:
         """Neither fire for these nor pass their demand to the daemon (but for questions) until then; for no others.
@@ -162,6 +167,9 @@ class PacketPath(Protocol):
 
     def done(self, key: Key) -> Done:
         """What the kernel did for the address since its entry was put."""
+
+    def fired_at(self, key: Key) -> float:
+        """Of that when it last sent a magic packet alone."""
 
     def last_seen(self, mac: bytes) -> float | None:
         """When the card last sent an ARP or neighbour discovery frame (CLOCK_BOOTTIME); None where nobody knows."""

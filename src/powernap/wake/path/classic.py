@@ -102,6 +102,9 @@ class ClassicPath:
     def done(self, key: Key) -> Done:
         return Done()
 
+    def fired_at(self, key: Key) -> float:
+        return 0.0
+
     def last_seen(self, mac: bytes) -> float | None:
         return None
 

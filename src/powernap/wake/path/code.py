@@ -271,7 +271,7 @@ class Code(asm.Assembler, ABC):
     # May it be?
 
     def close_gates(self) -> None:
-        """r8 loses FIRES where the gate of all, or the entry's own, is shut."""
+        """r8 loses FIRES where the gate of all, or the entry's own, is shut. Wants NOW."""
         shut, after = self.fresh(), self.fresh()
         self.copy(R1, R8)
         self.alu("and", R1, layout.FIRES)
@@ -281,8 +281,9 @@ class Code(asm.Assembler, ABC):
             self.here(WORD, VALUE, R1)
             self.find("gates", VALUE)
             self.jump("jeq", R0, 0, shut)
-            self.load(WORD, R1, R0, 0)
-            self.jump("jne", R1, 0, shut)
+            self.load(DOUBLE, R1, R0, 0)
+            self.at(DOUBLE, R2, NOW)
+            self.jump_register("jgt", R1, R2, shut)
             if not last:
                 self.load(HALF, R1, R7, layout.GATE_AT)
         self.jump("ja", to=after)

@@ -12,13 +12,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from powernap.machine import ebpf, ebpf_links
-from powernap.machine.ebpf import Map, Program
+from powernap.machine.ebpf import Map, Program, Slot
 from powernap.machine.ebpf_links import TcxLink, pinned_link
 from powernap.machine.ebpf_tc import TcFilter
 from powernap.net.interfaces import Interface
 from powernap.net.rawsocket import RawSocket
 from powernap.wake.path import layout
-from powernap.wake.path.base import Alike, Done, Entry, Ignored, Key, Unwelcome
+from powernap.wake.path.base import GATE_SECONDS, Alike, Done, Entry, Ignored, Key, Unwelcome
 from powernap.wake.path.ingress import Ingress
 from powernap.wake.path.sieve import Sieve
 from powernap.wake.path.tables import Tables
@@ -43,6 +43,7 @@ class EbpfPath:
         self._where = f"pinned in {pin}" if pin is not None else f"not pinned ({why_not_pinned})"
         self._tables = Tables(pin)
         self._sieve = Sieve(self._tables["sieve"], not self._tables.adopted)
+        self._one = Slot(self._tables["entries"])
         self._raws: dict[int, RawSocket] = {}
         self._place = _TCX
         self._links: dict[int, TcxLink | TcFilter] = {}
@@ -177,6 +178,11 @@ class EbpfPath:
 
     def _put(self, pairs: list[tuple[bytes, bytes]], empty: bool) -> None:
         """The sieve has them already."""
+        if len(pairs) == 1:
+            key, value = pairs[0]
+            with contextlib.suppress(OSError):  # there is no room for a new one: see below
+                self._one.update(key, layout.keep(value, self._one.lookup(key)))
+                return
         if not empty:  # of those that are there it is kept what was done
             known = self._tables["entries"].lookup_many(key for key, _value in pairs)
             pairs = [(key, layout.keep(value, old)) for (key, value), old in zip(pairs, known, strict=True)]
@@ -222,6 +228,7 @@ class EbpfPath:
     def _grow(self, name: str) -> None:
         """Programs know their tables by number: they are replaced, too."""
         self._tables.grow(name)
+        self._one = Slot(self._tables["entries"])
         files = self._tables.files()
         self._quiet = Program(ebpf.SOCKET_FILTER, Tap(files, False).build(), "pn_tap")
         if self.acts:
@@ -248,11 +255,12 @@ class EbpfPath:
         if self._shut is None:  # a former daemon may have left some
             found = table.items() if self._tables.adopted else ()
             self._shut = {layout.INDEX.unpack(key)[0] for key, value in found if any(value)}
-        for number in set(gates) - self._shut:
-            table.update(layout.INDEX.pack(number), layout.INDEX.pack(1))
+        until = layout.STAMP.pack(_now() + int(GATE_SECONDS * 1e9))
+        for number in gates:
+            table.update(layout.INDEX.pack(number), until)
             self._shut.add(number)
         for number in self._shut - set(gates):
-            table.update(layout.INDEX.pack(number), layout.INDEX.pack(0))
+            table.update(layout.INDEX.pack(number), layout.STAMP.pack(0))
             self._shut.discard(number)
 
     def refuse(self, unwelcome: Mapping[Unwelcome, float]) -> None:
@@ -282,6 +290,10 @@ class EbpfPath:
             return Done()
         seen = self._tables["awake"].lookup(value[: layout.STAMP.size])
         return layout.unpack_done(value, layout.STAMP.unpack(seen)[0] if seen is not None else 0)
+
+    def fired_at(self, key: Key) -> float:
+        value = self._one.lookup(layout.pack_key(key))
+        return 0.0 if value is None else float(layout.STAMP.unpack_from(value, layout.FIRED_AT)[0] / 1e9)
 
     def last_seen(self, mac: bytes) -> float | None:
         value = self._tables["seen"].lookup(layout.MAC.pack(mac))

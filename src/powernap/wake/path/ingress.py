@@ -201,9 +201,9 @@ class Ingress(Reading):
 
     def _wake(self) -> None:
         self.label("demand")
+        self.now()
         self.close_gates()
         self._if_not(layout.FIRES, "leave")
-        self.now()
         self.if_refused("leave")
         self.at(DOUBLE, R1, NOW)
         self.load(DOUBLE, R2, R7, layout.FIRED_AT)

@@ -15,7 +15,7 @@ from powernap.shared.ports import Ranges
 from powernap.wake.path.base import Alike, Done, Entry, Ignored, Key, Unwelcome
 
 #: Of all that follows and of what the programs mean by it. Pins of another version are thrown away.
-VERSION = 3
+VERSION = 4
 
 # Flags of an entry
 ANSWERS, FIRES, ON_QUESTION, PINGS, MORE_TCP, MORE_UDP = 1, 2, 4, 8, 16, 32

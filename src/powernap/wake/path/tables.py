@@ -40,8 +40,8 @@ _KINDS = {
     "segments": _Kind(ebpf.HASH, layout.INDEX.size, layout.SEGMENT.size, 4096, ebpf.NO_PREALLOC),
     "trusted": _Kind(ebpf.LPM_TRIE, layout.TRUSTED.size, layout.STAMP.size, 4096, ebpf.NO_PREALLOC),
     "refused": _Kind(ebpf.HASH, layout.REFUSED.size, layout.UNTIL.size, MOST_REFUSED, ebpf.NO_PREALLOC),
-    # One that is not 0 is shut.
-    "gates": _Kind(ebpf.ARRAY, 4, 4, GATES),
+    # Until when (ns) they are shut.
+    "gates": _Kind(ebpf.ARRAY, 4, layout.STAMP.size, GATES),
     # What the programs write: the least recently used is forgotten.
     "awake": _Kind(ebpf.LRU_HASH, layout.STAMP.size, layout.STAMP.size, 1 << 16),
     "askers": _Kind(ebpf.LRU_HASH, layout.ASKER.size, layout.UNTIL.size, 1 << 14),
