@@ -221,12 +221,16 @@ class Engine:
     # In
 
     def _read(self, segment: Segment) -> None:
-        for received in segment.receive():
-            try:
+        self.log.gathers = True
+        try:
+            for received in segment.receive():
                 for name, event in meaning(received, self.roster):
                     self._hear(name, event)
-            except RegistryError as error:
-                _log.error("%s", error)
+        except RegistryError as error:
+            _log.error("%s", error)
+        finally:
+            self.log.gathers = False
+            self.log.flush()
 
     def _hear(self, name: str, heard: Event) -> None:
         host = self.roster.find(name)
@@ -253,7 +257,7 @@ class Engine:
         if effect.number or not self.path.acts:
             return 0.0
         keys = filter(None, map(self.queue.key, host.known_addresses()))
-        latest = max((self.path.done(key).fired_at for key in keys), default=0.0)
+        latest = max(map(self.path.fired_at, keys), default=0.0)
         now = clock()
         if now - latest > _FIRED_LATELY_SECONDS:
             return 0.0

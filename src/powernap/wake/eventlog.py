@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import deque
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -17,13 +19,15 @@ _WARNINGS = ("alert", "conflict", "expired")
 class EventLog:
     """`last`: the number of the last event; `first`: of the oldest that is kept, or of the one to come.
 
-    Lines for the journal are gathered over one turn of the event loop: each write costs more than the rest.
+    Lines for the journal are gathered over one turn of the event loop: each write costs more than the rest. While
+    `gathers` they wait for `flush`.
     """
 
     def __init__(self) -> None:
         self._events: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self.last = 0
         self.closed = False
+        self.gathers = False
         self._lines: list[str] = []
         self._followers: set[asyncio.Future[None]] = set()
 
@@ -42,15 +46,18 @@ class EventLog:
             self.flush()
             _log.warning("%s", line)
             return
-        if not self._lines:
+        if not self._lines and not self.gathers:
             asyncio.get_running_loop().call_soon(self.flush)
         self._lines.append(line)
 
     def flush(self) -> None:
         """Write what has been gathered."""
-        lines, self._lines = self._lines, []
-        if lines:
-            _log.info("%s", "\n".join(lines))
+        if not self._lines:
+            return
+        text = "\n".join(self._lines)
+        self._lines.clear()
+        with suppress(OSError, ValueError):  # as logging does, whose records cost several times what is written here
+            sys.stderr.write(f"{text}\n")
 
     def since(self, number: int) -> dict[str, Any]:
         """Events after `number`; give `next` as the number of the next call."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -12,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 from powernap.net.interfaces import Interface
-from powernap.shared.mac import mac_bytes
 from powernap.wake.clock import clock
 from powernap.wake.demand.book import Book
 from powernap.wake.host import NEVER, STANDING_BY, Host
@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 _MOST_AT_REST = 1024
 _MOST_REMEMBERED = 8192
 _AGAIN_SECONDS = 30.0
+_STATES = {state.value: state for state in State}
 
 
 class Roster(Book):
@@ -72,10 +73,17 @@ class Roster(Book):
         key = (segment, ip)
         if key in self._owners:
             return self._owners[key]
-        found = self._registry.owner_of(segment, ip)
-        if found is not None and found[0] in self.hosts:
+        row = self._registry.row_of_owner(segment, ip)
+        if row is not None and row.record.name in self.hosts:
             return None  # what is in memory is newer
+        if row is not None and row.sleep is not None:
+            self._load(row)  # what it is asked for comes next
+            return super().owner_of(segment, ip)
         _make_room(self._owners)
+        found = None
+        if row is not None:
+            address = next(each for each in row.addresses if (each.segment, each.ip) == key)
+            found = (row.record.name, address)
         self._owners[key] = found
         return found
 
@@ -109,11 +117,15 @@ class Roster(Book):
             row = self._registry.row(name)
             if row is None:
                 return None
-            host = self.host_of(row)
-            self._known[name] = _essence(host)
-            self._hold(None, host)
-            if self._doubts(row):
-                self.doubted.add(name)
+            host = self._load(row)
+        return host
+
+    def _load(self, row: Row) -> Host:
+        host = self.host_of(row)
+        self._known[host.name] = _essence(host)
+        self._hold(None, host)
+        if self._doubts(row):
+            self.doubted.add(host.name)
         return host
 
     def hold(self, row: Row) -> None:
@@ -138,14 +150,16 @@ class Roster(Book):
 
     def host_of(self, row: Row) -> Host:
         record = row.record
-        macs = tuple(mac_bytes(mac) for mac in record.macs)
-        addresses = row.addresses if row.sleep is None else locate(record.asked_at, macs, self._interfaces())
+        macs = tuple(bytes.fromhex(mac.replace(":", "")) for mac in record.macs)
+        addresses = row.addresses
+        if row.sleep is not None:
+            addresses = _same(row, macs) or locate(record.asked_at, macs, self._interfaces())
         return Host(
             name=record.name,
             macs=macs,
             addresses=addresses,
             wake_on=self._wake_on(record),
-            state=State(record.state),
+            state=_STATES[record.state],
             since=record.since - _unix_of(0.0),
             captured=row.captured,
             sleep=row.sleep,
@@ -273,6 +287,19 @@ class Roster(Book):
         self._retry = None
         for host in tuple(self._unsaved.values()):
             self._save(host)
+
+
+def _same(row: Row, macs: tuple[bytes, ...]) -> tuple[Address, ...]:
+    """Where it is asked when it is awake, if it sleeps with these addresses, whose places are known; mostly it does."""
+    if len(macs) != 1:
+        return ()
+    known = {_text_of(each.ip): each for each in row.addresses if each.mac == macs[0]}
+    found = [known.get(text.partition("/")[0]) for text in row.record.asked_at]
+    return tuple(each for each in found if each is not None) if None not in found else ()
+
+
+def _text_of(ip: bytes) -> str:
+    return socket.inet_ntop(socket.AF_INET if len(ip) == 4 else socket.AF_INET6, ip)
 
 
 def _essence(host: Host) -> tuple[object, ...]:

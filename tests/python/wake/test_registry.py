@@ -60,12 +60,12 @@ def test_what_was_saved_is_there_after_a_restart(path: Path, registry: Registry)
 
 def test_addresses_and_cards_find_their_host(registry: Registry) -> None:
     registry.apply([enrol(), enrol("file1", MAC2, "198.18.0.4")])
-    assert registry.owner_of("eth0", WEB4.ip) == ("web1", WEB4)
+    assert registry.row_of_owner("eth0", WEB4.ip) == registry.row("web1")
     assert registry.hosts_of_ip(WEB4.ip) == ("web1",)
     assert (registry.host_of_card(MAC), registry.host_of_card(MAC2)) == ("web1", "file1")
-    assert registry.owner_of("eth1", WEB4.ip) is None and registry.host_of_card(bytes(6)) is None
+    assert registry.row_of_owner("eth1", WEB4.ip) is None and registry.host_of_card(bytes(6)) is None
     assert registry.apply([Forget("web1"), Forget("web1")]) == [True, False]
-    assert registry.owner_of("eth0", WEB4.ip) is None and registry.host_of_card(MAC) is None
+    assert registry.row_of_owner("eth0", WEB4.ip) is None and registry.host_of_card(MAC) is None
     assert registry.row("web1") is None
 
 
@@ -104,7 +104,7 @@ def test_the_address_of_another_sleeper_is_refused_and_stays_where_it_is(registr
     (refused,) = registry.apply([register("file1", sleep=replace(SLEEP, macs=(MAC2,)))])
     assert isinstance(refused, Conflict) and "belongs to web1" in str(refused)
     registry.apply([enrol("file1", MAC2, "198.18.0.3")])  # what an administrator says may be out of date
-    assert registry.owner_of("eth0", WEB4.ip) == ("web1", WEB4)
+    assert registry.row_of_owner("eth0", WEB4.ip) == registry.row("web1")
 
 
 def test_a_sequence_number_is_accepted_once(registry: Registry) -> None:
@@ -133,7 +133,7 @@ def test_what_became_of_a_host_is_saved_unless_it_was_forgotten(registry: Regist
     assert row.record.last_wake == {"reason": "demand"}
     assert registry.due(-1e9, 0, 1e9, 10) == [(800.0, number, "web1")]
     registry.apply([Forget("web1"), save])
-    assert registry.count() == 0 and registry.owner_of("eth0", WEB4.ip) is None
+    assert registry.count() == 0 and registry.row_of_owner("eth0", WEB4.ip) is None
 
 
 def test_pages_of_those_that_are_not_just_awake(registry: Registry) -> None:

@@ -58,7 +58,7 @@ def hosts(path: Path) -> list[int]:
         for record in registry.records("", 1_000_000):
             row = registry.row(record.name)
             assert row is not None and len(row.addresses) == 1
-            assert registry.owner_of("eth0", row.addresses[0].ip) == (record.name, row.addresses[0])
+            assert registry.row_of_owner("eth0", row.addresses[0].ip) == row
             assert registry.host_of_card(bytes.fromhex(record.macs[0].replace(":", ""))) == record.name
             assert (row.sleep is None) == (record.state == "awake") == (registry.body(record.number) is None)
             found.append(int(record.name[1:]))

@@ -113,11 +113,12 @@ def test_steps_lead_to_the_same_whether_a_host_was_loaded_between_them_or_not(tm
 def test_those_on_disk_are_found_by_address_and_card(tmp_path: Path) -> None:
     async def story(disk: Disk) -> None:
         roster = disk.roster()
-        assert roster.owner_of("eth0", WEB4.ip) == ("web1", WEB4)
-        assert roster.owner_of("eth0", bytes(4)) is None and roster.owner_of("eth1", WEB4.ip) is None
         assert roster.host_of_card(OWNER) == "web1" and roster.host_of_card(THIRD) is None
         assert roster.hosts_of_ip(WEB6.ip) == ("web1",)
+        assert roster.owner_of("eth0", bytes(4)) is None and roster.owner_of("eth1", WEB4.ip) is None
         assert not roster.hosts
+        assert roster.owner_of("eth0", WEB4.ip) == ("web1", WEB4)
+        assert list(roster.hosts) == ["web1"], "what is asked for is loaded at once"
         assert roster.sleep_of("web1") == SLEEP and roster.sleep_of("nobody") is None
 
     on(tmp_path, story)

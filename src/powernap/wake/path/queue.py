@@ -31,9 +31,10 @@ class PathQueue:
         if old == new:
             return
         urgent = False
-        for address in old.keys() - new.keys():
-            self._set(address, None)
-            urgent = True
+        for address in old:
+            if address not in new:
+                self._set(address, None)
+                urgent = True
         for address, entry in new.items():
             before = old.get(address)
             if entry != before:
@@ -41,10 +42,13 @@ class PathQueue:
                 urgent |= before is not None and (before.answers > entry.answers or before.fires > entry.fires)
         if urgent and self.path.acts:
             self.flush()
+        else:
+            self._schedule()
 
     def put(self, entries: Posture) -> None:
         for address, entry in entries.items():
             self._set(address, entry)
+        self._schedule()
 
     def put_alike(self, kinds: Collection[Alike], cards: Mapping[bytes, int]) -> None:
         """At once, after all that waits. `cards`: MAC and number of those to watch."""
@@ -85,21 +89,29 @@ class PathQueue:
         if self._scheduled is not None:
             self._scheduled.cancel()
             self._scheduled = None
-        entries, self._entries = self._entries, {}
-        cards, self._cards = self._cards, {}
-        put = {key: entry for key, entry in entries.items() if entry is not None}
-        watch = {mac: number for mac, number in cards.items() if number is not None}
         try:
-            if len(put) < len(entries):
-                self.path.remove([key for key, entry in entries.items() if entry is None])
-            if put:
-                self.path.put(put)
-            if len(watch) < len(cards):
-                self.path.forget_cards([mac for mac, number in cards.items() if number is None])
-            if watch:
-                self.path.watch_cards(watch)
+            if self._entries:
+                self._flush_entries()
+            if self._cards:
+                self._flush_cards()
         except OSError as error:
             self._complain(error)
+
+    def _flush_entries(self) -> None:
+        entries, self._entries = self._entries, {}
+        put = {key: entry for key, entry in entries.items() if entry is not None}
+        if len(put) < len(entries):
+            self.path.remove([key for key, entry in entries.items() if entry is None])
+        if put:
+            self.path.put(put)
+
+    def _flush_cards(self) -> None:
+        cards, self._cards = self._cards, {}
+        watch = {mac: number for mac, number in cards.items() if number is not None}
+        if len(watch) < len(cards):
+            self.path.forget_cards([mac for mac, number in cards.items() if number is None])
+        if watch:
+            self.path.watch_cards(watch)
 
     def _complain(self, error: OSError) -> None:
         if not self._failed:
@@ -111,7 +123,6 @@ class PathQueue:
         if segment is None:
             return
         self._entries[Key(segment.interface.index, 0, address.ip)] = entry
-        self._schedule()
         if address.is_ipv6:
             segment.follow_group(address.ip, entry is not None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from powernap.wake.notes import Notes
 from powernap.wake.presence.known import Known, Store
 from powernap.wake.presence.marks import Marks
 from powernap.wake.presence.naps import Naps
-from powernap.wake.presence.status import Condition, Facts, Look, Parting, Status, Word, fuse
+from powernap.wake.presence.status import Condition, Facts, Look, Parting, Status, Word, asleep, fuse
 from powernap.wake.roster import Roster
 
 _UP = (State.AWAKE, State.RESTORING)
@@ -140,15 +141,13 @@ class Presence(HubListener):
             self._links.pop(after.name, None)  # it is silent: what seems open ends nowhere
         elif link is not None:
             self._links[after.name] = link._replace(brief=new)
-        known = self._store.get(after.number)
-        was = self._status(old, known)
-        if after.state is not before.state:
-            self.naps.follow(before, after, _why_naps(known), time.time())
-            now_known = _after(before, after, known, time.time())
-            if now_known is not known:
-                self._store.put(after.number, now_known)
-                known = now_known
-        self._publish(new, was, self._status(new, known))
+        was = self._told(old)
+        naps = after.state is State.REGISTERED and before.state is not State.REGISTERED
+        if naps or (after.state in _UP and before.state not in _UP):
+            known, now = self._store.get(after.number), time.time()
+            self.naps.follow(before, after, _why_naps(known), now)
+            self._store.put(after.number, _after(after, known, now))
+        self._publish(new, was, self._status(new))
 
     def answered(self, name: str, number: int, how: str) -> None:
         """A host that is not asleep has answered, or was seen."""
@@ -208,7 +207,7 @@ class Presence(HubListener):
                 self._marks.take_over(number, condition)
 
     def status(self, host: Host) -> Status:
-        return self._status(_brief_of(host), self._store.get(host.number))
+        return self._status(_brief_of(host))
 
     def is_up(self, number: int) -> bool:
         """It was seen to be up in this run of the daemon, and nothing has shown otherwise since."""
@@ -272,31 +271,34 @@ class Presence(HubListener):
         return None if host is None else _brief_of(host)
 
     def _learn(self, host: _Brief, known: Known) -> None:
-        was = self._status(host, self._store.get(host.number))
+        was = self._told(host)
         self._store.put(host.number, known)
-        self._publish(host, was, self._status(host, known))
+        self._publish(host, was, self._status(host))
 
-    def _status(self, host: _Brief, known: Known) -> Status:
+    def _told(self, host: _Brief) -> Condition:
+        """What it was last said to be."""
+        return self._marks.condition(host.number) or self._status(host).condition
+
+    def _status(self, host: _Brief) -> Status:
         wall, now = time.time(), clock()
+        linked = self._links[host.name].since if host.name in self._links else None
+        facts = Facts(host.state, wall - (now - host.since), host.action, host.asked, linked)
+        followed = asleep(facts)
+        if followed is not None:
+            return followed
+        known = self._store.get(host.number)
         look, seen = known.look, self._marks.seen(host.number)
         if seen is not None and known.parting is None and (look is None or look.answered):
             at = wall - (now - self._began - seen[0])
             if known.word is None or at > known.word.at:
                 look = Look(True, seen[1], look.since if look is not None else at, at)
-        link = self._links.get(host.name)
-        linked = link.since if link is not None else None
-        since = wall - (now - host.since)
-        return fuse(
-            Facts(host.state, since, host.action, host.asked, linked, known.word, known.parting, look),
-            wall,
-        )
+        return fuse(replace(facts, word=known.word, parting=known.parting, look=look), wall)
 
-    def _publish(self, host: _Brief, was: Status, status: Status) -> None:
-        before = self._marks.condition(host.number) or was.condition
+    def _publish(self, host: _Brief, was: Condition, status: Status) -> None:
         self._marks.set(host.number, status.condition, host.group)
-        if status.condition is before:
+        if status.condition is was:
             return
-        self._note(host.name, "state", f"{status.condition.value}: {status.why} (was {before.value})")
+        self._note(host.name, "state", f"{status.condition.value}: {status.why} (was {was.value})")
         for changed in self.changed:
             changed(host.name, host.group, status.condition)
 
@@ -307,15 +309,13 @@ class Presence(HubListener):
         self._links.pop(host.name, None)
 
 
-def _after(before: Host, after: Host, known: Known, now: float) -> Known:
-    """What a change of the wake server's state of a host makes of what was known."""
-    if after.state is State.REGISTERED and after.sleep is not None:
-        # What it said before was of before; its ports serve to look for it one day.
-        port = after.sleep.tcp[0][0] if after.sleep.tcp else 0
-        return known._replace(parting=None, look=None, port=port)
-    if after.state in _UP and before.state not in _UP:
+def _after(host: Host, known: Known, now: float) -> Known:
+    """What is known of a host that has just registered, or come up."""
+    if host.state in _UP:
         return known._replace(parting=None, look=Look(True, "frames of its card", now, now))
-    return known
+    # What it said before was of before; its ports serve to look for it one day.
+    port = host.sleep.tcp[0][0] if host.sleep is not None and host.sleep.tcp else 0
+    return known._replace(parting=None, look=None, port=port)
 
 
 @lru_cache(maxsize=64)

@@ -98,9 +98,9 @@ class Status:
 
 
 def fuse(facts: Facts, now: float) -> Status:
-    asleep = _asleep(facts)
-    if asleep is not None:
-        return asleep
+    followed = asleep(facts)
+    if followed is not None:
+        return followed
     if facts.state is State.EXPIRED and facts.look is None:
         return Status(Condition.UNKNOWN, facts.since, "its lease has ended and it did not wake", "", None)
     if facts.linked is not None:
@@ -110,8 +110,8 @@ def fuse(facts: Facts, now: float) -> Status:
     return _unseen(facts, now)
 
 
-def _asleep(facts: Facts) -> Status | None:
-    """Where the wake server itself follows what it does."""
+def asleep(facts: Facts) -> Status | None:
+    """Where the wake server itself follows what it does: whatever else is known does not matter."""
     state, since = facts.state, facts.since
     down = Condition.OFF if facts.action == "poweroff" else Condition.NAPPING
     action = facts.action or "sleep"

@@ -18,7 +18,7 @@ from powernap.wake.model import Address
 from powernap.wake.registry import resting
 from powernap.wake.registry.changes import Change, Fact
 from powernap.wake.registry.errors import RegistryError, reason
-from powernap.wake.registry.record import COLUMNS, ROWS_OF_HOST, Record, Row, record_of, row_of
+from powernap.wake.registry.record import COLUMNS, ROWS_OF_HOST, ROWS_OF_OWNER, Record, Row, record_of, row_of
 from powernap.wake.registry.resting import Page, Rest
 from powernap.wake.registry.schema import VERSION, WATCHED, prepare
 
@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 _CACHE_KIB = 2000
 _DAMAGED = "restore it from a backup, or move it away and run the site playbook"
 _OUT_OF_REACH = "see that its directory exists, is writable for powerwaked and has space, or set registry.path"
+
+
+_NOT_UNDERSTOOD = (sqlite3.Error, ValueError, TypeError)
 
 
 class Boot(NamedTuple):
@@ -166,19 +169,21 @@ class Registry:
             return [record_of(row) for row in rows]
 
     def row(self, name: str) -> Row | None:
-        rows = self.ask(ROWS_OF_HOST, name)
-        with self._understood():
+        return self._row(self.ask(ROWS_OF_HOST, name))
+
+    def row_of_owner(self, segment: str, ip: bytes) -> Row | None:
+        """Of the host that has the address."""
+        return self._row(self.ask(ROWS_OF_OWNER, ip, segment))
+
+    def _row(self, rows: list[tuple[Any, ...]]) -> Row | None:
+        try:
             return row_of(rows) if rows else None
+        except _NOT_UNDERSTOOD as error:
+            raise self._unreadable(error) from error
 
     def addresses(self, number: int) -> tuple[Address, ...]:
         rows = self.ask("SELECT segment, ip, mac FROM places WHERE host = ? ORDER BY nth", number)
         return tuple(Address(*row) for row in rows)
-
-    def owner_of(self, segment: str, ip: bytes) -> tuple[str, Address] | None:
-        rows = self.ask(
-            "SELECT name, mac FROM places JOIN hosts ON number = host WHERE ip = ? AND segment = ?", ip, segment
-        )
-        return (rows[0][0], Address(segment, ip, rows[0][1])) if rows else None
 
     def holder(self, segment: str, ip: bytes) -> int | None:
         """The number of the host that is not just awake and has the address."""
@@ -250,16 +255,20 @@ class Registry:
         raise AssertionError  # not reached
 
     def ask(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with self._understood():
+        try:
             return self._reader.execute(sql, parameters).fetchall()
-        raise AssertionError  # not reached
+        except _NOT_UNDERSTOOD as error:
+            raise self._unreadable(error) from error
 
     @contextlib.contextmanager
     def _understood(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, ValueError, TypeError) as error:
-            raise RegistryError(f"{self.path}: cannot read the registry ({reason(error)}): {_DAMAGED}") from error
+        except _NOT_UNDERSTOOD as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> RegistryError:
+        return RegistryError(f"{self.path}: cannot read the registry ({reason(error)}): {_DAMAGED}")
 
 
 class _Shift(NamedTuple):

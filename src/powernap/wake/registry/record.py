@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from powernap.wake.model import Address, Sleep
@@ -45,9 +46,9 @@ def record_of(row: tuple[Any, ...]) -> Record:
         number,
         name,
         key,
-        tuple(json.loads(macs)),
-        tuple(json.loads(addresses)),
-        tuple(json.loads(said)),
+        _texts(macs),
+        _texts(addresses),
+        _texts(said),
         wake_on,
         group,
         registered_at,
@@ -56,6 +57,15 @@ def record_of(row: tuple[Any, ...]) -> Record:
         since,
         json.loads(last_wake) if last_wake else None,
     )
+
+
+_decode = json.JSONDecoder().raw_decode
+_nth = itemgetter(0)
+
+
+def _texts(written: str) -> tuple[str, ...]:
+    """Of a list in JSON as json.dumps writes it."""
+    return tuple(_decode(written)[0])
 
 
 class Row(NamedTuple):
@@ -68,17 +78,20 @@ class Row(NamedTuple):
     addresses: tuple[Address, ...]
 
 
-ROWS_OF_HOST = (
-    f"SELECT segment, ip, mac, captured, run, sleep, sleep_macs, lease_ends, wake_by, {COLUMNS}"
-    " FROM hosts LEFT JOIN places ON host = number WHERE name = ? ORDER BY nth"
+_ROWS = (
+    f"SELECT nth, segment, ip, mac, captured, run, sleep, sleep_macs, lease_ends, wake_by, {COLUMNS}"
+    " FROM hosts LEFT JOIN places ON host = number WHERE"
 )
+ROWS_OF_HOST = f"{_ROWS} name = ?"
+#: Of the one that has an address on a segment.
+ROWS_OF_OWNER = f"{_ROWS} number = (SELECT host FROM places WHERE ip = ? AND segment = ?)"
 
 
 def row_of(rows: list[tuple[Any, ...]]) -> Row:
-    """Of what ROWS_OF_HOST finds, if it finds any. Raises ValueError."""
-    captured, run, text, macs, lease_ends, wake_by, *columns = rows[0][3:]
+    """Of what ROWS_OF_HOST or ROWS_OF_OWNER finds, if it finds any. Raises ValueError."""
+    captured, run, text, macs, lease_ends, wake_by, *columns = rows[0][4:]
     record = record_of(tuple(columns))
-    addresses = tuple(Address(*row[:3]) for row in rows if row[0] is not None)
+    addresses = tuple(Address(*row[1:4]) for row in sorted(rows, key=_nth) if row[0] is not None)
     sleep = None
     if text is not None:
         sleep = replace(
