@@ -46,21 +46,23 @@ def test_while_observing_no_monitor_is_armed(running, monkeypatch):
     asyncio.run(play())
 
 
-def test_while_people_are_warned_a_call_is_answered_at_once_and_else_within_a_second(running, monkeypatch):
+def test_while_people_are_warned_a_call_is_answered_at_once_and_else_within_a_second(running):
+    """By the times for which looks are planned: those at which they come are also the machine's that runs the tests."""
+
     async def play():
-        async with running(QUICK) as (daemon, monitor):
-            free(daemon, monkeypatch)
+        async with running() as (daemon, monitor):
             await daemon.look()
-            before, looks = monitor.looks[-1], len(monitor.looks)
+            assert not daemon.state.attentive
+            before, looks, called = monitor.looks[-1], len(monitor.looks), clocks.now()
             monitor.call()
+            assert before + 0.99 < daemon.looks.called_for < called + 1.5
             await until(lambda: len(monitor.looks) > looks)
-            assert 0.9 < monitor.looks[looks] - before < 5
-            await until(lambda: daemon.state.warned)
-            called = clocks.now()
+            assert monitor.looks[looks] - before > 0.99
+            daemon.state = replace(daemon.state, warned=True)
+            looks, called = len(monitor.looks), clocks.now()
             monitor.call()
-            looks = len(monitor.looks)
+            assert daemon.looks.called_for < called + 0.5
             await until(lambda: len(monitor.looks) > looks)
-            assert monitor.looks[-1] - called < 0.9
 
     asyncio.run(play())
 
@@ -68,11 +70,11 @@ def test_while_people_are_warned_a_call_is_answered_at_once_and_else_within_a_se
 def test_a_storm_of_calls_costs_one_look_a_second(running):
     async def play():
         async with running() as (_daemon, monitor):
-            looks, until_ = len(monitor.looks), clocks.now() + 1.5
-            while clocks.now() < until_:
+            looks, begun = len(monitor.looks), clocks.now()
+            while clocks.now() < begun + 1.5:
                 monitor.call()
                 await asyncio.sleep(0.01)
-            assert 1 <= len(monitor.looks) - looks <= 2
+            assert 1 <= len(monitor.looks) - looks <= clocks.now() - begun + 1
 
     asyncio.run(play())
 
