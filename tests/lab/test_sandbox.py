@@ -41,6 +41,13 @@ def test_a_backups_lock_in_the_home_of_root_and_a_users_guest_are_seen(napper):
     assert said["guests"]["active"] and "atelier" in said["guests"]["detail"], said
 
 
+def test_a_lock_that_names_a_process_of_root_is_no_left_over_though_that_is_hidden(napper):
+    napper.run("echo 1 >/run/made.pid")
+    napper.start(OBSERVE + '[monitors.made]\nkind = "lock"\nheld = []\nexists = ["/run/made.pid"]\n')
+    (made,) = napper.status()["monitors"]
+    assert made["active"] and "/run/made.pid" in made["detail"], made
+
+
 def test_hands_cannot_write_to_homes(napper):
     napper.start(OBSERVE + LOCKS)
     inside = napper.run(f"nsenter -m -t {hands(napper)} touch {BORG}/written", check=False)

@@ -122,6 +122,27 @@ def test_a_file_of_a_process_that_is_gone_is_a_left_over_and_said_so(tmp_path):
     assert not reading.active_now and reading.detail == f"no lock; left over: {file} (process {gone.pid} is gone)"
 
 
+@pytest.mark.parametrize("number", ["0", "9" * 20])
+def test_a_number_that_is_no_process_makes_a_left_over(tmp_path, number):
+    (tmp_path / "x.pid").write_text(number)
+    assert "left over" in only(exists=(str(tmp_path / "x.pid"),)).look(100.0).detail
+
+
+def test_a_process_of_somebody_else_holds_its_file_for_who_may_not_signal_it(tmp_path):
+    (tmp_path / "x.pid").write_text(f"{os.getpid()}\n")
+    tmp_path.chmod(0o755)
+    monitor = only(exists=("x.pid",))
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chdir(tmp_path)
+            os.setuid(65534)
+            os._exit(0 if monitor.look(100.0).active_now else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_an_old_file_is_a_left_over_unless_told_otherwise(tmp_path):
     file = tmp_path / "lock"
     file.write_text("restic\n")

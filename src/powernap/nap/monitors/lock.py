@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -108,7 +109,7 @@ class LockMonitor(Monitor):
             except FileNotFoundError:
                 continue
             age = self._wall() - status.st_mtime
-            if process is not None and not Path(f"/proc/{process}").exists():
+            if process is not None and not _runs(process):
                 yield path, f"process {process} is gone"
             elif self.values["stale_seconds"] and age > self.values["stale_seconds"]:
                 yield path, f"{age / 3600:.0f} h old"
@@ -122,3 +123,14 @@ def _process(path: Path) -> int | None:
         return None
     words = path.read_bytes()[:PID_BYTES].split()
     return int(words[0]) if len(words) == 1 and words[0].isdigit() else None
+
+
+def _runs(process: int) -> bool:
+    """Tell whether there is such a process; the kernel says so of those, too, which /proc hides from powernapd."""
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return process > 0  # else a group of processes was meant
