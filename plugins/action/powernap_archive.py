@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import io
 import zipfile
@@ -16,6 +15,9 @@ from pathlib import Path
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+
+from ansible_collections.powernap.powernap.plugins.module_utils._listing import listing
+from ansible_collections.powernap.powernap.plugins.plugin_utils._once import once
 
 ROOT = Path(__file__).resolve().parents[2]  # of the collection, also where it is reached through a link
 PACKAGES = {"powernap": ROOT / "src" / "powernap", "powernap/shared": ROOT / "plugins" / "module_utils" / "shared"}
@@ -54,29 +56,25 @@ def pack(files, interpreter):
 
 
 def once_packed(folder, interpreter):
-    """Return the path of the archive and how many files it has; 0 where the programs are not there.
+    """Return the path of the archive, packed once for all of the run, and how many files it has.
 
-    Each host has a process of its own: the first packs, for all of this run, whose folder it is.
+    0 where the programs are not there. ``folder``: the run's temporary one.
     """
     name = "powernap-" + hashlib.sha256(interpreter.encode()).hexdigest()[:16]
-    packed, count = folder / f"{name}.pyz", folder / f"{name}.count"
-    with (folder / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not count.exists():
-            files = contents()
-            packed.write_bytes(pack(files, interpreter))
-            count.write_text(str(len(files) if "powernap/__main__.py" in files else 0))
-    return packed, int(count.read_text())
+    count = once(folder, f"{name}.count", lambda: _pack_into(folder / f"{name}.pyz", interpreter))
+    return folder / f"{name}.pyz", int(count)
 
 
-def listing(archive):
-    """Return one line for each file of an archive, its first line included; nothing for what is no archive."""
-    if not zipfile.is_zipfile(io.BytesIO(archive)):
-        return ""
-    lines = [archive.split(b"\n", 1)[0].decode("utf-8", "replace")]
-    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-        lines += [f"{hashlib.sha256(opened.read(name)).hexdigest()[:16]}  {name}" for name in sorted(opened.namelist())]
-    return "\n".join(lines) + "\n"
+def _pack_into(packed, interpreter):
+    files = contents()
+    packed.write_bytes(pack(files, interpreter))
+    return str(len(files) if "powernap/__main__.py" in files else 0).encode()
+
+
+def sum_of(packed):
+    """Return the SHA-256 of an archive that once_packed has made."""
+    made = once(packed.parent, f"{packed.name}.sum", lambda: hashlib.sha256(packed.read_bytes()).hexdigest().encode())
+    return made.decode()
 
 
 class ActionModule(ActionBase):

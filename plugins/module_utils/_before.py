@@ -59,6 +59,13 @@ class Record:
         known.extend(new)
         return new
 
+    def note(self, paths=(), trees=(), sysctls=(), packages=()):
+        """Note what is not noted yet, without saving it; return (whether something is new, the names of that)."""
+        noted = self.note_paths([*paths, *trees]) + self.note_sysctls(sysctls) + self.note_packages(packages)
+        before = self.data.get("trees", [])
+        self.data["trees"] = sorted({*before, *trees})
+        return bool(noted) or self.data["trees"] != before, noted
+
     def save(self):
         """Write it, if it is not what is written already."""
         text = json.dumps(self.data, indent=1, sort_keys=True) + "\n"

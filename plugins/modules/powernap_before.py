@@ -151,12 +151,7 @@ from ansible_collections.powernap.powernap.plugins.module_utils._packages import
 
 
 def note(module, record):
-    params = module.params
-    noted = record.note_paths([*params["paths"], *params["trees"]])
-    noted += record.note_sysctls(params["sysctls"]) + record.note_packages(params["packages"])
-    trees = sorted({*record.data.get("trees", []), *params["trees"]})
-    changed = bool(noted) or trees != record.data.get("trees", [])
-    record.data["trees"] = trees
+    changed, noted = record.note(*(module.params[name] for name in ("paths", "trees", "sysctls", "packages")))
     if changed and not module.check_mode:
         record.save()
     return {"changed": changed, "noted": noted, "diff": {"before": "", "after": lines(noted)}}

@@ -172,45 +172,12 @@ backup_file:
 """
 
 import os
-import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.powernap.powernap.plugins.module_utils import _configuration as configuration
-from ansible_collections.powernap.powernap.plugins.module_utils import _toml
+from ansible_collections.powernap.powernap.plugins.module_utils._config_file import Draft, File, diff, text_of
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors import BadValue
-from ansible_collections.powernap.powernap.plugins.module_utils.shared.toml import dumps
-
-HEAD = "# Written by Ansible. Settings of your own go into {drop_ins}/*.toml, which is read after this file.\n"
-#: How powernapd --check-config begins a remark, on standard error or beside the configuration that it explains.
-REMARKS = ("warning: ", "# note: ")
-
-
-def drop_ins(path):
-    return os.path.splitext(path)[0] + ".d"
-
-
-def text_of(values, path):
-    """Return the file's text. Raises BadValue, which names the key."""
-    return HEAD.format(drop_ins=drop_ins(path)) + dumps(values)
-
-
-class File:
-    """What is in the file: ``text`` (None: no such file) and its ``values`` (None: it is no TOML)."""
-
-    def __init__(self, path):
-        self.text = self.values = None
-        try:
-            with open(path, encoding="utf-8-sig", errors="replace") as stream:
-                self.text = stream.read()
-            self.values = _toml.loads(self.text)
-        except FileNotFoundError:
-            self.values = {}
-        except ValueError:
-            self.values = None
-
-    def listed(self):
-        return self.text if self.values is None else configuration.listed(self.values)
 
 
 def put(module, path):
@@ -218,7 +185,7 @@ def put(module, path):
     params = module.params
     wanted = configuration.composed(params["config"], params["profile"])
     there = File(path)
-    draft = Draft(module, path, text_of(wanted, path))
+    draft = Draft(module, path, text_of(wanted, path), params["validator"], params["profile"])
     validated, notes = draft.validate()
     changed = there.text is None or there.values is None or not configuration.same(there.values, wanted)
     result = {
@@ -242,45 +209,6 @@ def put(module, path):
     return result
 
 
-class Draft:
-    """The configuration before it is put in place: a file of the same name, beside the same drop-ins."""
-
-    def __init__(self, module, path, text):
-        self.module = module
-        self.path = path
-        self.folder = tempfile.mkdtemp(dir=module.tmpdir)
-        self.file = os.path.join(self.folder, os.path.basename(path))
-        with open(self.file, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.symlink(drop_ins(path), drop_ins(self.file))
-
-    def validate(self):
-        """Return whether the validator was there, and its remarks; exit the module where it refuses."""
-        module, program = self.module, self.module.params["validator"]
-        if not os.path.exists(program):
-            if module.check_mode:
-                return False, []
-            module.fail_json(
-                msg=f"validator: {program} is not there: install PowerNap first, as the role "
-                "powernap.powernap.powernapd does, or name its powernapd"
-            )
-        command = [program, "--check-config", self.file]
-        status, output, errors = module.run_command(command, environ_update={"LC_ALL": "C.UTF-8"})
-        if status == 2 and errors.startswith(self.folder):
-            problems = [self._named(line) for line in errors.splitlines()]
-            module.fail_json(msg="\n".join(problems), problems=problems)
-        if status != 0:
-            said = errors.strip() or output.strip() or "it said nothing"
-            module.fail_json(msg=f"validator: {program} --check-config ended with status {status}: {said}")
-        lines = [*errors.splitlines(), *output.splitlines()]
-        remarks = [line[len(mark) :] for line in lines for mark in REMARKS if line.startswith(mark)]
-        return True, [remark.replace(self.folder, os.path.dirname(self.path)) for remark in remarks]
-
-    def _named(self, line):
-        problem = line.replace(self.folder, os.path.dirname(self.path))
-        return configuration.named(problem, self.path, self.module.params["profile"])
-
-
 def remove(module, path):
     """Remove the file; return the result."""
     there = File(path)
@@ -297,10 +225,6 @@ def remove(module, path):
 def keep(module, path, result):
     if module.params["backup"] and os.path.exists(path):
         result["backup_file"] = module.backup_local(path)
-
-
-def diff(path, before, after):
-    return {"before": before, "after": after, "before_header": path, "after_header": path}
 
 
 def main():

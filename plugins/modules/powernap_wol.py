@@ -115,113 +115,12 @@ problems:
   sample: []
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.powernap.powernap.plugins.module_utils import _before, _wol
+from ansible_collections.powernap.powernap.plugins.module_utils._arming import Changes, arm, runner
 
 ROOT = "/"
-
-
-class Changes:
-    """What differs, gathered as it is found, and carried out at once unless in check mode."""
-
-    def __init__(self, module):
-        self.check_mode = module.check_mode
-        self.before, self.after = [], []
-
-    def tell(self, what, before, after):
-        self.before.append(f"{what}: {before}")
-        self.after.append(f"{what}: {after}")
-
-    def result(self):
-        diff = {"before": lines(self.before), "after": lines(self.after)}
-        return {"changed": bool(self.after), "diff": diff}
-
-
-def lines(texts):
-    return "".join(text + "\n" for text in texts)
-
-
-def arm(module, record, changes):
-    """Arm the cards; return what is told of each."""
-    run = runner(module)
-    cards = []
-    for name in module.params["interfaces"]:
-        card = _wol.Card(run, name, ROOT)
-        if not card.exists:
-            there = ", ".join(sorted(os.listdir(card.path("sys/class/net"))))
-            module.fail_json(msg=f"interfaces: there is no {name} here: name one of {there}")
-        supported, armed = card.wake_on()
-        said = {"name": name, "supported": _wol.MAGIC in supported, "before": armed or "", "keeper": None, "by": ""}
-        cards.append(said)
-        if not said["supported"]:
-            continue
-        noted = record.table("cards").setdefault(name, {"armed": armed, "wakeup": card.wakeup()})
-        said["before"] = noted["armed"]
-        keeper, plan = _wol.keep(card, run, ROOT) if module.params["persistent"] else (None, None)
-        if plan is not None:
-            said.update(keeper=keeper.name, by=plan.by)
-            hold(module, record, changes, keeper, plan)
-        if _wol.MAGIC not in armed:
-            changes.tell(f"{name} wakes on", armed, armed.replace("d", "") + _wol.MAGIC)
-        if card.wakeup() == "disabled":
-            changes.tell(f"{name} may wake", "no", "yes")
-        if changes.check_mode:
-            continue
-        record.save()  # before the first change, or nobody would know what was
-        refused = "" if _wol.MAGIC in armed else card.set(armed.replace("d", "") + _wol.MAGIC)
-        if refused:
-            module.fail_json(msg=f"{name} is not armed: {refused}")
-        if card.wakeup() == "disabled":
-            card.set_wakeup("enabled")
-    return cards
-
-
-def hold(module, record, changes, keeper, plan):
-    """Have the keeper arm the card at each boot."""
-    wanted = {path: text for path, text in plan.files.items() if _wol.text(path, strip=False) != text}
-    for path, text in wanted.items():
-        changes.tell(path, _wol.text(path, strip=False) or "absent", "\n" + text)
-    if plan.profile:
-        uuid, was, value = plan.profile
-        changes.tell(f"connection {uuid}, 802-3-ethernet.wake-on-lan", was, value)
-    if changes.check_mode:
-        return
-    record.note_paths([there for path in plan.files for there in missing_folders(path)])
-    if plan.profile:
-        file = keeper.file_of(uuid)
-        was_file = _before.look(file) if file.startswith(os.path.join(ROOT, "etc/")) else None
-        record.table("profiles").setdefault(uuid, {"value": was, "path": file, "file": was_file})
-    record.save()
-    for path, text in wanted.items():
-        write(path, text)
-    refused = ""
-    if plan.profile:
-        refused = keeper.modify(uuid, value)
-    elif wanted and keeper.name == "NetworkManager":
-        refused = keeper.reload()
-    if refused:
-        module.fail_json(msg=f"{keeper.name} refuses: {refused}")
-
-
-def missing_folders(path):
-    """Return a path and those of its directories that are not there."""
-    missing = [path]
-    folder = os.path.dirname(path)
-    while not os.path.isdir(folder):
-        missing.append(folder)
-        folder = os.path.dirname(folder)
-    return missing
-
-
-def write(path, text):
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    with open(path + ".new", "w", encoding="utf-8") as stream:
-        stream.write(text)
-    os.chmod(path + ".new", 0o644)
-    os.replace(path + ".new", path)
 
 
 def bring_back(module, record, changes):
@@ -266,18 +165,6 @@ def put_back_card(card, was, changes, problems):
             card.set_wakeup(was["wakeup"])
 
 
-def runner(module):
-    """Return run(command), which returns (status, output, errors); status 127 where there is no such program."""
-
-    def run(command):
-        program = module.get_bin_path(command[0], opt_dirs=["/sbin", "/usr/sbin"])
-        if program is None:
-            return 127, "", f"{command[0]} is not installed"
-        return module.run_command([program, *command[1:]], environ_update={"LC_ALL": "C.UTF-8"})
-
-    return run
-
-
 def main():
     spec = {
         "interfaces": {"type": "list", "elements": "str"},
@@ -288,11 +175,12 @@ def main():
     module = AnsibleModule(
         argument_spec=spec, supports_check_mode=True, required_if=[("state", "present", ("interfaces",))]
     )
-    changes = Changes(module)
+    changes = Changes(module.check_mode)
     try:
         record = _before.Record("wol", module.params["folder"])
         if module.params["state"] == "present":
-            told = {"cards": arm(module, record, changes)}
+            cards = module.params["interfaces"], module.params["persistent"]
+            told = {"cards": arm(*cards, record, changes, runner(module), ROOT)}
         else:
             told = {"problems": bring_back(module, record, changes)}
     except (OSError, ValueError) as error:

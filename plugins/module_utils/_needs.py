@@ -1,16 +1,18 @@
+# Copyright (c) 2026, The PowerNap authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say what a host has of what the programs need. One argument, JSON: {"python", "imports", "commands"}.
 
-Runs on any Python 3, which need not be the one that is to run the programs.
-"""
+"""PRIVATE to this collection: what a host has of what PowerNap's programs need."""
+
+from __future__ import annotations
 
 import json
-import pathlib
+import os
 import shutil
-import subprocess
-import sys
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+RELEASES = ("/etc/os-release", "/usr/lib/os-release")
+#: Run by the interpreter that is to run the programs, which need not be the one that runs this.
 INSIDE = """
 import importlib.util, json, sys
 missing = [name for name in json.loads(sys.argv[1]) if not importlib.util.find_spec(name)]
@@ -23,11 +25,12 @@ print(json.dumps({"version": "%d.%d" % sys.version_info[:2], "missing": missing}
 def release():
     """Return os-release(5) as a dictionary."""
     found = {}
-    for path in map(pathlib.Path, ("/etc/os-release", "/usr/lib/os-release")):
-        if path.exists():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                key, _equals, value = line.strip().partition("=")
-                found[key] = value.strip("\"'")
+    for path in RELEASES:
+        if os.path.exists(path):
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                for line in stream:
+                    key, _equals, value = line.strip().partition("=")
+                    found[key] = value.strip("\"'")
             break
     return found
 
@@ -42,28 +45,24 @@ def family(system):
     return "Debian" if shutil.which("dpkg-query", path=PATH) else "RedHat"
 
 
-def main(needs):
+def look(python, imports, commands, run):
+    """Return what there is: of ``imports`` and ``commands`` {name: package}, ``missing`` are the packages.
+
+    ``version``: the interpreter's, "0" where it is not there; ``run(command)`` returns (status, output, errors).
+    """
     system = release()
-    command = [needs["python"], "-c", INSIDE, json.dumps(list(needs["imports"]))]
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-        inside = json.loads(done.stdout.decode()) if done.returncode == 0 else {}
-    except OSError:
-        inside = {}
-    packages = dict(needs["imports"], tomli="python3-tomli")
+    status, output, _errors = run([python, "-c", INSIDE, json.dumps(list(imports))])
+    inside = json.loads(output) if status == 0 else {}
+    packages = dict(imports, tomli="python3-tomli")
     modules = inside.get("missing", [])
     missing = [packages[name] for name in modules]
-    missing += [package for name, package in needs["commands"].items() if not shutil.which(name, path=PATH)]
-    said = {
+    missing += [package for name, package in commands.items() if not shutil.which(name, path=PATH)]
+    return {
         "family": family(system),
         "major": system.get("VERSION_ID", "").split(".")[0],
         "name": system.get("PRETTY_NAME", "this system"),
-        "python": needs["python"],
+        "python": python,
         "version": inside.get("version", "0"),
         "modules": modules,
         "missing": missing,
     }
-    print(json.dumps(said))
-
-
-main(json.loads(sys.argv[1]))
