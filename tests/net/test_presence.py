@@ -75,6 +75,7 @@ def test_a_lost_link_of_a_machine_that_runs_is_told_from_a_lost_machine(lan: Lan
     found = wait_for_status(lan, "web1", "awake", 20)
     wait_for(lambda: status(lan, "web1")["why"] == "answers, but powernapd does not", 20)
     assert found["link"] is None
+    wait_for(lambda: status(lan, "web1")["evidence_at"] > found["evidence_at"] + 5, 120)  # it is asked on
     wait_for_status(lan, "web2", "unreachable", 150)
     assert time.monotonic() - began < 150
     runs.opens_link()

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import socket
 import time
 from typing import Any
 
 import pytest
-from tests.net.lan import Lan
+from tests.net.asking import Asked
+from tests.net.lan import Lan, wait_for
 
 from powernap.shared.wakeapi import host_path
 
@@ -115,6 +117,20 @@ def test_a_slow_reader_is_told_how_many_events_it_has_lost(lan: Lan) -> None:
     told = strange.next()
     assert (told["event"], told["data"]) == ("lost", {"events": None})
     strange.close()
+
+
+def test_who_leaves_is_no_fault_of_the_wake_server(lan: Lan) -> None:
+    numbers = itertools.count(100)
+
+    def is_missed() -> bool:
+        enrol(lan, f"s{(number := next(numbers))}", number)  # something that it would be told
+        return b"\npowerwaked_api_streams 0.0" in Asked(lan, "GET", "/metrics").text
+
+    Stream(lan).close()
+    wait_for(is_missed, 60, 0.2)
+    told = Asked(lan, "GET", "/metrics").text.decode()
+    assert 'route="/api/v1/stream",status="200"' in told and 'route="/api/v1/stream",status="500"' not in told
+    assert "Traceback" not in lan.server.log.read_text()
 
 
 def test_an_open_stream_does_not_keep_powerwaked_from_ending(bare_lan: Lan) -> None:

@@ -68,14 +68,22 @@ class _Streams:
             figures.streams -= 1
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        log = self._service.engine.log
         place, lost = self._place(request.headers.get("Last-Event-ID", ""))
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
-        await response.prepare(request)
-        await _write(response, _RETRY + (self._frame("lost", {"events": None}, 0) if lost else self._at(place)))
-        told = time.monotonic()
+        try:
+            await response.prepare(request)
+            await _write(response, _RETRY + (self._frame("lost", {"events": None}, 0) if lost else self._at(place)))
+            await self._tell(request, response, place)
+        except ConnectionError:  # it has left, or reads nothing
+            if request.transport is not None:
+                request.transport.abort()
+        return response
+
+    async def _tell(self, request: web.Request, response: web.StreamResponse, place: int) -> None:
+        """Returns when powerwaked ends. Raises ConnectionError."""
+        log, told = self._service.engine.log, time.monotonic()
         while not log.closed:
             first = log.first
             if place < first - 1:
@@ -91,7 +99,6 @@ class _Streams:
                 told = time.monotonic()
             else:
                 await log.more(place, max(0.0, told + _HEARTBEAT_SECONDS - time.monotonic()))
-        return response
 
     def _place(self, last: str) -> tuple[int, bool]:
         """After which event to go on, and whether powerwaked has started anew since then."""

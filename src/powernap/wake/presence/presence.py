@@ -288,9 +288,9 @@ class Presence(HubListener):
             return followed
         known = self._store.get(host.number)
         look, seen = known.look, self._marks.seen(host.number)
-        if seen is not None and known.parting is None and (look is None or look.answered):
+        if seen is not None and (look is None or look.answered):
             at = wall - (now - self._began - seen[0])
-            if known.word is None or at > known.word.at:
+            if at > max(known.word.at if known.word else 0.0, known.parting.at if known.parting else 0.0):
                 look = Look(True, seen[1], look.since if look is not None else at, at)
         return fuse(replace(facts, word=known.word, parting=known.parting, look=look), wall)
 
