@@ -48,6 +48,13 @@ def test_a_lock_that_names_a_process_of_root_is_no_left_over_though_that_is_hidd
     assert made["active"] and "/run/made.pid" in made["detail"], made
 
 
+def test_a_user_holds_it_awake_by_a_command_though_that_process_is_hidden(napper):
+    napper.start(OBSERVE + LOCKS)
+    held = ["powernap", "inhibit", "--reason", "copying", "powernap", "inhibit", "--list"]
+    said = napper.run(["setpriv", "--reuid=nobody", "--clear-groups", *held])
+    assert "copying" in said.stdout, said
+
+
 def test_hands_cannot_write_to_homes(napper):
     napper.start(OBSERVE + LOCKS)
     inside = napper.run(f"nsenter -m -t {hands(napper)} touch {BORG}/written", check=False)

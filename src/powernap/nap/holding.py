@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from powernap.machine import clocks
-from powernap.nap.leases import Lease, LeaseError, Leases
+from powernap.machine import clocks, hands
+from powernap.nap.leases import Lease, LeaseError, Leases, owner_of
 
 if TYPE_CHECKING:
     from powernap.nap.daemon import Daemon
@@ -20,6 +19,9 @@ Reply = dict[str, Any]
 
 async def inhibit(daemon: Daemon, request: Request) -> Reply:
     """{"who", "reason", "seconds": null for the longest, "pid": 0 or the process to bind to, "uid": control's word}."""
+    pid, uid = request.get("pid", 0), request.get("uid", 0)
+    if uid != 0 and isinstance(pid, int) and pid > 0 and await _owner(pid) != uid:
+        raise LeaseError(f"process {pid} is not yours: a lease is bound to a process of one's own")
     return _taken(daemon, request, ordered=False)
 
 
@@ -37,8 +39,6 @@ def _taken(daemon: Daemon, request: Request, ordered: bool) -> Reply:
         raise LeaseError("seconds is a number")
     if not isinstance(pid, int) or pid < 0:
         raise LeaseError("pid is a process number, or 0")
-    if pid and uid != 0 and _owner(pid) != uid:
-        raise LeaseError(f"process {pid} is not yours: a lease is bound to a process of one's own")
     who, reason = str(request.get("who", "")), str(request.get("reason", ""))
     lease = _leases(daemon).take(who, reason, seconds, limit, clocks.now(), uid, pid, ordered)
     daemon.look_soon()
@@ -82,9 +82,11 @@ def _shown(lease: Lease) -> Reply:
     }
 
 
-def _owner(pid: int) -> int:
-    """Return whose process that is, or -1."""
+async def _owner(pid: int) -> int:
+    """Return whose process that is, or -1. Raises LeaseError."""
+    if not hands.needed():
+        return owner_of(pid)
     try:
-        return Path(f"/proc/{pid}").stat().st_uid
-    except OSError:
-        return -1
+        return int((await hands.asked("process", pid=pid))["owner"])  # others' are hidden from powernapd
+    except hands.HandsError as error:
+        raise LeaseError(str(error)) from None

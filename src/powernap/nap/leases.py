@@ -213,3 +213,11 @@ def start_of(pid: int, proc: Path = Path("/proc")) -> str:
         return (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
+
+
+def owner_of(pid: int, proc: Path = Path("/proc")) -> int:
+    """Return whose process that is, or -1."""
+    try:
+        return (proc / str(pid)).stat().st_uid
+    except OSError:
+        return -1

@@ -202,6 +202,17 @@ def test_a_monitor_of_the_configuration_is_looked_at(site):
     asyncio.run(play())
 
 
+def test_of_a_process_it_is_told_when_it_began_and_whose_it_is(site):
+    async def play():
+        async with serving(site):
+            mine = await hands.asked("process", pid=os.getpid())
+            assert (mine["owner"], mine["started"].isdigit()) == (os.getuid(), True)
+            none = await hands.asked("process", pid=2**22 + 1)  # more than there can be
+            assert (none["owner"], none["started"]) == (-1, "")
+
+    asyncio.run(play())
+
+
 def test_a_changed_configuration_counts_from_the_next_request_on(site):
     async def play():
         async with serving(site):

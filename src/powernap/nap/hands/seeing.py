@@ -93,13 +93,14 @@ async def containers(means: Means, _asked: dict[str, Any], _files: list[int]) ->
 
 
 async def process(means: Means, asked: dict[str, Any], _files: list[int]) -> dict[str, Any]:
-    """When a process began, in ticks since the boot; "" where it has gone."""
-    from powernap.nap.leases import start_of
+    """When a process began, in ticks since the boot, "" where it has gone; and whose it is, -1 where nobody's."""
+    from powernap.nap.leases import owner_of, start_of
 
     pid = asked.get("pid")
     if not isinstance(pid, int) or isinstance(pid, bool):
         raise Refused("pid: give a number")
-    return {"started": start_of(pid, means.root / "proc")}
+    proc = means.root / "proc"
+    return {"started": start_of(pid, proc), "owner": owner_of(pid, proc)}
 
 
 async def input_device(means: Means, asked: dict[str, Any], files: list[int]) -> dict[str, Any]:
