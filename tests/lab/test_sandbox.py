@@ -10,6 +10,8 @@ import re
 import napping
 import pytest
 
+from powernap.nap import monitors
+
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 UNIT = ROLES / "powernapd/templates/powernapd.service.j2"
 SECURITY = ROLES.parent / "docs/security.md"
@@ -19,6 +21,18 @@ LOCKS = '[monitors.backup]\nkind = "lock"\n'
 GUESTS = '[monitors.guests]\nkind = "guest"\n'
 BORG = "/root/.cache/borg/4f2a"
 LIBVIRT = "/run/user/4711/libvirt/qemu/run"
+#: What each kind of monitor needs to be told; those that are not here need nothing.
+KINDS_WANT = {
+    "cgroup": 'groups = ["system.slice/stirring.service"]\n',
+    "cgroup-io": 'groups = ["system.slice/stirring.service"]\n',
+    "extra": 'command = ["/bin/true"]\n',
+    "io": 'pattern = "(^|/)sleep 4711"\n',
+    "process": 'pattern = "(^|/)sleep 4711"\n',
+    "query": 'url = "http://127.0.0.1/"\nstatus = 200\n',
+    "tcp": "ports = [22]\n",
+    "udp": "ports = [53]\n",
+    "unit": 'units = ["stirring.service"]\n',
+}
 STATUS = "<domstatus state='running' reason='booted' pid='1'><domain><name>atelier</name></domain></domstatus>"
 
 
@@ -39,6 +53,22 @@ def test_a_backups_lock_in_the_home_of_root_and_a_users_guest_are_seen(napper):
     said = {each["name"]: each for each in napper.status()["monitors"]}
     assert said["backup"]["active"] and f"{BORG}/lock.exclusive" in said["backup"]["detail"], said
     assert said["guests"]["active"] and "atelier" in said["guests"]["detail"], said
+
+
+def test_no_kind_of_monitor_fails_there_and_what_goes_on_is_seen(napper):
+    napper.run("systemd-run -q --collect --unit=stirring -p IOAccounting=yes sleep 4711")
+    napper.start(
+        OBSERVE + "".join(f'[monitors.{kind}]\nkind = "{kind}"\n{KINDS_WANT.get(kind, "")}' for kind in monitors.KINDS)
+    )
+    said = {each["kind"]: each for each in napper.status()["monitors"]}
+    napper.run("systemctl stop stirring")
+    assert set(said) == set(monitors.KINDS)
+    failed = {kind: each["error"] for kind, each in said.items() if each["error"]}
+    counted = failed.pop("cgroup-io", "nobody counts the io")  # a host of the lab has no io controller
+    assert not failed and counted.startswith("nobody counts the io"), (failed, counted)
+    for kind in ("process", "unit", "extra", "query", "lock", "guest"):
+        assert said[kind]["active"], said[kind]
+    assert "1 process" in said["io"]["detail"], said["io"]
 
 
 def test_a_lock_that_names_a_process_of_root_is_no_left_over_though_that_is_hidden(napper):

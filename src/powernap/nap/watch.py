@@ -87,7 +87,7 @@ class Watch:
         try:
             reading = Reading(monitor.name, monitor.kind, error=error) if error else monitor.look(now)
         except Exception as caught:  # noqa: BLE001  # whatever it runs into
-            reading = Reading(monitor.name, monitor.kind, error=str(caught) or type(caught).__name__)
+            reading = Reading(monitor.name, monitor.kind, error=sentence_of(caught))
         if reading.error and self._errors.get(monitor.name) != reading.error:
             _log.warning("monitor %s failed and counts as active: %s", monitor.name, reading.error)
         self._errors[monitor.name] = reading.error
@@ -120,7 +120,14 @@ def _outcome(task: asyncio.Task[None]) -> str:
     if task.cancelled():
         return "it was interrupted"
     error = task.exception()
-    return "" if error is None else str(error) or type(error).__name__
+    return "" if error is None else sentence_of(error)
+
+
+def sentence_of(error: BaseException) -> str:
+    """Return what went wrong for people: of an OSError not its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error) or type(error).__name__
 
 
 def active_since(time: float | None, readings: Iterable[Reading]) -> frozenset[str]:

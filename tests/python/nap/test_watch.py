@@ -102,3 +102,16 @@ def test_one_that_fails_counts_as_active_and_says_why(where):
     (readings,), _took = look(Watch([broken, FakeMonitor("well")]))
     assert readings["broken"].error == "the disk is gone"
     assert not readings["well"].error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/proc/locks"), "/proc/locks: Permission denied"),
+        (OSError(61, "nobody counts the io of x.service"), "nobody counts the io of x.service"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_what_the_kernel_refuses_is_said_without_its_number(error, said):
+    (readings,), _took = look(Watch([FakeMonitor("broken", look=error)]))
+    assert readings["broken"].error == said

@@ -14,6 +14,7 @@ from powernap.machine.inotify import Inotify
 from powernap.nap import monitors
 from powernap.nap.background import beside
 from powernap.nap.hands.means import Means, Refused
+from powernap.nap.watch import sentence_of
 
 #: Monitors that look at files alone, and need none of what they saw before.
 LOOKED = ("lock", "guest", "print", "jobs")
@@ -45,7 +46,7 @@ async def look(means: Means, asked: dict[str, Any], _files: list[int]) -> dict[s
         await monitor.ask()
         return {"reading": asdict(monitor.look(clocks.now()))}
     except OSError as error:
-        return {"reading": {"name": section.name, "kind": section.kind, "error": str(error)}}
+        return {"reading": {"name": section.name, "kind": section.kind, "error": sentence_of(error)}}
     finally:
         monitor.close()
 
@@ -69,7 +70,7 @@ async def io(means: Means, asked: dict[str, Any], _files: list[int]) -> dict[str
     try:
         return {"moved": monitor.moved()}
     except OSError as error:
-        return {"failed": str(error)}
+        return {"failed": sentence_of(error)}
 
 
 async def standby(means: Means, asked: dict[str, Any], _files: list[int]) -> dict[str, Any]:
@@ -80,7 +81,9 @@ async def standby(means: Means, asked: dict[str, Any], _files: list[int]) -> dic
     monitor = DiskMonitor(section.name, section.values)
     await monitor.ask()
     return {
-        "standby": {name: [str(said)] if isinstance(said, OSError) else said for name, said in monitor.standby.items()}
+        "standby": {
+            name: [sentence_of(said)] if isinstance(said, OSError) else said for name, said in monitor.standby.items()
+        }
     }
 
 
