@@ -54,7 +54,9 @@ def headers(file: str) -> dict[str, str]:
     try:
         lines = Path(file).read_text(encoding="latin-1").splitlines()
     except OSError as error:
-        raise HttpError(f"header_file: {file} cannot be read: {error.strerror}") from error
+        remedy = f": let powernapd read it: chgrp powernapd {file}; chmod 640 {file}"
+        more = remedy if isinstance(error, PermissionError) else ""
+        raise HttpError(f"header_file: {file} cannot be read: {error.strerror}{more}") from error
     found = {}
     for number, line in enumerate(lines, 1):
         header = HEADER.match(line)

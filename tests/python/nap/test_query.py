@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import shutil
 import socket
 import ssl
@@ -19,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from powernap.machine import clocks
+from powernap.machine.httpget import headers
 from powernap.nap.evidence import weigh
 from powernap.nap.monitors.query import QueryMonitor
 from powernap.nap.watch import Watch
@@ -181,6 +183,18 @@ def test_a_bad_header_is_named_by_its_line_only(server, tmp_path):
     error = look(f"{server.url}/state", pattern="x", header_file=str(file)).error
     assert "line 2" in error and "s3cret" not in error
     assert "cannot be read" in look(f"{server.url}/state", pattern="x", header_file=str(tmp_path / "none")).error
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming somebody else needs root")
+def test_headers_that_only_root_may_read_are_told_with_the_remedy(tmp_path):
+    file = tmp_path / "headers"
+    file.touch(0o600)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(PowernapError, match=f"chgrp powernapd {file}"):
+            headers(str(file))
+    finally:
+        os.seteuid(0)
 
 
 def test_a_server_that_cannot_be_reached_counts_as_active():
