@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Stamp = Callable[[float], str]
+WORDS = {"observing": "observing, where it would have napped"}
 
 
 def text(content: Mapping[str, Any], stamp: Stamp) -> str:
@@ -27,7 +28,7 @@ def text(content: Mapping[str, Any], stamp: Stamp) -> str:
     lines = table(rows) if content["naps"] else ["no nap in this time"]
     lines += ["", f"{totals['naps']} naps, asleep for {duration(totals['asleep_seconds'])}"]
     lines[-1] += f", in powersave for {duration(totals['powersave_seconds'])}"
-    lines += [f"{name}: {duration(seconds)}" for name, seconds in sorted(totals["seconds"].items())]
+    lines += [f"{WORDS.get(name, name)}: {duration(seconds)}" for name, seconds in sorted(totals["seconds"].items())]
     lines += [f"{count} x ended by {cause}" for cause, count in sorted(totals["wakes"].items(), key=_most_first)]
     if totals["estimated_kwh_saved"] is None:
         lines.append("energy: not estimated, as energy.watts_awake is not set")

@@ -147,6 +147,12 @@ def test_people_get_a_table_and_totals():
     assert "energy saved (estimated from [energy]): 0.52 kWh, 0.26 EUR" in text
 
 
+def test_of_a_dry_run_people_are_told_how_long_it_would_have_napped():
+    lines = [line(0, "awake"), line(600, "observing"), line(4200, "awake")]
+    content = {**summary(lines, 1_000_000, 1_004_300, ENERGY), "error": ""}
+    assert "observing, where it would have napped: 1 h 00 min" in history_text.text(content, str)
+
+
 def test_what_is_no_line_is_passed_over():
     assert summary([{"t": "x"}, {}, {"t": 1, "b": 1, "state": 3}], 0, 10, ENERGY)["naps"] == []
 
