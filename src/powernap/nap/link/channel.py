@@ -29,13 +29,10 @@ from powernap.nap.link.websocket import Declined, open_websocket
 from powernap.shared.errors import PowernapError
 
 _log = logging.getLogger("powernapd")
-#: States that follow one another faster are told as one.
-STATE_SECONDS = 0.2
-#: After so long a WebSocket is tried again where only POST got through.
-RETURN_SECONDS = 600.0
+STATE_SECONDS = 0.2  #: States that follow one another faster are told as one.
+RETURN_SECONDS = 600.0  #: After so long a WebSocket is tried again where only POST got through.
 STALE_SECONDS = 60.0  #: A server that refuses a word so long after its welcome may have started anew.
-#: Part of the lease after which a client that has no connection says something.
-LEASE_SHARE = 0.75
+LEASE_SHARE = 0.75  #: Part of the lease after which a client that has no connection says something.
 WEBSOCKET, POST = "websocket", "post"
 
 

@@ -92,15 +92,9 @@ class Hub:
         self.listeners: list[HubListener] = []
         self.sessions: Sessions[Peer] = Sessions(per_second)
         self.orders = LinkOrders(self._send)
-        self.counts = {
-            "messages": 0,
-            "refused": 0,
-            "strangers": 0,
-            "unreadable": 0,
-            "repeated": 0,
-            "floods": 0,
-            "replaced": 0,
-        }
+        self.counts = dict.fromkeys(
+            ("messages", "refused", "strangers", "unreadable", "repeated", "floods", "replaced"), 0
+        )
         self._engine, self._enrolment, self._record = engine, enrolment, record
         self.greet: Callable[[Record, Mapping[str, Any], str], Awaitable[None]] | None = None
         self.formerly: Callable[[str], tuple[Record, PowernapError] | None] = lambda name: None
@@ -351,13 +345,13 @@ class Hub:
         self.orders.close()
         links = self.sessions.links()
         spread = max(_LEAST_SPREAD, len(links) / 1000 * _SPREAD_SECONDS)
+        self._gone.clear()
         for name, peer in links:
             record = self._known(name)
             if record is not None:
                 peer.send(self._bye(record, "stopping", random.uniform(0.5, spread)))
             peer.close("powerwaked is stopping")
-        if links:
-            self._gone.clear()
+        if len(self.sessions):  # some ways end as they are closed
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._gone.wait(), seconds)
 

@@ -2,8 +2,9 @@
 """Are machines there that are not asleep? All of them in a slow round, and at once those whose link was lost.
 
 A round costs a machine one question to its card alone; none where its link is open or the packet path has seen it. A
-link by a broker does not end with the machine: such a one is asked, too, where it is on our segments. Who does not
-answer is asked three times, the last time by a question to all. Nobody who sleeps here is ever asked.
+link by a broker does not end with the machine: such a one is asked, too. Behind a router, where it may be a firewall that
+does not answer, it is missed only once it has answered there. Who does not answer is asked three times, the last time by
+a question to all. Nobody who sleeps here is ever asked.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ _FIRST_ROUND_PER_SECOND = 200
 
 @dataclass
 class _Case:
-    """One machine that is being asked. `addresses`: on our segments; `ips`: elsewhere; `other`: who answers instead."""
+    """One machine that is being asked. `addresses`: on our segments; `ips`: elsewhere; `other`: who answers instead.
+
+    `linked`: it has a link, which does not end with it.
+    """
 
     name: str
     number: int
@@ -50,6 +54,7 @@ class _Case:
     ips: tuple[str, ...]
     answered: bool = False
     other: str = ""
+    linked: bool = False
 
 
 class Looking:
@@ -80,6 +85,7 @@ class Looking:
         self._unanswered: deque[tuple[float, _Case]] = deque()
         self._wanted: dict[str, None] = {}
         self._looked_at: set[str] = set()
+        self._answers_afar: set[str] = set()  # of those that have a link
         self._wake_up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -139,7 +145,7 @@ class Looking:
         if self._presence.is_vouched_for(case.name) or case.name in self._looked_at or not self._is_up(case.name):
             return
         if not case.addresses:
-            if case.ips and not self._presence.linked(case.name):
+            if case.ips:
                 self.look_for(case.name)
             return
         # IPv4 first: a question to the card alone is heard by nobody else, and answered without neighbour discovery.
@@ -223,9 +229,16 @@ class Looking:
         await self._look_afar([case for case in cases if not case.addresses])
         for case in cases:
             self._no_longer_asked(case)
-            if not case.answered and self._is_up(case.name):
+            if not case.answered and self._is_up(case.name) and not self._may_be_hidden(case):
                 how = f"no answer to {_QUESTIONS} questions" if case.addresses else "no answer to ICMP and TCP"
                 self._presence.silent(case.name, case.number, how, case.other)
+
+    def _may_be_hidden(self, case: _Case) -> bool:
+        """Whether a firewall may be why it does not answer. Where it was taken for gone, it has to answer anew."""
+        if case.addresses or not case.linked or case.name in self._answers_afar:
+            self._answers_afar.discard(case.name)
+            return False
+        return True
 
     async def _look_afar(self, cases: list[_Case]) -> None:
         if not cases:
@@ -236,7 +249,11 @@ class Looking:
         async def one(case: _Case) -> None:
             if found.intersection(case.ips):
                 case.answered = True
+                if case.linked:
+                    self._answers_afar.add(case.name)
                 self._presence.answered(case.name, case.number, "ICMP")
+                return
+            if case.linked and case.name not in self._answers_afar:
                 return
             port = self._presence.port(case.number)
             async with few:
@@ -251,9 +268,7 @@ class Looking:
         row = self._registry.row(name)
         if row is None or row.sleep is not None or self._presence.is_vouched_for(name) or not self._is_up(name):
             return None
-        if not row.addresses and self._presence.linked(name):
-            return None  # from afar it is not told from one behind a firewall
         ips = () if row.addresses else tuple(str(ipaddress.ip_interface(text).ip) for text in row.record.asked_at)
         if not row.addresses and not ips:
             return None
-        return _Case(name, row.record.number, row.addresses, ips)
+        return _Case(name, row.record.number, row.addresses, ips, linked=self._presence.linked(name))
