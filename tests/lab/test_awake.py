@@ -81,36 +81,38 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def fleet(start_lab):
+def desk(start_lab, tmp_path_factory):
+    """Before anything naps: with a connection to web2 that was left open."""
     with start_lab("awake", ROOT / "tests/lab/awake.toml") as lab:
         machines = {name: Napper(lab, name) for name in CONFIG}
-        for name, each in machines.items():
-            host = lab.host(name)
-            each.run("ethtool -s eth0 wol g")
-            # By order alone, so that no connection wakes what a play should wake.
-            asked(lab, f"register {name} --mac {host['mac']} --address {host['ipv4']} --wake-on never")
-            each.start(CONFIG[name])
-        machines["web2"].run("touch /run/work")
-        each.is_linked()
-        asked(lab, f"register ghost --mac {GHOST['mac']} --address {GHOST['address']}")
-        yield machines
-
-
-@pytest.fixture
-def asleep(fleet, desk):
-    """web1 and web2 sleep, web3 does not; a connection to web2 was left open."""
-    for name in ("web1", "web2"):
-        fleet[name].falls_asleep(40)
-        fleet[name].known_as("proxied", seconds=30)
-    return fleet
+        desk = Desk(lab, tmp_path_factory.mktemp("desk"))
+        desk.machines = machines
+        desk.play({"ansible.builtin.command": "true"}, limit="web2")
+        yield desk
+        desk.hang_up()
 
 
 @pytest.fixture(scope="module")
-def desk(fleet, tmp_path_factory):
-    desk = Desk(fleet["web1"].lab, tmp_path_factory.mktemp("desk"))
-    desk.play({"ansible.builtin.command": "rm /run/work"}, limit="web2")
-    yield desk
-    desk.hang_up()
+def fleet(desk):
+    lab, machines = desk.lab, desk.machines
+    for name, each in machines.items():
+        host = lab.host(name)
+        each.run("ethtool -s eth0 wol g")
+        # By order alone, so that no connection wakes what a play should wake.
+        asked(lab, f"register {name} --mac {host['mac']} --address {host['ipv4']} --wake-on never")
+        each.start(CONFIG[name])
+    each.is_linked()
+    asked(lab, f"register ghost --mac {GHOST['mac']} --address {GHOST['address']}")
+    return machines
+
+
+@pytest.fixture
+def asleep(fleet):
+    """web1 and web2 sleep, web3 does not; a connection to web2 was left open."""
+    for name in ("web1", "web2"):
+        fleet[name].falls_asleep()
+        fleet[name].known_as("proxied")
+    return fleet
 
 
 CALLBACK = {"ANSIBLE_CALLBACKS_ENABLED": "powernap.powernap.awake"}
@@ -149,7 +151,7 @@ def test_a_play_wakes_who_sleeps_and_holds_all_awake_until_it_has_failed(asleep,
     assert [each["verb"] for each in asked(lab, "orders")["orders"][:2]] == ["release", "inhibit"], "one order for all"
     assert "play Work" not in asleep["web3"].run("powernap inhibit --list").stdout
     for name in ("web1", "web2"):  # and nobody holds them any more
-        asleep[name].falls_asleep(30)
+        asleep[name].falls_asleep()
 
 
 def test_by_way_of_the_wake_servers_own_socket_with_a_last_task_and_without_one(asleep, desk):
@@ -171,7 +173,7 @@ def test_by_way_of_the_wake_servers_own_socket_with_a_last_task_and_without_one(
     assert "changed: [web2 -> wake1" in out.partition("TASK [Let go]")[2]
     assert [each["verb"] for each in asked(lab, "orders")["orders"][:3]] == ["release", "release", "inhibit"]
     for name in ("web1", "web2"):
-        asleep[name].falls_asleep(30)
+        asleep[name].falls_asleep()
 
 
 def test_who_sleeps_is_left_out_and_nobody_is_woken(asleep, desk):
