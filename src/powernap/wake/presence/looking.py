@@ -2,9 +2,9 @@
 """Are machines there that are not asleep? All of them in a slow round, and at once those whose link was lost.
 
 A round costs a machine one question to its card alone; none where its link is open or the packet path has seen it. A
-link by a broker does not end with the machine: such a one is asked, too. Behind a router, where it may be a firewall that
-does not answer, it is missed only once it has answered there. Who does not answer is asked three times, the last time by
-a question to all. Nobody who sleeps here is ever asked.
+link by a broker does not end with the machine, and who speaks by POST has none: such are asked, too. Behind a router,
+where a firewall may keep them from answering, they are missed only once they have answered. Who does not answer is
+asked three times, the last time by a question to all. Nobody who sleeps here is ever asked.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FIRST_ROUND_PER_SECOND = 200
 class _Case:
     """One machine that is being asked. `addresses`: on our segments; `ips`: elsewhere; `other`: who answers instead.
 
-    `linked`: it has a link, which does not end with it.
+    `speaks`: it is said to be there by a link that does not end with it, or by its word within its lease.
     """
 
     name: str
@@ -54,7 +54,7 @@ class _Case:
     ips: tuple[str, ...]
     answered: bool = False
     other: str = ""
-    linked: bool = False
+    speaks: bool = False
 
 
 class Looking:
@@ -85,7 +85,7 @@ class Looking:
         self._unanswered: deque[tuple[float, _Case]] = deque()
         self._wanted: dict[str, None] = {}
         self._looked_at: set[str] = set()
-        self._answers_afar: set[str] = set()  # of those that have a link
+        self._answers_afar: set[str] = set()  # of those that speak
         self._wake_up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -235,7 +235,7 @@ class Looking:
 
     def _may_be_hidden(self, case: _Case) -> bool:
         """Whether a firewall may be why it does not answer. Where it was taken for gone, it has to answer anew."""
-        if case.addresses or not case.linked or case.name in self._answers_afar:
+        if case.addresses or not case.speaks or case.name in self._answers_afar:
             self._answers_afar.discard(case.name)
             return False
         return True
@@ -249,11 +249,11 @@ class Looking:
         async def one(case: _Case) -> None:
             if found.intersection(case.ips):
                 case.answered = True
-                if case.linked:
+                if case.speaks:
                     self._answers_afar.add(case.name)
                 self._presence.answered(case.name, case.number, "ICMP")
                 return
-            if case.linked and case.name not in self._answers_afar:
+            if case.speaks and case.name not in self._answers_afar:
                 return
             port = self._presence.port(case.number)
             async with few:
@@ -271,4 +271,4 @@ class Looking:
         ips = () if row.addresses else tuple(str(ipaddress.ip_interface(text).ip) for text in row.record.asked_at)
         if not row.addresses and not ips:
             return None
-        return _Case(name, row.record.number, row.addresses, ips, linked=self._presence.linked(name))
+        return _Case(name, row.record.number, row.addresses, ips, speaks=self._presence.speaks(name))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from powernap.shared.mac import format_mac
 from powernap.wake.clock import clock
 from powernap.wake.host import Host
-from powernap.wake.link.hub import HubListener, Peer
+from powernap.wake.link.hub import LEASE_SECONDS, HubListener, Peer
 from powernap.wake.link.words import Hello, Said
 from powernap.wake.model import State
 from powernap.wake.notes import Notes
@@ -66,6 +66,7 @@ class Presence(HubListener):
         self._store = Store(notes)
         self._marks = Marks()
         self._links: dict[str, Link] = {}
+        self._by_post: set[str] = set()
         self._began = clock()
 
     # What hosts say (HubListener)
@@ -76,6 +77,9 @@ class Presence(HubListener):
             return
         if peer.lasts:
             self._links[name] = Link(now, peer.transport, peer.address, host)
+            self._by_post.discard(name)
+        else:
+            self._by_post.add(name)
         word = Word(hello.state, now, now, hello.cause)
         known = self._store.get(host.number).heard(word)
         self._learn(host, known._replace(profile=hello.profile, version=hello.version))
@@ -101,6 +105,7 @@ class Presence(HubListener):
             self.lost(name)
 
     def bye(self, name: str, cause: str) -> None:
+        self._by_post.discard(name)
         host = self._brief(name)
         if host is not None:
             known = self._store.get(host.number)
@@ -187,6 +192,12 @@ class Presence(HubListener):
         """Its link is open, and would have ended were the host gone."""
         link = self._links.get(name)
         return link is not None and link.transport not in _BY_BROKER
+
+    def speaks(self, name: str) -> bool:
+        """It has a link, or spoke by POST within its lease: before that is over it says something again."""
+        if name in self._links:
+            return True
+        return name in self._by_post and self.heard_since(name, time.time() - LEASE_SECONDS)
 
     # What is known
 
@@ -307,6 +318,7 @@ class Presence(HubListener):
         self._store.forget(host.number)
         self.naps.forget(host.number)
         self._links.pop(host.name, None)
+        self._by_post.discard(host.name)
 
 
 def _after(host: Host, known: Known, now: float) -> Known:
