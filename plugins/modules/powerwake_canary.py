@@ -116,6 +116,12 @@ held:
     db2: >-
       db1 did not wake when that was tried (no sign of it within 120 s): repair that, and clear it with
       'powerwake canary --clear db1'
+not_woken:
+  description: Those of RV(held) of whose kind one was tried and did not wake.
+  type: list
+  elements: str
+  returned: success
+  sample: [db2]
 """
 
 import time
@@ -171,11 +177,13 @@ class Trial:
     def __init__(self, ask, order, tries):
         self.ask, self.order, self.tries = ask, order, tries
         self.tried = {}
+        self.not_woken = set()  # kinds
         self.why = {}  # by kind, why it is not proven
 
     def run(self, waiting, marked):
         """``waiting``: names by kind; ``marked``: by kind, why one of it did not wake."""
         self.why.update(marked)
+        self.not_woken.update(marked)
         left = {each: list(names) for each, names in waiting.items() if each not in marked}
         for _turn in range(self.tries):
             chosen = {each: names.pop(0) for each, names in left.items() if names}
@@ -196,8 +204,12 @@ class Trial:
                 self.why[each] = ""  # none of its steps is a sleep
             return True
         mark = (self.ask([name]).get(name) or {}).get("status", {}).get("canary_failed")
-        self.why[each] = not_woken(name, mark["why"]) if mark else "%s could not be tried: %s" % (name, reason(result))
-        return bool(mark)
+        if not mark:
+            self.why[each] = "%s could not be tried: %s" % (name, reason(result))
+            return False
+        self.why[each] = not_woken(name, mark["why"])
+        self.not_woken.add(each)
+        return True
 
 
 def held(waiting, why, check_mode):
@@ -225,7 +237,7 @@ def prove(module, server):
     hosts = wait_for_links(server, params["names"], params["link_timeout"])
     waiting = by_kind(hosts, params["names"])
     if not waiting:
-        return {"changed": False, "tried": {}, "held": {}}
+        return {"changed": False, "tried": {}, "held": {}, "not_woken": []}
     others = {}
     for group in sorted({each[0] for each in waiting}):
         others.update((host["name"], host) for host in server.hosts(group=group, fields=["name", *FIELDS]))
@@ -244,7 +256,13 @@ def prove(module, server):
     trial.run(ready, failed(others, waiting))
     still = waiting if module.check_mode else by_kind(records(server, params["names"], FIELDS), params["names"])
     changed = any(each["changed"] for each in trial.tried.values())
-    return {"changed": changed, "tried": trial.tried, "held": held(still, trial.why, module.check_mode)}
+    bad = [name for each in trial.not_woken for name in still.get(each, ())]
+    return {
+        "changed": changed,
+        "tried": trial.tried,
+        "held": held(still, trial.why, module.check_mode),
+        "not_woken": sorted(bad),
+    }
 
 
 def main():

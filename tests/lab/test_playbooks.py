@@ -24,6 +24,7 @@ SETTINGS = {
     "webs": {"powernap_group": "web"},
     "dbs": {"powernap_group": "db"},
 }
+ONE_BY_ONE = ("-e", '{"powernap_serial": [1]}')
 NIGHT = '[monitors.night]\nkind = "lock"\nheld = []\nexists = ["/run/night"]\n'
 
 
@@ -70,31 +71,56 @@ def test_under_limit_one_machine_is_set_up_and_proves_that_it_wakes(site):
     assert registered(lab)["web1"]["status"]["canary_passed"]["host"] == "web1"
 
 
-def test_a_failed_canary_leaves_the_rest_of_its_group_awake_and_says_why(site):
+def test_after_a_failed_canary_the_later_batches_leave_its_group_alone_and_say_why(site):
     lab, player = site
     lab.set("db1", "deaf_to_magic", 1000)
     since = lab.mark()
-    played = player.play("site", "--limit", "clients", "-e", "powernap_timeout=20")
+    played = player.play("site", "--limit", "dbs", "-e", "powernap_timeout=20", *ONE_BY_ONE)
     assert played.status != 0 and set(played.failed) == {"db1", "db2"}, (played.failed, played.errors)
-    assert slept(lab, since) == {"db1"}, "nothing is tried twice, and nobody instead of one that did not wake"
+    assert slept(lab, since) == {"db1"} and played.count("unreachable") == 0
+    assert "stays awake: db1 did not wake when that was tried" in played.failed["db1"][-1]
+    assert "is left alone: db1 did not wake when that was tried" in played.failed["db2"][-1]
+    assert "powerwake canary --clear db1" in played.failed["db2"][-1]
+    assert set(registered(lab)) == {"web1", "db1"}
+
+
+def test_told_to_go_on_it_sets_up_the_rest_of_the_group_which_stays_awake(site):
+    lab, player = site
+    lab.set("db1", "deaf_to_magic", 0)
+    awake(lab, "db1")
+    since = lab.mark()
+    played = player.play("site", "--limit", "dbs", "-e", "powernap_go_on=true", *ONE_BY_ONE)
+    assert played.status != 0 and set(played.failed) == {"db1", "db2"}, (played.failed, played.errors)
+    assert slept(lab, since) == set(), "nothing is tried twice, and nobody instead of one that did not wake"
     for name in ("db1", "db2"):
         assert "stays awake: db1 did not wake when that was tried" in played.failed[name][-1]
-        assert "powerwake canary --clear db1" in played.failed[name][-1]
-    assert played.stats["web1"]["failures"] == 0
     refused = powerwake(lab, "nap db2", check=False)
     assert "no machine of group db" in refused.stdout and lab.state("db2") == "awake"
 
 
-def test_once_that_is_repaired_the_next_run_tries_again_and_one_proves_for_all(site):
+def test_once_the_mark_is_cleared_the_next_run_tries_again_and_one_proves_for_all(site):
     lab, player = site
-    lab.set("db1", "deaf_to_magic", 0)
-    awake(lab, "db1")
     powerwake(lab, "canary --clear db1")
     since = lab.mark()
     played = player.play("site", "--limit", "dbs")
     assert played.status == 0, (played.failed, played.errors)
     assert slept(lab, since) in ({"db1"}, {"db2"})
     assert registered(lab)["db2"]["status"]["canary_wanted"] == ""
+
+
+def test_a_run_that_fails_lets_go_of_all_and_leaves_the_later_batches_alone(site):
+    lab, player = site
+    since = lab.mark()
+    profile = json.dumps({"powernap_profile": "{{ 'nosuch' if inventory_hostname == 'db1' else 'base' }}"})
+    played = player.play("site", "--limit", "clients", "-e", profile, "-e", '{"powernap_serial": [2]}')
+    assert played.status != 0 and set(played.failed) == {"db1"}, (played.failed, played.errors)
+    assert played.stats["web1"]["failures"] == 0 and "db2" not in played.stats
+    assert any("1 of 2 machines have failed" in said for said in played.said["web1"])
+    given = asked(lab, "orders")["orders"][:2]
+    assert [(order["verb"], order["counts"]) for order in given] == [("release", {"done": 2}), ("inhibit", {"done": 2})]
+    for name in ("web1", "db1"):
+        assert "powernap.powernap.site" not in lab.run(name, "powernap inhibit --list").stdout
+    assert slept(lab, since) == set()
 
 
 def test_machines_nap_by_playbook_and_each_tells_its_result(site):

@@ -69,6 +69,7 @@ def test_after_one_that_did_not_wake_no_other_is_tried():
     assert site.orders == [["app1"]]
     assert trial.why[APP].startswith("app1 did not wake when that was tried (no sign)")
     assert "powerwake canary --clear app1" in trial.why[APP]
+    assert trial.not_woken == {APP}
 
 
 def test_where_one_cannot_be_tried_the_next_is_up_to_a_limit():
@@ -77,6 +78,7 @@ def test_where_one_cannot_be_tried_the_next_is_up_to_a_limit():
     trial = site.trial({APP: ["app1", "app2", "app3", "app4"]}, tries=2)
     assert site.orders == [["app1"], ["app2"]]
     assert trial.why[APP] == "app2 could not be tried: failed: this machine has no clock"
+    assert trial.not_woken == set()
     assert site.trial({APP: ["app1", "app4"]}).why == {}
 
 
@@ -85,7 +87,8 @@ def test_a_kind_of_which_one_bears_a_mark_is_not_tried():
     marked = failed(others, {APP: ["app1"]})
     assert set(marked) == {APP} and "--clear app9" in marked[APP]
     site = FakeSite()
-    assert site.trial({APP: ["app1"]}, marked).why == marked and site.orders == []
+    trial = site.trial({APP: ["app1"]}, marked)
+    assert trial.why == marked and trial.not_woken == {APP} and site.orders == []
 
 
 def test_machines_that_never_sleep_are_not_held():
