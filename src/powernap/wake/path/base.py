@@ -130,7 +130,10 @@ class PacketPath(Protocol):
         """
 
     def put_alike(self, kinds: Collection[Alike]) -> None:
-        """The same for many that are of few kinds, none with a VLAN, at a fraction of the cost. Raises OSError."""
+        """The same for many that are of few kinds, none with a VLAN, at a fraction of the cost; in any thread.
+
+        Raises OSError.
+        """
 
     def remove(self, keys: Iterable[Key]) -> None:
         pass

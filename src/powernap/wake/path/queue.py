@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from powernap.wake.model import Address
 from powernap.wake.path.base import Alike, Entry, Key, PacketPath
@@ -25,6 +26,8 @@ class PathQueue:
         self._cards: dict[bytes, int | None] = {}
         self._scheduled: asyncio.Handle | None = None
         self._failed = False
+        self._thread: ThreadPoolExecutor | None = None
+        self._taking: Future[None] | None = None
 
     def follow(self, old: Posture, new: Posture) -> None:
         """A host's posture has changed. Where the kernel must no longer act for an address, it is told at once."""
@@ -51,17 +54,42 @@ class PathQueue:
         self._schedule()
 
     def put_alike(self, kinds: Collection[Alike], cards: Mapping[bytes, int]) -> None:
-        """At once, after all that waits. `cards`: MAC and number of those to watch."""
+        """After all that waits; a path that acts takes them in a thread, until `taken`, and nothing else meanwhile.
+
+        `cards`: MAC and number of those to watch.
+        """
+        self.taken()
         self.flush()
         segments = {segment.interface.index: segment for segment in self._segments.values()}
         for kind in kinds:
             for ip in kind.each_ip() if kind.length > 4 else ():
                 segments[kind.interface].follow_group(ip, True)
+        if not self.path.acts:
+            self._take(kinds, cards)
+            return
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="path")
+        self._taking = self._thread.submit(self._take, kinds, cards)
+
+    def _take(self, kinds: Collection[Alike], cards: Mapping[bytes, int]) -> None:
         try:
             self.path.put_alike(kinds)
             self.path.watch_cards(cards)
         except OSError as error:
             self._complain(error)
+
+    def taken(self) -> None:
+        """Wait until the path has what was last put."""
+        if self._taking is not None:
+            self._taking.result()
+            self._taking = None
+
+    def end(self) -> None:
+        """No more will be put by kinds for now."""
+        self.taken()
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
 
     def index(self, segment: str) -> int | None:
         """The interface's, None where it is not heard."""
