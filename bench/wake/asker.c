@@ -121,6 +121,14 @@ static size_t template(unsigned char *frame, const unsigned char *own) {
     return 54;
 }
 
+// One's complement of the one's complement sum (RFC 1071) of the bytes, and of what is in `sum` already.
+static void checksum(unsigned char *to, const unsigned char *from, const unsigned char *end, uint32_t sum) {
+    to[0] = to[1] = 0;
+    for (; from < end; from += 2) sum += (uint32_t)(from[0] << 8 | from[1]);
+    while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+    to[0] = (unsigned char)(~sum >> 8), to[1] = (unsigned char)~sum;
+}
+
 static int by_value(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return x < y ? -1 : x > y;
@@ -188,7 +196,12 @@ int main(int count, char **words) {
             dice = dice * 1664525u + 1013904223u;
             names = (dice >> 8) % 1000 < permille && next < sleeping;
             uint32_t to = htonl(names ? FIRST + next : NOBODY + (dice >> 9));
-            memcpy(frames[size++] + where, &to, 4);
+            unsigned char *frame = frames[size++];
+            memcpy(frame + where, &to, 4);
+            if (kind == SYN) {
+                checksum(frame + 24, frame + 14, frame + 34, 0);
+                checksum(frame + 50, frame + 26, frame + 54, 6 + 20);  // its pseudo-header lies before it, but for these
+            }
         }
         if (names) {
             asked_at[next++] = clock_ns(CLOCK_REALTIME);
