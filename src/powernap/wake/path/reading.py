@@ -29,9 +29,9 @@ from powernap.wake.path.code import (
     PACKET_HOST,
     PACKET_OUTGOING,
     PACKET_TYPE,
-    Code,
     wire,
 )
+from powernap.wake.path.permission import Permission
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 QUESTION = 0
@@ -43,7 +43,7 @@ _FIRST = L4 + 22
 _SOLICITATION, _ADVERTISEMENT, _ECHO6, _ECHO4 = 135, 136, 128, 8
 
 
-class Reading(Code):
+class Reading(Permission):
     #: The daemon hears of claims; the program at the ingress does not care.
     claims = False
     echoes = False
