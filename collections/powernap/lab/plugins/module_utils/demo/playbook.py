@@ -10,6 +10,8 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -17,21 +19,45 @@ from ..errors import LabError
 
 ROOT = pathlib.Path(__file__).resolve().parents[6]
 SITE = "powernap.powernap.site"
+_LONGEST = 1200  # seconds; the longest takes a minute or two
 
 
 @dataclass
 class Outcome:
+    """What one run came to."""
+
+    status: int = 0
     seconds: float = 0.0
     stats: dict = field(default_factory=dict)
     """host -> {"ok", "changed", "unreachable", "failures", "skipped"}"""
-    problems: list = field(default_factory=list)
+    failed: dict = field(default_factory=dict)
+    """host -> why, each with its task"""
     changes: list = field(default_factory=list)
-    told: dict = field(default_factory=dict)
-    """host -> what debug tasks and the like have said"""
+    said: dict = field(default_factory=dict)
+    """host -> what its tasks have said, whatever came of them"""
+    errors: str = ""
+    """what Ansible itself has said, its warnings too"""
+
+    @property
+    def problems(self) -> list:
+        return [f"{host}: {why}" for host, reasons in self.failed.items() for why in reasons]
+
+    def count(self, what: str) -> int:
+        """Of all hosts together; what: one of the keys of stats."""
+        return sum(counts[what] for counts in self.stats.values())
+
+    def note(self, task: str, event: dict) -> None:
+        host, status, message = event["host"], event["status"], event["message"]
+        if status in ("failed", "unreachable"):
+            self.failed.setdefault(host, []).append(f"{task}: {message}")
+        elif status == "changed":
+            self.changes.append(f"{host}: {task}")
+        if message:
+            self.said.setdefault(host, []).append(message)
 
 
 class Ansible:
-    """inventories: files; everything that Ansible writes for itself goes below scratch."""
+    """inventories: files or folders; everything that Ansible writes for itself goes below scratch."""
 
     def __init__(self, scratch: pathlib.Path, inventories):
         self.sockets = scratch / "cp"
@@ -46,15 +72,25 @@ class Ansible:
             PYTHONDONTWRITEBYTECODE="1",
         )
 
-    def playbook(self, show) -> Outcome:
-        """Run site.yml; after each task show(seconds, task, counts) is called. Raises LabError where Ansible breaks."""
+    def site(self, show) -> Outcome:
+        """Run site.yml; show as for play(). Raises LabError where Ansible breaks."""
+        outcome = self.play(SITE, show=show)
+        if outcome.status and not outcome.failed:
+            said = outcome.errors[-2000:] or "it says nothing"
+            raise LabError(f"ansible-playbook ended with {outcome.status}: {said}")
+        return outcome
+
+    def play(self, playbook: str, *arguments: str, show=lambda *_: None) -> Outcome:
+        """Run a playbook; after each task show(seconds, task, counts) is called. LabError: it has no end."""
         outcome, began = Outcome(), time.monotonic()
         task, counts = "", {}
-        command = [str(self._program("ansible-playbook")), *self.arguments, SITE]
-        with subprocess.Popen(
+        command = [str(self._program("ansible-playbook")), *self.arguments, playbook, *arguments]
+        with tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
             command, cwd=ROOT, env=dict(self.environment, ANSIBLE_STDOUT_CALLBACK="powernap.lab.progress"),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
         ) as process:  # fmt: skip
+            end = threading.Timer(_LONGEST, process.kill)
+            end.start()
             for line in process.stdout:
                 if not line.startswith("{"):
                     continue
@@ -64,24 +100,18 @@ class Ansible:
                         show(time.monotonic() - began, task, counts)
                     task, counts = event.get("task", "").replace("powernap.powernap.", ""), {}
                 if "host" in event:
-                    self._note(outcome, task, event)
+                    outcome.note(task, event)
                     counts[event["status"]] = counts.get(event["status"], 0) + 1
                 outcome.stats = event.get("stats", outcome.stats)
-            errors = process.stderr.read().strip()
+            outcome.status = process.wait()
+            end.cancel()
+            errors.seek(0)
+            outcome.errors = errors.read().strip()
         outcome.seconds = time.monotonic() - began
         self.hang_up()
-        if process.returncode and not outcome.problems:
-            raise LabError(f"ansible-playbook ended with {process.returncode}: {errors[-2000:] or 'it says nothing'}")
+        if outcome.seconds > _LONGEST:
+            raise LabError(f"ansible-playbook {playbook} did not end within {_LONGEST} s; it was at: {task}")
         return outcome
-
-    @staticmethod
-    def _note(outcome: Outcome, task: str, event: dict) -> None:
-        if event["status"] in ("failed", "unreachable"):
-            outcome.problems.append(f"{event['host']}: {task}: {event['message']}")
-        elif event["status"] == "changed":
-            outcome.changes.append(f"{event['host']}: {task}")
-        elif event["message"] and event["status"] == "ok":
-            outcome.told.setdefault(event["host"], []).append(event["message"])
 
     def adhoc(self, pattern: str, module: str, arguments: str) -> dict:
         """ansible PATTERN -m MODULE -a ARGUMENTS for one host; returns what the module returned. Raises LabError."""
@@ -94,6 +124,7 @@ class Ansible:
             capture_output=True,
             text=True,
             check=False,
+            timeout=_LONGEST,
         )
         self.hang_up()
         _host, arrow, result = done.stdout.partition("=> ")

@@ -72,7 +72,7 @@ class Demo:
         fact(f"{len(self.deployed.changes)} changes in {self.deployed.seconds:.1f} s")
 
     def _site(self, show):
-        outcome = self.ansible.playbook(show)
+        outcome = self.ansible.site(show)
         bad = {host: c for host, c in outcome.stats.items() if c["failures"] or c["unreachable"]}
         if outcome.problems or bad or not outcome.stats:
             raise LabError("site.yml failed: " + ("; ".join(outcome.problems)[:3000] or "no host was reached") + ".")
@@ -80,7 +80,7 @@ class Demo:
 
     def skipped_guest(self) -> None:
         step("guest1 looks like a virtual machine: napping would save nothing there")
-        reasons = [words for words in self.deployed.told.get("guest1", []) if "skipped" in words]
+        reasons = [words for words in self.deployed.said.get("guest1", []) if "skipped" in words]
         claim(reasons, "the playbook said why it left guest1 alone", "the playbook does not say why guest1 is skipped")
         fact(f'"{reasons[0]}"')
         unit = self.lab.run("guest1", "systemctl cat powernapd.service", check=False)
