@@ -68,7 +68,7 @@ def upsd_fixture(tmp_path):
 
 def wait_for(address, condition):
     """Ask until the driver has seen the change: it reads its file every 2 s."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 50
     while True:
         found = asyncio.run(nut.ask(address))
         if condition(found) or time.monotonic() > deadline:

@@ -71,7 +71,7 @@ def serve(backend):
             threading.Thread(target=lambda visitor=visitor: visitor.recv(1) or visitor.close(), daemon=True).start()
 
 
-def until(true, seconds=15.0):
+def until(true, seconds=60.0):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

@@ -93,7 +93,7 @@ def free(daemon, monkeypatch):
 
 
 async def until(condition):
-    for _ in range(1000):
+    for _ in range(5000):
         if condition():
             return
         await asyncio.sleep(0.01)

@@ -77,7 +77,7 @@ def with_guard(work, root, sleep=None, inhibitors=None, start=True):
     return asyncio.run(run())
 
 
-async def until(condition, complaint="it does not happen", seconds=8.0):
+async def until(condition, complaint="it does not happen", seconds=40.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, complaint

@@ -149,7 +149,7 @@ class Machine:
     def ask(self, command: str, **more: object) -> dict:
         return control.ask(str(self.socket), {"command": command, **more}, 20)
 
-    def until(self, condition, complaint: str, seconds: float = 15.0):
+    def until(self, condition, complaint: str, seconds: float = 60.0):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if result := condition():

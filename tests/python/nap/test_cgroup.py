@@ -23,13 +23,13 @@ def tree(tmp_path):
 def test_a_group_that_computes_is_active_and_one_that_sleeps_is_not(tree):
     tree.run("machine.slice/busy.scope", "sh", "-c", "while :; do :; done")
     tree.run("machine.slice/idle.scope")
-    busy = CgroupMonitor("work", {"groups": ("busy.scope",), "threshold": 10}, tree.root)
-    idle = CgroupMonitor("work", {"groups": ("idle.scope",), "threshold": 10}, tree.root)
+    busy = CgroupMonitor("work", {"groups": ("busy.scope",), "threshold": 2}, tree.root)
+    idle = CgroupMonitor("work", {"groups": ("idle.scope",), "threshold": 2}, tree.root)
     for monitor in (busy, idle):
         assert not monitor.look(clocks.now()).last_active
     time.sleep(1.5)
     reading = busy.look(clocks.now())
-    assert reading.last_active and reading.value > 20 and reading.threshold == 10 and reading.unit == "%"
+    assert reading.last_active and reading.value > 2 and reading.threshold == 2 and reading.unit == "%"
     assert reading.detail.startswith("machine.slice/busy.scope ")
     assert not idle.look(clocks.now()).last_active
 

@@ -89,8 +89,9 @@ def test_a_reload_waits_for_the_look_that_goes_on(running):
             look = asyncio.ensure_future(daemon.look())
             await asyncio.sleep(0.02)
             reload = asyncio.ensure_future(daemon.reload())
+            await until(lambda: len(FakeMonitor.made) == 2)
             await asyncio.sleep(0.2)
-            assert not monitor.closed and len(FakeMonitor.made) == 2
+            assert not monitor.closed
             monitor.answers.set()
             await asyncio.gather(look, reload)
             assert monitor.closed

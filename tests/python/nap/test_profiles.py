@@ -67,7 +67,7 @@ class PrivateBus:
 
     @staticmethod
     def until(condition):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < deadline
             time.sleep(0.05)

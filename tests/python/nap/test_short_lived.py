@@ -19,6 +19,9 @@ from powernap.machine import clocks, ebpf_assembler, ledgers, portfilter, portle
 from powernap.nap.monitors.process import ProcessMonitor
 from powernap.nap.sources import Sources
 
+#: The ledgers count the processes of the whole machine.
+pytestmark = pytest.mark.alone
+
 JOB = f"pnjob{os.getpid()}"
 
 

@@ -54,7 +54,7 @@ def served(tmp_path, decisions, script):
 
 
 async def until(condition):
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
