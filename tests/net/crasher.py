@@ -189,6 +189,6 @@ class Proxy:
             return data[: max(0, after - before)], what
 
 
-def stood_in_for(lan: Lan, seconds: float = 20.0) -> None:
+def stood_in_for(lan: Lan, seconds: float = 60.0) -> None:
     """Wait until the wake server stands in for the host."""
     wait_for(lambda: lan.state("web1") == "proxied", seconds, 0.05)

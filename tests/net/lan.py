@@ -97,7 +97,7 @@ class Lan:
     def state(self, name: str) -> str:
         return str(self.server.admin.get(host_path(name))["wake_state"])
 
-    def wait_for_state(self, name: str, state: str, seconds: float = 6.0) -> None:
+    def wait_for_state(self, name: str, state: str, seconds: float = 30.0) -> None:
         wait_for(lambda: self.state(name) == state, seconds)
 
     def events(self, name: str, event: str) -> list[dict[str, Any]]:

@@ -30,15 +30,16 @@ def run(*command: str, check: bool = True, **options: Any) -> subprocess.Complet
     return subprocess.run(command, check=check, text=True, capture_output=True, timeout=20, **options)
 
 
-def wait_for(what: Callable[[], T], seconds: float = 5.0, step: float = 0.01) -> T:
-    """The first true result. Fails after the time is up."""
-    end = time.monotonic() + seconds
+def wait_for(what: Callable[[], T], seconds: float = 30.0, step: float = 0.01) -> T:
+    """The first true result. Fails after the time is up. The longer it waits, the more seldom it asks."""
+    began = time.monotonic()
     while True:
         found = what()
         if found:
             return found
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(step)
+        waited = time.monotonic() - began
+        assert waited < seconds, f"not within {seconds} s: {what}"
+        time.sleep(max(step, min(waited / 20, 0.2)))
 
 
 def addresses(number: int, segment: int = 0) -> tuple[str, str]:

@@ -98,5 +98,5 @@ class Postgres:
         options = ["-h*", "-k", "", "-cfsync=off", "-cshared_buffers=1MB", "-cmax_connections=5", "-cautovacuum=off"]
         log = (self._directory / f"{host.name}.log").open("w")
         server = host.start(*user, str(self._bin / "postgres"), "-D", str(data), *options, stderr=log)
-        wait_for(lambda: _listens(host, 5432), 15)
+        wait_for(lambda: _listens(host, 5432))
         return server

@@ -228,7 +228,7 @@ def test_a_host_that_does_not_wake_is_an_error_and_an_alert(shared: Lan) -> None
     shared.server.admin.put(host_path("dead1"), {"macs": ["02:4c:00:00:00:66"], "addresses": ["198.18.0.66"]})
     status, sentence = refused(shared, "post", "/api/v1/wake", {"target": "dead1", "timeout_seconds": 0.7})
     assert status == 504 and "magic packets" in sentence
-    wait_for(lambda: shared.events("dead1", "alert"), 5)
+    wait_for(lambda: shared.events("dead1", "alert"))
     assert shared.state("dead1") == "unreachable"
 
 
@@ -340,7 +340,7 @@ def test_a_full_disk_refuses_the_nap_and_says_so(bare_lan: Lan) -> None:
     with server.log.open("ab") as log:
         command = ["ip", "netns", "exec", server.namespace, "unshare", "-m", "sh", "-c", script]
         server.process = subprocess.Popen(command, stderr=log, stdout=log)
-    wait_for(server._is_up, 10)
+    wait_for(server._is_up)
     web1 = bare_lan.sleeper()
     server.ca = Path(f"/proc/{server.process.pid}/root{disk}/tls/ca.pem")
     inside = f"/proc/{server.process.pid}/root{disk}/filler"

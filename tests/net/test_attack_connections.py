@@ -17,6 +17,8 @@ from tests.net.linked import linked
 
 from powernap.shared.envelope import TO_SERVER, Message, seal
 
+pytestmark = pytest.mark.alone
+
 GROWTH = 128 << 20  # bytes, of a client that says as much as it can for five seconds
 
 
@@ -167,7 +169,7 @@ def test_a_client_that_floods_is_refused_and_nobody_else_feels_it(bare_lan: Lan)
                 magic = woken(desk, web2)
                 print(f"magic packet after {magic * 1000:.0f} ms")
                 assert magic < 2
-                wait_for(lambda: bare_lan.state("web2") == "awake", 10)
+                wait_for(lambda: bare_lan.state("web2") == "awake")
         finally:
             over.set()
             for thread in threads:
@@ -188,10 +190,10 @@ def test_when_open_files_are_used_up_it_wakes_and_takes_hosts_again_afterwards(b
     web1.nap()
     before = sockets(bare_lan)
     made = evil.many(300, "tcp")
-    wait_for(lambda: "raise LimitNOFILE" in bare_lan.server.log.read_text(), 10)
+    wait_for(lambda: "raise LimitNOFILE" in bare_lan.server.log.read_text())
     assert woken(desk, web1) < 2
     assert bare_lan.server.admin.get("/api/v1/status")["hosts"] == 1  # operators on the machine itself come in
-    wait_for(lambda: bare_lan.state("web1") == "awake", 15)
+    wait_for(lambda: bare_lan.state("web1") == "awake")
     for each in made:
         each.close()
     wait_for(lambda: sockets(bare_lan) <= before + 1, 30, 0.2)

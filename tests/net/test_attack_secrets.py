@@ -140,7 +140,7 @@ def test_a_full_disk_costs_no_wake_and_nothing_is_acknowledged_until_there_is_sp
     assert web1.magic_at[0] - asked < 2  # the demand wakes it all the same
     web1.settle()
     (inside / "filler").unlink()
-    assert wait_for(lambda: web2.say("asleep", web2.registration())[0] == 200, 10, 0.3)
+    assert wait_for(lambda: web2.say("asleep", web2.registration())[0] == 200, step=0.3)
     assert Asker(desk, server.ipv4, "web8", token=made).ask()[0] == 201
     assert server.admin.post("/api/v1/pending/web7/approve", {})["name"] == "web7"
     assert "Traceback" not in server.log.read_text(), server.log.read_text()

@@ -95,7 +95,7 @@ def test_a_scan_of_open_ports_does_not_wake_them_all(bare_lan: Lan) -> None:
         for member in crowd.members:
             wire.send(crowd.syn(member, (desk.mac, desk.ipv4), 40000))
             time.sleep(0.002)
-    wait_for(lambda: crowd.woken, 5)
+    wait_for(lambda: crowd.woken)
     time.sleep(1)
     print(f"{len(crowd.woken)} of {len(crowd.members)} woken by one source")
     assert 30 <= len(crowd.woken) <= 35, "wakes_per_source is 30 a minute, and a second or two have passed"
@@ -165,7 +165,7 @@ def test_a_sleepers_ipv6_address_is_defended_on_a_real_kernel(lan: Lan) -> None:
     def flags() -> str:
         return desk.run("ip", "-6", "addr", "show", "dev", "eth0").stdout
 
-    wait_for(lambda: "dadfailed" in flags(), 4)
+    wait_for(lambda: "dadfailed" in flags())
     assert lan.state("web1") == "proxied"
 
 
@@ -183,9 +183,9 @@ def test_the_owners_own_duplicate_address_detection_succeeds(lan: Lan) -> None:
     def flags() -> str:
         return web1.run("ip", "-6", "addr", "show", "dev", "eth0").stdout
 
-    wait_for(lambda: "tentative" not in flags(), 5)
+    wait_for(lambda: "tentative" not in flags())
     assert "dadfailed" not in flags()
-    wait_for(lambda: desk.run("ping", "-c1", "-W1", "-n", web1.ipv6, check=False).returncode == 0, 5)
+    wait_for(lambda: desk.run("ping", "-c1", "-W1", "-n", web1.ipv6, check=False).returncode == 0)
     assert desk.neighbour(web1.ipv6) == web1.mac
 
 

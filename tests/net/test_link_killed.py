@@ -52,10 +52,10 @@ def goes_through(lan: Lan, host: Host, desk: Node, cut: Proxy | None = None) -> 
         wait_for(lambda: host.is_linked() or (cut is not None and not cut.armed), AGAIN_SECONDS, 0.02)
         order(lan, "recover", 10, hosts=["web1"])
         # just after a start who is awake is not known yet, and nobody is let go whom others may need
-        wait_for(lambda: outcomes(order(lan, "nap", 10, hosts=["web1"])) == {"web1": "done"}, 20, 0.3)
+        wait_for(lambda: outcomes(order(lan, "nap", 10, hosts=["web1"])) == {"web1": "done"}, 60, 0.3)
     if cut is None or cut.armed:
         try:
-            stood_in_for(lan)
+            wait_for(lambda: lan.state("web1") == "proxied" or (cut is not None and not cut.armed), 60, 0.05)
             desk.connect(host.node.ipv4, 80, 20)[0].close()
         except Exception:
             if cut is None or cut.armed:  # else it was cut while it was looked at

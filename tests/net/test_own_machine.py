@@ -80,7 +80,7 @@ def test_the_kernel_verifying_what_it_knew_wakes_nobody(lan: Lan) -> None:
                 delay(line.split()[0])
         return all("FAILED" in line for line in mine)
 
-    wait_for(verified, 15)
+    wait_for(verified)
     raw.setblocking(False)
     frames = []
     while True:

@@ -39,7 +39,7 @@ def test_a_sleeper_is_captured_again_within_two_seconds_of_the_restart(lan: Lan)
 
 def taken_up(lan: Lan) -> None:
     """All sleepers are beyond doubt again."""
-    wait_for(lambda: lan.server.admin.get("/api/v1/status")["packet_path"]["sleepers_taken_up"], 10)
+    wait_for(lambda: lan.server.admin.get("/api/v1/status")["packet_path"]["sleepers_taken_up"])
 
 
 @pytest.mark.parametrize("path", ["ebpf"], indirect=True)

@@ -160,7 +160,7 @@ def test_an_interface_that_is_not_there_yet_is_waited_for(lan: Lan) -> None:
     assert "eth0 is not there yet" in server.log.read_text()
     server.run("ip", "link", "set", "gone", "name", "eth0")
     server.run("ip", "link", "set", "eth0", "up")
-    wait_for(lambda: desk.owners(web1.ipv4) == {server.mac}, 5)
+    wait_for(lambda: desk.owners(web1.ipv4) == {server.mac})
     connects(desk, web1)
 
 
@@ -267,7 +267,7 @@ def test_on_a_full_disk_those_asleep_are_woken_after_a_kill_and_a_start(bare_lan
     lan.server.stop(signal.SIGKILL)
     fill(small_disk)
     lan.server.start()
-    wait_for(lambda: desk.owners(web1.ipv4) == {lan.server.mac}, 5)
+    wait_for(lambda: desk.owners(web1.ipv4) == {lan.server.mac})
     connects(desk, web1)
     status, content = web1.say("asleep", web1.registration())
     assert status == REFUSED and "free space" in content["error"]
@@ -287,6 +287,6 @@ def test_on_a_full_disk_sleepers_are_stood_in_for_when_an_interface_is_back(bare
     wait_for(lambda: not server.admin.get("/api/v1/status")["interfaces"])
     server.run("ip", "link", "set", "eth0", "up")
     server.run("ip", "addr", "add", f"{server.ipv6}/64", "dev", "eth0", "nodad")
-    wait_for(lambda: desk.owners(web1.ipv4) == {server.mac}, 5)
+    wait_for(lambda: desk.owners(web1.ipv4) == {server.mac})
     wait_for(lambda: "ff02::1:ff00:3" in server.run("ip", "maddr", "show", "dev", "eth0").stdout)
     connects(desk, web1)

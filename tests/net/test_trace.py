@@ -44,7 +44,7 @@ class Trace:
             return next((line for line in list(self.lines) if all(word in line for word in words)), "")
 
         try:
-            return wait_for(found, 10)
+            return wait_for(found)
         except AssertionError:
             raise AssertionError(f"{words} in none of:\n" + "".join((*self.remarks, *self.lines))) from None
 

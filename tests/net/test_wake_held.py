@@ -143,6 +143,6 @@ def test_at_most_4096_frames_are_held_in_all(bare_lan: Lan) -> None:
             for port in range(64):
                 wire.send(crowd.syn(member, (desk.mac, desk.ipv4), 40000 + port))
             time.sleep(0.01)
-    wait_for(lambda: held(lan) == 4096, 10)
-    wait_for(lambda: len(crowd.woken) == 70, 10)
+    wait_for(lambda: held(lan) == 4096)
+    wait_for(lambda: len(crowd.woken) == 70)
     assert held(lan) == 4096

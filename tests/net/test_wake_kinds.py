@@ -69,7 +69,7 @@ def test_a_machine_that_boots_refuses_no_connection_before_its_service_is_there(
     web1.nap(action="poweroff")
 
     def boots() -> float:
-        wait_for(lambda: web1.ready_at, 8)
+        wait_for(lambda: web1.ready_at)
         time.sleep(1.5)
         web1.serve(80)
         return time.monotonic()

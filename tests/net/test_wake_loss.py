@@ -53,6 +53,6 @@ def test_announcements_that_were_lost_are_made_up_for(lan: Lan) -> None:
     lan.lose(0, desk)
     assert desk.neighbour(web1.ipv4) == web1.mac
     for address in (web1.ipv4, web1.ipv6):
-        wait_for(lambda address=address: desk.neighbour(address) == lan.server.mac, 8)
+        wait_for(lambda address=address: desk.neighbour(address) == lan.server.mac)
     desk.connect(web1.ipv6, 80)
     assert web1.magic_at

