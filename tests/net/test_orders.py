@@ -54,6 +54,8 @@ def test_each_verb_reaches_the_machine_with_its_arguments(lan: Lan) -> None:
     assert [(each["verb"], each["arguments"], each["by"]) for each in web1.orders] == [
         (verb, arguments, "root") for verb, arguments in given.items()
     ]
+    order(lan, "reload", hosts=["web1"], timeout_seconds=7)
+    assert [each["valid_seconds"] for each in web1.orders[-2:]] == [30, 7]
 
 
 def test_an_order_to_a_group_and_to_those_that_a_query_finds(lan: Lan) -> None:

@@ -167,7 +167,8 @@ class Delivery:
             self._keeper.let_go(host.name, host.number, host.group, verb == "canary")
         ok = False
         try:
-            done = await self._link.order(host.name, verb, dict(arguments), by, request.valid_seconds)
+            valid = min(request.valid_seconds, request.timeout_seconds)
+            done = await self._link.order(host.name, verb, dict(arguments), by, valid)
             ok = done.ok
         finally:
             if naps and not ok:
