@@ -24,8 +24,8 @@ def naps_and_is_woken_by_curl(napper):
     """From its own command line to the page that the desk asks for; what powernapd then says of who knocked."""
     lab, name = napper.lab, napper.name
     lab.order(name, "powernap now", timeout=60)
-    napper.falls_asleep(30)
-    napper.known_as("proxied", seconds=30)
+    napper.falls_asleep()
+    napper.known_as("proxied")
     page = lab.run("desk", f"curl -sS --max-time 60 http://{lab.host(name)['ipv4']}/", timeout=70)
     assert page.stdout == f"Served by {name}.\n"
-    return napper.until(lambda: napper.status()["server"].get("woken_for"), 20, "who knocked")
+    return napper.until(lambda: napper.status()["server"].get("woken_for"), what="who knocked")

@@ -29,13 +29,20 @@ after_seconds = 3
 grace_seconds = 0.8
 action = "suspend"
 """
+#: For whoever is to come in time for each of its states, on a busy machine too.
+SLOW_DESCENT = (
+    DESCENT.replace("= 1\naction", "= 3\naction")
+    .replace("1.2", "3.2")
+    .replace("= 3\ngrace", "= 12\ngrace")
+    .replace("0.8", "4")
+)
 IDLE_ONE = "[Service]\nExecStart=/bin/sleep 4324\n"
 
 
 def wake_up(napper):
     if napper.lab.state("web1") == "asleep":
         napper.lab.button("web1")
-        napper.lab.wait_state("web1", "awake", 10)
+        napper.lab.wait_state("web1", "awake", 60)
 
 
 def is_killed_and_runs_again(napper):

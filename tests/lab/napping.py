@@ -108,7 +108,7 @@ class Napper:
 
     # --- waiting
 
-    def until(self, true, seconds=10.0, what=""):
+    def until(self, true, seconds=30.0, what=""):
         """Return what ``true`` returns as soon as that is anything."""
         end = time.monotonic() + seconds
         while not (found := true()):
@@ -118,7 +118,7 @@ class Napper:
             time.sleep(0.1)
         return found
 
-    def reaches(self, state, seconds=10.0):
+    def reaches(self, state, seconds=30.0):
         """Wait until powernapd says that it is in that state."""
         return self.until(lambda: self._state() == state, seconds, state)
 
@@ -126,15 +126,15 @@ class Napper:
         done = self.run("powernap status --json", check=False)
         return json.loads(done.stdout)["state"] if done.returncode == 0 else ""
 
-    def logs(self, text, seconds=10.0):
+    def logs(self, text, seconds=30.0):
         return self.until(lambda: text in self.log(), seconds, repr(text))
 
-    def falls_asleep(self, seconds=15.0):
+    def falls_asleep(self, seconds=60.0):
         self.lab.wait_state(self.name, "asleep", seconds)
 
     def wake(self):
         """By magic packets, one every 2 s: one alone may be lost."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while self.lab.state(self.name) != "awake":
             mine = [event for event in self.lab.events() if event["host"] == self.name]
             assert time.monotonic() < end, f"{self.name} does not wake: {mine[-12:]}"
@@ -142,14 +142,14 @@ class Napper:
             with contextlib.suppress(LabError):
                 self.lab.wait_state(self.name, "awake", 2)
 
-    def known_as(self, *states, seconds=15.0):
+    def known_as(self, *states, seconds=60.0):
         """Wait until the wake server says so of it."""
         self.until(lambda: self.known_state() in states, seconds, " or ".join(states))
 
     def known_state(self):
         return self.seen_by_server()["wake_state"]
 
-    def is_linked(self, seconds=20.0):
+    def is_linked(self, seconds=60.0):
         """Wait until its link is open."""
         self.until(lambda: self.seen_by_server()["status"]["link"], seconds, "the link")
 

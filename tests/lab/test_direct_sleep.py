@@ -16,10 +16,10 @@ def test_a_direct_suspend_returns_when_a_magic_packet_woke_the_machine(lab):
     lab.run("web1", ["ethtool", "-s", "eth0", "wol", "g"])
     before = lab.run("web1", "journalctl -q -o cat -u systemd-suspend.service").stdout
     lab.run("web1", ["systemd-run", "-q", "--unit=direct", "--collect", "/usr/bin/python3", "-c", SLEEP])
-    lab.wait_state("web1", "asleep", 10)
+    lab.wait_state("web1", "asleep", 60)
     time.sleep(1.2)
     lab.magic("web1")
-    lab.wait_state("web1", "awake", 10)
+    lab.wait_state("web1", "awake", 60)
     for _ in range(50):
         said = lab.run("web1", "journalctl -q -o cat -u direct.service").stdout
         if "slept" in said:

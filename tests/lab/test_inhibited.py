@@ -25,8 +25,8 @@ def test_an_ignored_inhibitor_is_passed_by(lab):
     try:
         lab.run("web1", "until systemd-inhibit --list | grep -q jellyfin; do sleep 0.1; done", timeout=10)
         lab.run("web1", "systemd-run -q --unit=order --collect /usr/bin/python3 /run/inhibited/order.py")
-        lab.wait_state("web1", "asleep", 10)
+        lab.wait_state("web1", "asleep", 60)
         lab.magic("web1")
-        lab.wait_state("web1", "awake", 10)
+        lab.wait_state("web1", "awake", 60)
     finally:
         lab.run("web1", "systemctl stop jelly.service")

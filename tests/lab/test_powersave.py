@@ -74,7 +74,7 @@ def test_a_sleep_in_between_changes_nothing_of_it(powersave, running_lab):
     assert powersave("act", ["idle-one"]) == []
     running_lab.sleep("web1")
     running_lab.magic("web1")
-    running_lab.wait_state("web1", "awake", 10)
+    running_lab.wait_state("web1", "awake", 60)
     assert powersave("undo") == []
     assert state(running_lab, "idle-one") == "active"
 

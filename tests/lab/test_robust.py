@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from meddling import DESCENT, LATER, SOON, seen_from_here, wake_up
+from meddling import DESCENT, LATER, SLOW_DESCENT, SOON, seen_from_here, wake_up
 from napping import QUIET
 
 # --- suspend by somebody else
@@ -18,7 +18,7 @@ from napping import QUIET
 @pytest.mark.parametrize("state", ["awake", "powersave", "warned"])
 def test_somebody_elses_suspend_is_registered_and_ends_in_a_fresh_idle_period(napper, state):
     napper.run("systemctl start idle-one")
-    napper.start(QUIET + (LATER if state == "awake" else DESCENT))
+    napper.start(QUIET + (LATER if state == "awake" else SLOW_DESCENT))
     napper.reaches(state)
     napper.lab.order("web1", "systemctl suspend")
     napper.falls_asleep()
@@ -58,18 +58,22 @@ s.send(mac + mac + bytes.fromhex("0842") + b"\\xff" * 6 + mac * 16)
 
 
 def test_a_nic_that_is_plugged_in_is_watched_and_one_that_is_pulled_out_is_missed_by_nobody(napper):
-    napper.start(LATER.replace("3600", "3") + NICS)
+    napper.start(LATER.replace("3600", "8") + NICS)
     napper.reaches("awake")
     for name in ("plug0", "plug2"):
         napper.run(f"ip link add {name} type veth peer name {name}p; ip link set {name} up; ip link set {name}p up")
+    mac = napper.run("cat /sys/class/net/plug0/address").stdout.strip()
+
+    def seen():
+        napper.run(["python3", "-c", MAGIC, mac])
+        return monitor(napper, "magic")["idle_seconds"] is not None
+
     try:
-        time.sleep(1)  # a look
-        napper.run(["python3", "-c", MAGIC, napper.run("cat /sys/class/net/plug0/address").stdout.strip()])
-        napper.until(lambda: monitor(napper, "magic")["idle_seconds"] is not None, 5, "the magic packet")
+        napper.until(seen, what="the magic packet")
     finally:
         napper.run("ip link del plug0; ip link del plug2")
     assert [each["error"] for each in napper.status()["monitors"]] == ["", "", ""]
-    napper.falls_asleep(20)
+    napper.falls_asleep()
     napper.wake()
     assert "failed" not in napper.log()
 
@@ -173,9 +177,9 @@ def test_a_wall_clock_that_jumps_a_day_either_way_makes_no_nap_early_and_prevent
     time.sleep(1)
     fake_wall(-86400)
     napper.falls_asleep()
-    assert 3 < napper.lab.last("web1", "asleep")["time"] - napper.since < 10
+    assert 3 < napper.lab.last("web1", "asleep")["time"] - napper.since < 40
     assert napper.known_state() != "awake"
     napper.wake()
     napper.run("touch /run/work")
     napper.known_as("awake")
-    assert 0 <= napper.status()["idle_seconds"] < 3
+    assert 0 <= napper.status()["idle_seconds"] < 60

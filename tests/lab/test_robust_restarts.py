@@ -6,19 +6,19 @@ from __future__ import annotations
 import time
 
 import pytest
-from meddling import DESCENT, LATER, SLOW, SOON, delay_sleeps, stops_at_its_last_look
+from meddling import LATER, SLOW, SLOW_DESCENT, SOON, delay_sleeps, stops_at_its_last_look
 from napping import QUIET
 
 
 @pytest.mark.parametrize("who", ["systemd-logind", "dbus"])
 def test_a_neighbour_that_restarts_in_every_phase_of_a_descent_stops_nothing(napper, who):
     napper.run("systemctl start idle-one")
-    napper.start(QUIET + DESCENT)
+    napper.start(QUIET + SLOW_DESCENT)
     pid = napper.pid()
     for state in ("awake", "powersave", "warned"):
         napper.reaches(state)
         napper.run(f"systemctl restart {who}", timeout=60)
-    napper.falls_asleep(30)
+    napper.falls_asleep()
     assert napper.known_state() != "awake"
     napper.wake()
     napper.run(f"touch /run/work; systemctl restart {who}", timeout=60)
@@ -36,7 +36,7 @@ def test_a_neighbour_that_restarts_between_the_wake_servers_word_and_the_sleep(n
     stops_at_its_last_look(napper)
     napper.run(f"systemctl restart {who}", timeout=60)
     napper.run("rm -f /run/slow")
-    napper.falls_asleep(20)
+    napper.falls_asleep()
     assert napper.known_state() != "awake"
 
 
@@ -46,7 +46,7 @@ def test_an_order_that_dies_with_logind_is_noticed_at_once(napper):
     napper.run("powernap now")
     napper.reaches("asleep")
     napper.run("systemctl restart systemd-logind", timeout=60)
-    napper.reaches("awake", 3)
+    napper.reaches("awake", 15)
     napper.known_as("awake")
     assert napper.lab.state("web1") == "awake"
 

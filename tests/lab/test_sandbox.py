@@ -11,13 +11,15 @@ import napping
 import pytest
 
 from powernap.nap import monitors
+from powernap.profiles.render import render, templates
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 UNIT = ROLES / "powernapd/templates/powernapd.service.j2"
 SECURITY = ROLES.parent / "docs/security.md"
 PROBE = pathlib.Path(__file__).with_name("probe.py")
 OBSERVE = '[nap]\nmode = "observe"\nabsent_seconds = 3600\nvirtualization = "none"\n'
-LOCKS = '[monitors.backup]\nkind = "lock"\n'
+#: In a home, which only powernap-hands sees.
+LOCKS = '[monitors.backup]\nkind = "lock"\nexists = ["/root/.cache/borg/*/lock.exclusive"]\n'
 GUESTS = '[monitors.guests]\nkind = "guest"\n'
 BORG = "/root/.cache/borg/4f2a"
 LIBVIRT = "/run/user/4711/libvirt/qemu/run"
@@ -27,6 +29,7 @@ KINDS_WANT = {
     "cgroup-io": 'groups = ["system.slice/stirring.service"]\n',
     "extra": 'command = ["/bin/true"]\n',
     "io": 'pattern = "(^|/)sleep 4711"\n',
+    "lock": 'exists = ["/root/.cache/borg/*/lock.exclusive"]\n',
     "process": 'pattern = "(^|/)sleep 4711"\n',
     "query": 'url = "http://127.0.0.1/"\nstatus = 200\n',
     "tcp": "ports = [22]\n",
@@ -83,6 +86,14 @@ def test_a_user_holds_it_awake_by_a_command_though_that_process_is_hidden(napper
     held = ["powernap", "inhibit", "--reason", "copying", "powernap", "inhibit", "--list"]
     said = napper.run(["setpriv", "--reuid=nobody", "--clear-groups", *held])
     assert "copying" in said.stdout, said
+
+
+def test_the_monitors_that_every_profile_has_are_looked_at_without_hands(napper):
+    napper.start(OBSERVE + render("base", templates()["base"], {"cpus": 2}))  # which asks them for what it keeps
+    napper.until(lambda: not hands(napper), 60, "the end of powernap-hands")
+    said = {each["kind"]: each for each in napper.ask("why")["monitors"]}  # looks at everything
+    assert "lock" in said and not any(each["error"] for each in said.values()), said
+    assert not hands(napper)
 
 
 def test_hands_cannot_write_to_homes(napper):

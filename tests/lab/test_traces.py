@@ -116,7 +116,7 @@ def test_two_labs_do_not_meet(second, lab):
         assert lab.run("desk", "curl -sS -m 5 http://198.18.0.3/").stdout != ""
         assert other.run("peer", "curl -sS -m 5 http://198.18.0.3/", check=False).returncode != 0
         other.run("solo", "ethtool -s eth0 wol g; systemctl suspend")
-        other.wait_state("solo", "asleep", 10)
+        other.wait_state("solo", "asleep", 60)
         assert lab.state("web1") == "awake"
 
 
