@@ -44,6 +44,7 @@ class Enrolling:
         self._task: asyncio.Task[None] | None = None
         self._avahi: ByAvahi | None = None
         self._told = ""
+        self._known: Standing | None = None  # as of the last look: only root reads the key
         self.needed = False  #: whether this machine has a wake server to be known to, and is not
         self.standing = Standing()
 
@@ -59,17 +60,16 @@ class Enrolling:
         self._look()
         if self.needed:
             return replace(config, server=replace(config.server, url="", link="auto"))
-        known = self._kept.of_this_key()
-        return config if known is None else replace(config, server=_server(config.server, known))
+        return config if self._known is None else replace(config, server=_server(config.server, self._known))
 
     def _look(self) -> bool:
         """At the files; whether it is still to be known."""
         config = self._config
-        self.standing, self.needed = self._kept.standing(), False
+        self.standing, self.needed, self._known = self._kept.standing(), False, self._kept.of_this_key()
         if config is None or not config.enrolment.ask:
             return False
         wanted = bool(config.server.url) or config.discovery.find
-        known = self._kept.has_key and (bool(config.server.where) or self._kept.of_this_key() is not None)
+        known = self._kept.has_key and (bool(config.server.where) or self._known is not None)
         self.needed = wanted and (self._kept.under_way or not known)
         return self.needed
 
@@ -87,7 +87,7 @@ class Enrolling:
         """What people should know beside."""
         if self.needed:
             return () if self.holds() else (f"this machine is {self.standing.sentence()}",)
-        known = self._kept.of_this_key()
+        known = self._known
         if known is not None and "first use" in known.trust:
             return (f"the CA of the wake server ({known.fingerprint}) is {known.trust}",)
         return ()

@@ -108,8 +108,8 @@ class Kept:
     def of_this_key(self) -> Standing | None:
         """Where and by which name this machine is known by the key that it has; None: that was not kept."""
         standing = self.standing()
-        key = read_key(self.key_file)
-        return standing if key and standing.status == "managed" and standing.key_id == key_id(key) else None
+        key = read_key(self.key_file) if standing.status == "managed" else ""
+        return standing if key and standing.key_id == key_id(key) else None
 
     def keep(self, standing: Standing) -> None:
         """Raises PowernapError."""

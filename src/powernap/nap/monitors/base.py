@@ -24,6 +24,8 @@ class Monitor:
     options: ClassVar[tuple[Option, ...]] = ()
     #: True where a look finds what is new to listen to, such as a NIC that was plugged in: it is asked at each look.
     seeks: ClassVar[bool] = False
+    #: True where it looks at processes of all users, which are hidden from a powernapd that is not root.
+    needs_root: ClassVar[bool] = False
 
     def __init__(self, name: str, values: Mapping[str, Any]) -> None:
         self.name = name

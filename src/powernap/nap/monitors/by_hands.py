@@ -33,7 +33,7 @@ class ByHands(Monitor):
 
     async def ask(self) -> None:
         self._told = None
-        if all(visible(pattern) for pattern in self._own.places()):
+        if not self._own.needs_root and all(visible(pattern) for pattern in self._own.places()):
             await self._own.ask()
             return
         said = (await hands.asked("look", monitor=self.name))["reading"]

@@ -28,6 +28,7 @@ class GuestMonitor(Monitor):
     """
 
     kind = "guest"
+    needs_root = True
     summary = "a virtual machine runs here (libvirt, QEMU, Firecracker, VirtualBox, ...)"
     options = (
         Option("names", "strs", ("*",), "names of the guests that count; * stands for many", example=["build-*"]),
@@ -45,7 +46,7 @@ class GuestMonitor(Monitor):
         self._files: FileCalls | None = None
 
     def places(self) -> tuple[str, ...]:
-        return ("/run/user/*/libvirt/qemu/run/*.xml",)  # always hidden where anything is
+        return ("/run/user/*/libvirt/qemu/run/*.xml",)
 
     def look(self, now: float) -> Reading:
         running = self._running()

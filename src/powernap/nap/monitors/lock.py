@@ -26,14 +26,13 @@ HELD = (
     "/usr/lib/sysimage/rpm/.rpm.lock",
     "/run/lock/fwupd/*",
 )
-#: Of dnf 4, yum, zypper, pacman, borg (its cache has a lock for as long as a command runs).
+#: Of dnf 4, yum, zypper, pacman. Homes are hidden from powernapd: powernap-hands is started to look there.
 EXISTS = (
     "/var/cache/dnf/*_lock.pid",
     "/var/lib/dnf/*_lock.pid",
     "/run/yum.pid",
     "/run/zypp.pid",
     "/var/lib/pacman/db.lck",
-    "/root/.cache/borg/*/lock.exclusive",
 )
 #: A file of process numbers is not longer, in bytes.
 PID_BYTES = 32
@@ -56,7 +55,7 @@ class LockMonitor(Monitor):
             "strs",
             EXISTS,
             "files or folders that exist while work is on; * stands for many",
-            example=["/srv/borg/*/lock.exclusive", "/srv/restic/locks/*"],
+            example=["/root/.cache/borg/*/lock.exclusive", "/srv/restic/locks/*"],
         ),
         Option(
             "stale_seconds",
