@@ -18,11 +18,14 @@ from guest import ROOT, Guest
 INSTALL = """
 set -e
 mkdir -p /usr/lib/powernap /etc/powernap
-cp /carried/powernap.pyz /usr/lib/powernap/ && chmod 755 /usr/lib/powernap/powernap.pyz
-for name in powernapd powernap-hands powernap; do ln -s /usr/lib/powernap/powernap.pyz /usr/sbin/$name; done
+cp /carried/powernap.pyz /usr/lib/powernap/
+cd /usr/lib/powernap
+PYTHONPATH=powernap.pyz python3 -m powernap.compiled powernap.pyz /usr/lib/powernap/programs
+for name in powernapd powernap-hands powernap; do ln -s /usr/lib/powernap/programs/__main__.py /usr/sbin/$name; done
 cp /carried/powernap*.service /carried/powernap*.socket /etc/systemd/system/
 useradd --system --no-create-home --home-dir / powernapd
 systemctl daemon-reload
+systemctl start powernap-hands.socket
 """
 
 

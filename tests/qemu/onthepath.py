@@ -93,6 +93,29 @@ def filters() -> str:
     return tc("filter", "show", "dev", "pn0", "ingress")
 
 
+def beside_anothers(wire: Wire, raw: RawSocket, key: Key, seen: dict[str, object]) -> None:
+    """Where somebody else has a filter in the place of ours."""
+    others = [
+        "tc",
+        "filter",
+        "add",
+        "dev",
+        "pn0",
+        "ingress",
+        "prio",
+        str(ebpf_tc.PRIORITY),
+        "handle",
+        hex(ebpf_tc.HANDLE),
+    ]
+    subprocess.run([*others, "bpf", "bytecode", "1,6 0 0 0"], check=True)
+    path = EbpfPath(PINS)
+    path.attach(raw, wire.here)
+    path.put({key: ENTRY})
+    seen["another's"] = wire.answers(QUESTION)
+    path.close(keep=False)
+    seen["another's stays"] = "bytecode" in filters()
+
+
 def main() -> None:
     wire, seen = Wire(), {}
     key = Key(wire.here.index, 0, SLEEPER4)
@@ -135,25 +158,8 @@ def main() -> None:
     seen["unpinned"] = [unpin(PINS), wire.answers(QUESTION), filters()]
     seen["loopback"] = tc("qdisc", "show", "dev", "lo")
 
-    others = [
-        "tc",
-        "filter",
-        "add",
-        "dev",
-        "pn0",
-        "ingress",
-        "prio",
-        str(ebpf_tc.PRIORITY),
-        "handle",
-        hex(ebpf_tc.HANDLE),
-    ]
-    subprocess.run([*others, "bpf", "bytecode", "1,6 0 0 0"], check=True)
-    path = EbpfPath(PINS)
-    path.attach(raw, wire.here)
-    path.put({key: ENTRY})
-    seen["another's"] = wire.answers(QUESTION)
-    path.close(keep=False)
-    seen["another's stays"] = "bytecode" in filters()
+    if "clsact" in seen["name"]:
+        beside_anothers(wire, raw, key, seen)
     raw.close()
     ip("link", "del", "pn0")
     print(json.dumps(seen))
