@@ -31,6 +31,19 @@ attributes:
       - powernap.powernap.all
 """
 
+    ACTIONGROUP_POWERWAKE = r"""
+options: {}
+attributes:
+  action_group:
+    description:
+      - Use C(group/powernap.powernap.powerwake) in C(module_defaults) to set O(server), O(token_file) and the like for
+        all modules that talk to a wake server, and C(group/powernap.powernap.all) for what every module takes.
+    support: full
+    membership:
+      - powernap.powernap.all
+      - powernap.powernap.powerwake
+"""
+
     INFO = r"""
 options: {}
 attributes:

@@ -37,7 +37,7 @@ notes:
   - For plain C(ssh), and for plays that know nothing of PowerNap, there is C(powerwake proxy); see the examples.
 extends_documentation_fragment:
   - powernap.powernap.attributes
-  - powernap.powernap.attributes.actiongroup
+  - powernap.powernap.attributes.actiongroup_powerwake
   - powernap.powernap.attributes.flow
   - powernap.powernap.wake_server
 attributes:

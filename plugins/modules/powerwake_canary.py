@@ -23,7 +23,7 @@ description:
   - The module fails only where the wake server cannot be asked. What has not been proven is in RV(held).
 extends_documentation_fragment:
   - powernap.powernap.attributes
-  - powernap.powernap.attributes.actiongroup
+  - powernap.powernap.attributes.actiongroup_powerwake
   - powernap.powernap.wake_server
 attributes:
   check_mode:

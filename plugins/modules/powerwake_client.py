@@ -21,7 +21,7 @@ description:
     delegate it there. It needs no lock and no C(throttle).
 extends_documentation_fragment:
   - powernap.powernap.attributes
-  - powernap.powernap.attributes.actiongroup
+  - powernap.powernap.attributes.actiongroup_powerwake
   - powernap.powernap.wake_server
 attributes:
   check_mode:

@@ -17,7 +17,7 @@ description:
   - Run it on the wake server, or anywhere with O(server) and a token of any role.
 extends_documentation_fragment:
   - powernap.powernap.attributes
-  - powernap.powernap.attributes.actiongroup
+  - powernap.powernap.attributes.actiongroup_powerwake
   - powernap.powernap.attributes.info
   - powernap.powernap.wake_server
 attributes:

@@ -20,7 +20,7 @@ description:
     many.
 extends_documentation_fragment:
   - powernap.powernap.attributes
-  - powernap.powernap.attributes.actiongroup
+  - powernap.powernap.attributes.actiongroup_powerwake
   - powernap.powernap.wake_server
 attributes:
   check_mode:

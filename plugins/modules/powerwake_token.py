@@ -19,7 +19,7 @@ description:
   - Run it on the wake server, or anywhere with O(server) and a token of the role C(admin).
 extends_documentation_fragment:
   - powernap.powernap.attributes
-  - powernap.powernap.attributes.actiongroup
+  - powernap.powernap.attributes.actiongroup_powerwake
   - powernap.powernap.wake_server
 attributes:
   check_mode:

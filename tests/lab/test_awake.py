@@ -57,11 +57,12 @@ class Desk:
             [*inside, *map(str, words)], check=False, capture_output=True, text=True, timeout=timeout, env=env
         )
 
-    def play(self, *tasks, limit="clients", **env):
+    def play(self, *tasks, limit="clients", defaults=None, **env):
         """Run a play; (its exit status, what it has printed, what the first task returned by host)."""
         shown = {"name": "Show", "ansible.builtin.debug": {"msg": "{{ here | to_json }}"}}
         first = {"name": "Be awake", "register": "here", **tasks[0]}
-        play = {"name": "Work", "hosts": limit, "gather_facts": False, "tasks": [first, shown, *tasks[1:]]}
+        play = {"name": "Work", "hosts": limit, "gather_facts": False, "module_defaults": defaults or {}}
+        play["tasks"] = [first, shown, *tasks[1:]]
         file = self.folder / "play.yml"
         file.write_text(json.dumps([play]))
         words = [sys.executable, "-m", "ansible", "playbook", "-i", self.folder / "hosts.yml", file]
@@ -117,6 +118,7 @@ def asleep(fleet):
 
 CALLBACK = {"ANSIBLE_CALLBACKS_ENABLED": "powernap.powernap.awake"}
 WORK = {"name": "Work on", "ansible.builtin.command": f"sleep {LINGERS}", "changed_when": False}
+SERVER_FOR_ALL = {"group/powernap.powernap.powerwake": {"server": URL}}
 LEASES = {"name": "Leases", "ansible.builtin.command": "powernap inhibit --list", "register": "leases"}
 SHOW_LEASES = {"name": "Show leases", "ansible.builtin.debug": {"msg": "leases {{ leases.stdout }}"}}
 
@@ -196,7 +198,7 @@ def test_check_mode_says_who_would_be_woken_and_wakes_nobody(asleep, desk):
     lab = desk.lab
     since = lab.mark()
     status, _out, here = desk.play(
-        {"powernap.powernap.awake": {"server": URL}, "check_mode": True}, limit="web2,web3", **CALLBACK
+        {"powernap.powernap.awake": {}, "check_mode": True}, limit="web2,web3", defaults=SERVER_FOR_ALL, **CALLBACK
     )
     assert status == 0
     assert {name: (each["was"], each["changed"]) for name, each in here.items()} == {
@@ -204,6 +206,45 @@ def test_check_mode_says_who_would_be_woken_and_wakes_nobody(asleep, desk):
         "web3": ("awake", False),
     }
     assert not seen(lab, since, "magic packet")
+
+
+def test_a_nap_by_the_module_is_a_real_one_and_the_play_wakes_the_machine_when_it_goes_on(fleet, desk):
+    lab = desk.lab
+    since = lab.mark()
+    info = {"powernap.powernap.powerwake_info": {"gather": ["hosts"], "name": ["web3"]}, "delegate_to": "localhost"}
+    status, out, here = desk.play(
+        {"powernap.powernap.powernap": {"state": "napping", "nap_delay": 2}},
+        {**info, "register": "seen", "until": "seen.hosts[0].wake_state == 'proxied'", "retries": 60, "delay": 1},
+        {"name": "Wake", "powernap.powernap.awake": {}},
+        {"name": "Work", "ansible.builtin.command": "hostname", "changed_when": False},
+        limit="web3",
+        defaults=SERVER_FOR_ALL,
+        **CALLBACK,
+    )
+    assert status == 0 and "fatal" not in out, out
+    assert (here["web3"]["changed"], here["web3"]["action"]) == (True, "suspend")
+    assert "changed: [web3]" in out.partition("TASK [Wake]")[2].partition("TASK [Work]")[0]
+    happened = [each["event"] for each in lab.events(since) if each["host"] == "web3"]
+    assert "resumed" in happened[happened.index("asleep") :]
+
+
+def test_site_asks_the_wake_server_of_the_environment_where_the_inventory_has_none(asleep, desk):
+    lab = desk.lab
+    since = lab.mark()
+    hosts = json.loads((desk.folder / "hosts.yml").read_text())
+    del hosts["all"]["children"]["wake_servers"]
+    hosts["all"]["children"]["clients"]["vars"] = {"powernap_config": {"server": {"url": URL}}}
+    (desk.folder / "clients.yml").write_text(json.dumps(hosts))
+    site = ["powernap.powernap.site", "--tags", "none", "--limit", "web1,web2", "-e", '{"powernap_serial": [2]}']
+    words = [sys.executable, "-m", "ansible", "playbook", "-i", desk.folder / "clients.yml", *site]
+    done = desk.run(*words, ANSIBLE_NOCOLOR="1", POWERWAKE_SERVER=URL)
+    assert done.returncode == 0 and "UNREACHABLE" not in done.stdout, done.stdout + done.stderr
+    assert seen(lab, since, "resumed") == {"web1", "web2"}
+    orders = asked(lab, "orders")["orders"][:2]
+    assert [(each["verb"], each["by"].split()[0], each["counts"]) for each in orders] == [
+        ("release", "alice", {"done": 2}),
+        ("inhibit", "alice", {"done": 2}),
+    ]
 
 
 def test_a_host_that_nobody_knows_and_a_wake_server_that_is_away_are_told_of_in_one_sentence(asleep, desk):

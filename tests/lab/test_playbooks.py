@@ -12,6 +12,7 @@ from channel import asked, powerwake
 from playing import FAKE_CLOCK, Player
 
 TOPOLOGY = pathlib.Path(__file__).with_name("playbooks.toml")
+SERVERS = ("wake1", "wake2")
 CLIENTS = ("web1", "db1", "db2")
 SETTINGS = {
     "all": {"powerwaked_config": {"groups": {"web": {}, "db": {}}}},
@@ -22,6 +23,8 @@ SETTINGS = {
         },
     },
     "webs": {"powernap_group": "web"},
+    "wake1": {"powerwaked_subnets": ["198.18.0.0/16"]},
+    "wake2": {"powerwaked_subnets": ["203.0.113.0/24"]},
     "dbs": {"powernap_group": "db"},
 }
 ONE_BY_ONE = ("-e", '{"powernap_serial": [1]}')
@@ -33,13 +36,15 @@ def site(start_lab, tmp_path_factory):
     with start_lab("play", TOPOLOGY) as lab:
         for name in CLIENTS:
             lab.run(name, FAKE_CLOCK)
+        for name, address in (("wake2", "203.0.113.9"), ("web1", "203.0.113.3")):
+            lab.run(name, f"ip address add {address}/24 dev eth0")
         lab.run("web1", "mkdir -p /etc/powernap/profiles; cat >/etc/powernap/profiles/night.toml", input=NIGHT)
         yield lab, Player(lab, tmp_path_factory.mktemp("player"), SETTINGS)
 
 
-def registered(lab):
-    """By name, what the wake server knows."""
-    return {host["name"]: host for host in asked(lab, "list")["hosts"]}
+def registered(lab, *servers):
+    """By name, what the wake servers know."""
+    return {host["name"]: host for server in servers or SERVERS for host in asked(lab, "list", host=server)["hosts"]}
 
 
 def until(true, seconds=30):
@@ -61,12 +66,12 @@ def awake(lab, *names):
     lab.wait_state(list(names), "awake", 60)
 
 
-def test_under_limit_one_machine_is_set_up_and_proves_that_it_wakes(site):
+def test_under_limit_one_machine_is_set_up_with_the_wake_server_of_its_network_and_proves_that_it_wakes(site):
     lab, player = site
     since = lab.mark()
-    played = player.play("site", "--limit", "wake1,web1")
+    played = player.play("site", "--limit", "wake_servers,web1")
     assert played.status == 0, (played.failed, played.errors)
-    assert set(registered(lab)) == {"web1"}
+    assert set(registered(lab, "wake1")) == set() and set(registered(lab, "wake2")) == {"web1"}
     assert slept(lab, since) == {"web1"} and lab.state("web1") == "awake"
     assert registered(lab)["web1"]["status"]["canary_passed"]["host"] == "web1"
 
@@ -81,7 +86,7 @@ def test_after_a_failed_canary_the_later_batches_leave_its_group_alone_and_say_w
     assert "stays awake: db1 did not wake when that was tried" in played.failed["db1"][-1]
     assert "is left alone: db1 did not wake when that was tried" in played.failed["db2"][-1]
     assert "powerwake canary --clear db1" in played.failed["db2"][-1]
-    assert set(registered(lab)) == {"web1", "db1"}
+    assert set(registered(lab, "wake1")) == {"db1"}
 
 
 def test_told_to_go_on_it_sets_up_the_rest_of_the_group_which_stays_awake(site):
@@ -116,8 +121,9 @@ def test_a_run_that_fails_lets_go_of_all_and_leaves_the_later_batches_alone(site
     assert played.status != 0 and set(played.failed) == {"db1"}, (played.failed, played.errors)
     assert played.stats["web1"]["failures"] == 0 and "db2" not in played.stats
     assert any("1 of 2 machines have failed" in said for said in played.said["web1"])
-    given = asked(lab, "orders")["orders"][:2]
-    assert [(order["verb"], order["counts"]) for order in given] == [("release", {"done": 2}), ("inhibit", {"done": 2})]
+    for server in SERVERS:
+        given = asked(lab, "orders", host=server)["orders"][:2]
+        assert [(order["verb"], order["counts"]["done"]) for order in given] == [("release", 1), ("inhibit", 1)]
     for name in ("web1", "db1"):
         assert "powernap.powernap.site" not in lab.run(name, "powernap inhibit --list").stdout
     assert slept(lab, since) == set()
@@ -167,7 +173,7 @@ def test_a_second_run_wakes_who_sleeps_and_changes_nothing(site):
     assert played.status == 0, (played.failed, played.errors)
     assert (played.count("changed"), played.count("unreachable")) == (0, 0), played.changes
     assert slept(lab, since) == set(), "no canary where one has passed and nothing changed"
-    assert not any("powernap.powernap.site" in powerwake(lab, f"status {name}").stdout for name in CLIENTS)
+    assert not any("powernap.powernap.site" in lab.run(name, "powernap inhibit --list").stdout for name in CLIENTS)
 
 
 def test_machines_are_woken_by_playbook(site):

@@ -9,6 +9,7 @@ import yaml
 import powernap
 
 ROOT = Path(__file__).resolve().parents[3]
+MODULES = ROOT / "plugins" / "modules"
 
 
 def test_the_collection_has_the_version_of_the_programs() -> None:
@@ -25,6 +26,17 @@ def test_every_package_of_the_sources_is_in_the_wheel() -> None:
 def test_every_module_is_in_the_action_group() -> None:
     modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")}
     assert set(yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]["all"]) == modules
+
+
+def test_the_modules_that_take_a_wake_server_are_an_action_group_of_their_own() -> None:
+    takes = {
+        path.stem
+        for path in MODULES.glob("*.py")
+        if re.search(r"^ +- powernap\.powernap\.wake_server$", path.read_text(), re.M)
+    }
+    says = {path.stem for path in MODULES.glob("*.py") if ".attributes.actiongroup_powerwake" in path.read_text()}
+    groups = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
+    assert set(groups["powerwake"]) == takes == says and "powerwake" in takes
 
 
 #: What all say that only read: the fragment attributes.info.
