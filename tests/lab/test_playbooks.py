@@ -208,3 +208,16 @@ def test_who_sleeps_may_be_left_out_of_a_run(site):
     assert played.status == 0, (played.failed, played.errors)
     assert (played.count("unreachable"), played.count("changed")) == (0, 0)
     assert lab.state("db2") == "asleep"
+
+
+def test_a_wake_server_that_does_not_answer_costs_only_its_own_machines(site):
+    lab, player = site
+    awake(lab, *CLIENTS)
+    lab.run("wake2", "systemctl stop powerwaked")
+    table = player.play("status")
+    woken = player.play("wake", "-l", "db1,web1")
+    lab.run("wake2", "systemctl start powerwaked")
+    shown = "\n".join(line for lines in table.said.values() for line in lines if isinstance(line, str))
+    assert table.status != 0 and "db1" in shown, (table.said, table.failed)
+    assert all("wake2: " in said[-1] for said in table.failed.values()), table.failed
+    assert set(woken.failed) == {"web1"} and "no wake server that answered knows it (wake2: " in woken.failed["web1"][-1]
