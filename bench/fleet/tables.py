@@ -20,16 +20,16 @@ def machine(results: dict[str, Any]) -> str:
 def summary(results: dict[str, Any]) -> str:
     """A row for each play, number of hosts and run."""
     lines = [
-        "| | hosts | run | seconds | CPU s | CPU s a host | tasks | with all forks MB | one process MB |",
+        "| | hosts | run | seconds | CPU s | CPU s a host | tasks a host | with all forks MB | one process MB |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for play, sizes in results["hosts"].items():
         for count, runs in sizes.items():
             for turn, run in enumerate(runs, 1):
-                tasks = len({task["task"] for task in run["tasks"] if task["results"]})
+                tasks = sum(task["results"] for task in run["tasks"]) / int(count)
                 lines.append(
                     f"| {_PLAYS[play]} | {int(count):,} | {turn} | {run['seconds']:,.0f} | {run['CPU s']:,.1f} | "
-                    f"{run['CPU s'] / int(count):.2f} | {tasks} | {run['peak PSS of all MB']:,} | "
+                    f"{run['CPU s'] / int(count):.2f} | {tasks:.0f} | {run['peak PSS of all MB']:,} | "
                     f"{run['peak RSS of one process MB']:,} |"
                 )
     return "\n".join(lines) + "\n"

@@ -61,22 +61,29 @@ def asleep(folder: Path, hosts: int) -> dict[str, Any]:
 def orders(daemon: Any, herd: world.Herd, hosts: int) -> dict[str, Any]:
     """One after the other: until the host has it (ms), and until the server has heard that it was done."""
     herd.ask("tell")
-    begun = []
+    begun, took = [], []
     for number in range(ORDERS):
         begun.append(time.monotonic())
-        order(daemon.admin, hosts=[f"host-{number * 7 % hosts}"])
+        told = order(daemon.admin, hosts=[f"host-{number * 7 % hosts}"])
+        took.append((told["ended"] - told["at"]) * 1e3)
     heard = sorted((at - from_) * 1e3 for at, from_ in zip(herd.ask("tell")["ordered"], begun, strict=True))
     all_of_them = {"match": "host-*", "per_minute": 1_000_000, "at_once": 1000}
     began = time.monotonic()
     results = order(daemon.admin, **all_of_them)
     at = herd.ask("tell")["ordered"]
     return {
-        "p50": heard[len(heard) // 2],
-        "p99": heard[int(len(heard) * 0.99) - 1],
+        "p50": _share(heard, 0.5),
+        "p99": _share(heard, 0.99),
+        "done p50": _share(sorted(took), 0.5),
+        "done p99": _share(sorted(took), 0.99),
         "to all, last has it s": max(at) - began,
         "to all, done": results["counts"].get("done", 0),
         "to all, done s": results["ended"] - results["at"],
     }
+
+
+def _share(ordered: list[float], share: float) -> float:
+    return ordered[max(0, int(len(ordered) * share) - 1)]
 
 
 def order(admin: Any, **whom: Any) -> dict[str, Any]:
