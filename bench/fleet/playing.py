@@ -105,5 +105,5 @@ def play(playbook: str, inventory: Path, folder: Path, *limit: str, **variables:
         "peak PSS of all MB": round(watch.peak / 1024),
         "processes at the peak": watch.processes,
         "changed": sum(int(part.split("=")[1]) for part in recap.split() if part.startswith("changed=")),
-        "tasks": json.loads(tasks.read_text()),
+        "tasks": [task for task in json.loads(tasks.read_text()) if task["results"]],  # not each host's flush_handlers
     }
