@@ -379,7 +379,7 @@ class Placing:
                 stream.write(content)
             self._attributes(new, mode, [])
             os.replace(new, path)
-        except BaseException:
+        except BaseException:  # also SystemExit, by which a module fails: no half of a key stays behind
             os.unlink(new)
             raise
         self.module.set_default_selinux_context(path, False)
