@@ -72,8 +72,12 @@ class Arm:
             return replace(self, fast_at=fast_at, fast_sent=self.fast_sent + 1), Verdict.PROBE
         if now < self.next_at:
             return self, Verdict.WAIT
-        if self.sent >= policy.silent_probes:
+        if self.sent > policy.silent_probes:
             return self, Verdict.SILENT
         if self.rounds >= policy.rounds:
             return self, Verdict.STAYS_AWAKE
-        return replace(self, sent=self.sent + 1, next_at=now + self.gap), Verdict.PROBE
+        # The last is asked shortly before the verdict: who was coming back meanwhile must not be told that its address
+        # is taken.
+        sent, last = self.sent + 1, min(policy.answer_seconds, self.gap)
+        waits = {policy.silent_probes: self.gap - last, policy.silent_probes + 1: last}
+        return replace(self, sent=sent, next_at=now + waits.get(sent, self.gap)), Verdict.PROBE

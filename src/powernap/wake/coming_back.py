@@ -28,9 +28,10 @@ SAID_SO = Sign(Evidence.HELLO, None, "said so")
 
 
 def enter(host: Host, state: State, now: float, **changes: Any) -> Host:
+    """A claim to the host's addresses ends with the state in which it was made."""
     if state is not host.state:
         changes["since"] = now
-    return replace(host, state=state, **changes)
+    return replace(host, state=state, **{"claim": None, **changes})
 
 
 def back(addresses: tuple[Address, ...], alive: bytes | None = None) -> list[Effect]:
@@ -84,7 +85,6 @@ def is_awake(host: Host, sign: Sign, now: float, policy: Policy, effects: list[E
     was_wanted = host.arm.wanted if host.arm is not None else None
     checked = host.wake is not None and host.wake.check_until is not None
     before = host
-    host = replace(host, announced=len(policy.announce_at))
     if host.captured or host.held:
         restore = Restore(now, confirmed, host.known_addresses())
         woken = replace(host, restore=restore if sign.ip is None else restore.seen(sign.ip), arm=None, wake=None)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from powernap.wake.arming import Arm
+from powernap.wake.claiming import Claim
 from powernap.wake.model import Address, Held, Policy, Sleep, State
 from powernap.wake.restoring import Restore
 from powernap.wake.waking import Wake
@@ -36,8 +37,7 @@ class Host:
     arm: Arm | None = None
     wake: Wake | None = None
     restore: Restore | None = None
-    announced: int = 0
-    announced_at: float = 0.0
+    claim: Claim | None = None
     held: tuple[Held, ...] = ()
     neighbours: tuple[tuple[Address, bytes], ...] = ()
     number: int = 0
@@ -86,6 +86,4 @@ class Host:
         elif self.sleep is not None and self.state in STANDING_BY:
             wakes = self.state is State.PROXIED and self.wake_on != "never"
             due = self.sleep.wake_by if wakes else self.sleep.lease_ends
-        if self.state is State.PROXIED and self.captured and self.announced < len(policy.announce_at):
-            due = min(due, self.announced_at + policy.announce_at[self.announced])
-        return due
+        return due if self.claim is None else min(due, self.claim.deadline(policy))

@@ -15,6 +15,7 @@ from typing import Any
 from powernap.wake import coming_back, waking
 from powernap.wake import events as ev
 from powernap.wake.arming import Arm, Verdict
+from powernap.wake.claiming import Claim, Due
 from powernap.wake.coming_back import SAID_SO, Sign, enter
 from powernap.wake.events import Effect, Event
 from powernap.wake.host import STANDING_BY, Host
@@ -276,9 +277,7 @@ def _tick(host: Host, event: ev.Tick, now: float, policy: Policy, effects: list[
             return _demand(host, Wanted("lease", "the end of its lease"), now, policy, effects)
         if now >= host.sleep.lease_ends:
             return _expire(host, now, effects)
-    if host.state is State.PROXIED and host.captured and host.announced < len(policy.announce_at):
-        return _announce(host, now, policy, effects)
-    return host
+    return _claim_tick(host, now, policy, effects)
 
 
 def _look(host: Host, event: ev.Look, now: float, policy: Policy, effects: list[Effect]) -> Host:
@@ -306,10 +305,10 @@ def _arm_tick(host: Host, arm: Arm, now: float, policy: Policy, effects: list[Ef
 def _asleep_now(host: Host, arm: Arm, now: float, policy: Policy, effects: list[Effect]) -> Host:
     """The owner is silent: stand in for it, and wake it where somebody waits already."""
     stands_in = host.wake_on == "demand"
-    host = replace(host, arm=None, captured=stands_in, announced=0, announced_at=now)
-    host = enter(host, State.PROXIED, now)
+    claim = Claim(now) if stands_in else None
+    host = enter(host, State.PROXIED, now, arm=None, captured=stands_in, claim=claim)
     if stands_in:
-        host = _announce(host, now, policy, effects)
+        host = _claim_tick(host, now, policy, effects)
         effects.extend(ev.Answer(each.address, each.visitor, each.probe) for each in arm.asked)
     effects.append(ev.Log("proxied", "silent" if stands_in else f"silent; wake_on is {host.wake_on}"))
     asker = next((asked.visitor for asked in arm.asked if asked.wakes and not asked.probe), None)
@@ -320,13 +319,15 @@ def _asleep_now(host: Host, arm: Arm, now: float, policy: Policy, effects: list[
     return host
 
 
-def _announce(host: Host, now: float, policy: Policy, effects: list[Effect]) -> Host:
-    while host.announced < len(policy.announce_at) and now >= host.announced_at + policy.announce_at[host.announced]:
+def _claim_tick(host: Host, now: float, policy: Policy, effects: list[Effect]) -> Host:
+    if host.claim is None:
+        return host
+    claim, due = host.claim.tick(now, policy)
+    if due is Due.QUESTION:
+        effects.extend(ev.Probe(a, False) for a in host.known_addresses())
+    elif due is Due.ANNOUNCEMENT:
         effects.extend(ev.Announce(a) for a in host.known_addresses())
-        if host.announced:
-            effects.extend(ev.Probe(a, False) for a in host.known_addresses())
-        host = replace(host, announced=host.announced + 1)
-    return host
+    return replace(host, claim=claim)
 
 
 def _wake_tick(host: Host, wake: Wake, now: float, policy: Policy, effects: list[Effect]) -> Host:

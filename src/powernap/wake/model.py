@@ -119,6 +119,7 @@ class Policy:
     `unhurried_probe_seconds`: where it is not, and no magic packet is left with which to ask. `unhurried_seconds`: how
     late such a host's magic packets may be.
     `look_seconds`: how often the owner of an address that is stood in for is asked whether it is there after all.
+    `answer_seconds`: how long it may take to answer; so long before an announcement it is asked (claiming.py tells why).
     """
 
     probe_seconds: float = 1.0
@@ -128,6 +129,7 @@ class Policy:
     fast_probe_seconds: float = 0.1
     fast_probes: int = 2
     announce_at: tuple[float, ...] = (0.0, 1.0, 3.0, 7.0)
+    answer_seconds: float = 0.02
     look_seconds: float = 60.0
     volleys: int = 15
     volley_seconds: float = 30.0

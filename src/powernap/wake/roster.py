@@ -163,7 +163,6 @@ class Roster(Book):
             since=record.since - _unix_of(0.0),
             captured=row.captured,
             sleep=row.sleep,
-            announced=len(self.policy.announce_at),
             group=record.group,
             number=record.number,
         )
@@ -212,16 +211,13 @@ class Roster(Book):
 
     def deadline(self, host: Host) -> float:
         """When the host's next Tick is due; leases have a timer of their own."""
-        return NEVER if at_rest(host) and not self._announces(host) else host.deadline(self.policy)
+        return NEVER if at_rest(host) and host.claim is None else host.deadline(self.policy)
 
     def row(self, name: str) -> Row | None:
         return self._registry.row(name)
 
-    def _announces(self, host: Host) -> bool:
-        return host.state is State.PROXIED and host.captured and host.announced < len(self.policy.announce_at)
-
     def _is_idle(self, host: Host) -> bool:
-        if self._announces(host) or host.name in self._unsaved or host.name in self.doubted:
+        if host.claim is not None or host.name in self._unsaved or host.name in self.doubted:
             return False
         return at_rest(host)
 
@@ -266,7 +262,7 @@ class Roster(Book):
         """When its lease wants attention; NEVER where it has none."""
         if host.sleep is None or host.state not in STANDING_BY:
             return NEVER
-        return replace(host, announced=len(self.policy.announce_at)).deadline(self.policy)
+        return replace(host, claim=None).deadline(self.policy)
 
     def _saved(self, host: Host, done: asyncio.Future[None]) -> None:
         error = None if done.cancelled() else done.exception()

@@ -30,6 +30,7 @@ class World(RuleBasedStateMachine):
         self.loses_magic = 0
         self.hello_arrives = True
         self.probes_arrive = True
+        self.answers_since: float | None = 0.0
         self.registered_at: float | None = None
         self.on_disk: Sleep | None = None
         self.budget = True
@@ -78,6 +79,8 @@ class World(RuleBasedStateMachine):
         if isinstance(effect, (ev.Answer, ev.Announce)):
             assert self.on_disk is not None, "it stands in for a host that said it is awake"
             assert self.host.wake_on == "demand"
+            if isinstance(effect, ev.Announce) and effect.to is None:
+                self._nobody_is_told_who_would_have_answered()
         elif isinstance(effect, ev.Probe) and self.up and self.probes_arrive:
             self.tell(ev.OwnerSeen(effect.address.ip))
         elif isinstance(effect, ev.Volley) and not self.up and self.wakes_at is None:
@@ -90,8 +93,19 @@ class World(RuleBasedStateMachine):
         elif isinstance(effect, ev.Forgotten):
             self.on_disk = None
 
+    def _nobody_is_told_who_would_have_answered(self) -> None:
+        """An announcement fails the duplicate-address detection of an owner that is just coming up."""
+        since = self.answers_since
+        assert since is None or self.now - since < POLICY.answer_seconds + 1e-6, "it was not asked before it was told"
+
+    def _reach(self) -> None:
+        """Note since when questions are answered."""
+        answers = self.up and self.probes_arrive
+        self.answers_since = (self.now if self.answers_since is None else self.answers_since) if answers else None
+
     def _wakes(self) -> None:
         self.up, self.wakes_at, self.registered_at = True, None, None
+        self._reach()
         if self.hello_arrives:
             self._hello()
         else:
@@ -140,6 +154,14 @@ class World(RuleBasedStateMachine):
     def goes_down(self) -> None:
         if self.registered_at is not None and self.now - self.registered_at < BY_THEN_DOWN:
             self.up = False
+            self._reach()
+
+    @precondition(lambda self: not self.up)
+    @rule()
+    def comes_up_in_silence(self) -> None:
+        """By its button, say, and its first second goes to duplicate-address detection."""
+        self.up, self.wakes_at, self.registered_at = True, None, None
+        self._reach()
 
     @precondition(lambda self: self.up)
     @rule()
@@ -149,6 +171,7 @@ class World(RuleBasedStateMachine):
     @rule(losses=st.integers(0, 6), hello=st.booleans(), probes=st.booleans())
     def the_network_changes(self, losses: int, hello: bool, probes: bool) -> None:
         self.loses_magic, self.hello_arrives, self.probes_arrive = losses, hello, probes
+        self._reach()
 
     @rule(probe=st.booleans(), address=st.sampled_from((WEB4, WEB6)))
     def somebody_asks(self, probe: bool, address: Address) -> None:

@@ -22,7 +22,7 @@ def test_a_silent_host_is_captured_after_three_probes_a_second_apart() -> None:
     assert play.state is State.ARMING and not play.all(ev.Announce)
     play.advance(0.2)
     assert play.state is State.PROXIED
-    assert sorted(set(play.times(ev.Probe))) == [1000.5, 1001.5, 1002.5]
+    assert sorted(set(play.times(ev.Probe))) == [1000.5, 1001.5, 1002.5, 1003.48], "the last just before the verdict"
     assert all(probe.broadcast for probe in play.all(ev.Probe))
 
 
@@ -32,6 +32,41 @@ def test_capture_is_announced_four_times_at_0_1_3_and_7_seconds() -> None:
     play.advance(60)
     assert sorted(set(play.times(ev.Announce))) == [1003.5, 1004.5, 1006.5, 1010.5]
     assert {effect.address for effect in play.all(ev.Announce)} == {WEB4, WEB6}
+    assert sorted(set(play.times(ev.Probe)))[-4:] == [1003.48, 1004.48, 1006.48, 1010.48], "its owner is asked first"
+
+
+def test_an_owner_that_answers_before_an_announcement_is_not_told_that_its_address_is_taken() -> None:
+    play = Play()
+    play.tell(ev.Asleep(SLEEP))
+    play.advance(4)
+    assert play.state is State.PROXIED
+    play.clear()
+    play.advance(1, owner_answers=True)
+    assert play.all(ev.Probe) and not play.all(ev.Announce) and play.state is not State.PROXIED
+
+
+def test_a_late_question_puts_the_announcement_off() -> None:
+    play = Play()
+    play.tell(ev.Asleep(SLEEP))
+    play.advance(3.6)
+    play.clear()
+    play.now += 2
+    play.tell(ev.Tick())
+    assert play.all(ev.Probe) and not play.all(ev.Announce)
+    play.advance(0.03)
+    assert play.all(ev.Announce)
+
+
+@pytest.mark.parametrize("up_after", [each / 20 for each in range(240)])
+def test_an_owner_that_comes_up_is_asked_before_it_would_be_told_that_its_address_is_taken(up_after: float) -> None:
+    # An announcement fails duplicate-address detection, which takes the owner's first second or two.
+    play = Play()
+    play.tell(ev.Asleep(SLEEP))
+    play.advance(up_after)
+    play.clear()
+    up = play.now
+    play.advance(10, owner_answers=True)
+    assert all(at <= up + play.policy.answer_seconds for at in play.times(ev.Announce))
 
 
 def test_an_owner_that_answers_is_still_going_down_and_probing_starts_again() -> None:

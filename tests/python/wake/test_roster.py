@@ -15,6 +15,7 @@ from tests.python.wake.play import OWNER, SLEEP, THIRD, WEB4, WEB6, Play, knock
 from powernap.net.interfaces import Interface
 from powernap.wake import events as ev
 from powernap.wake import roster as roster_module
+from powernap.wake.claiming import Claim
 from powernap.wake.host import NEVER, Host
 from powernap.wake.hosts import step
 from powernap.wake.model import Policy, State
@@ -86,7 +87,7 @@ def test_what_came_to_rest_is_the_same_host_when_it_is_loaded_again(tmp_path: Pa
         again = disk.roster().find("web1")
         assert again is not None
         assert again.since == pytest.approx(host.since, abs=0.1)
-        assert again == replace(host, since=again.since, announced_at=0.0, neighbours=())
+        assert again == replace(host, since=again.since, neighbours=())
         assert again.deadline(Policy()) == host.deadline(Policy())
 
     on(tmp_path, story)
@@ -210,7 +211,7 @@ def test_a_lease_is_told_of_when_the_sleep_is_certain_and_has_no_timer_of_its_ow
         roster.keep(roster.find("web1"), host)
         assert disk.due == [5000.0] and roster.due_of(host) == 5000.0
         assert roster.deadline(host) == NEVER
-        announcing = replace(host, announced=1, announced_at=1000.0)
+        announcing = replace(host, claim=Claim(1000.0, told=1))
         assert roster.deadline(announcing) < 5000.0
 
     on(tmp_path, story)
