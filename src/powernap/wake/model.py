@@ -119,7 +119,7 @@ class Policy:
     `unhurried_probe_seconds`: where it is not, and no magic packet is left with which to ask. `unhurried_seconds`: how
     late such a host's magic packets may be.
     `look_seconds`: how often the owner of an address that is stood in for is asked whether it is there after all.
-    `answer_seconds`: how long it may take to answer; so long before an announcement it is asked (claiming.py tells why).
+    `answer_seconds`: how long it may take to answer: an announcement waits so long for it (claiming.py tells why).
     """
 
     probe_seconds: float = 1.0
