@@ -207,7 +207,11 @@ class FakePowerwaked:
         names = body.get("hosts") or [name for name in sorted(self.hosts) if self.fits(self.hosts[name], given)]
         order = {"id": f"{len(self.orders):016x}", "ended": None, "results": {}}
         for name in names:
-            order["results"][name] = self.foresee(name) if body.get("dry_run") else self.carry_out(name)
+            told = self.foresee(name) if body.get("dry_run") else self.carry_out(name)
+            packets = told["result"].get("magic_packets", 0)
+            order["results"][name] = dict(told, changed=told["outcome"] == "would" or packets > 0)
+        outcomes = [each["outcome"] for each in order["results"].values()]
+        order["counts"] = {outcome: outcomes.count(outcome) for outcome in outcomes}
         self.orders.insert(0, dict(order, state="running"))
         return 202, order
 

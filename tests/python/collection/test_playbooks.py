@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the playbooks ask wake servers: a fake one, and clients whose connections lead nowhere or to this machine."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
+HERE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False}
+FAKE = runpy.run_path(str(ROOT / "tests/unit/fake_powerwaked.py"))["FakePowerwaked"]
+
+
+@pytest.fixture
+def fake_server() -> Iterator[Any]:
+    server = FAKE()
+    yield server
+    server.close()
+
+
+def play(fake_server: Any, folder: Path, playbook: str, *options: str, **client: Any) -> str:
+    """Run a playbook for web1, with a wake server that does not listen where others do; return what it said."""
+    wake1 = {**HERE, "powerwaked_config": {"listen": {"admin_socket": fake_server.socket}}}
+    hosts = {"wake_servers": {"hosts": {"wake1": wake1}}, "clients": {"hosts": {"web1": {**HERE, **client}}}}
+    file = folder / "inventory.yml"
+    file.write_text(json.dumps(hosts))
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_HOME": str(folder / "ansible")}
+    for name in [name for name in environment if name.startswith("POWERWAKE_")]:
+        del environment[name]
+    command = [PLAYBOOK, f"powernap.powernap.{playbook}", "-i", file, "--limit", "clients", *options]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    return done.stdout + done.stderr
+
+
+def orders(fake_server: Any) -> list[Any]:
+    return [body for method, path, body in fake_server.calls if (method, path) == ("POST", "/api/v1/orders")]
+
+
+def tasks_in(listed: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the tasks of plays, tasks and blocks."""
+    for each in listed:
+        yield each
+        for part in ("tasks", "pre_tasks", "post_tasks", "block", "rescue", "always"):
+            yield from tasks_in(each.get(part) or [])
+
+
+def test_the_wake_server_is_asked_where_the_inventory_says_that_it_listens(fake_server: Any, tmp_path: Path) -> None:
+    fake_server.add("web1", "proxied")
+    said = play(fake_server, tmp_path, "wake")
+    assert [order["hosts"] for order in orders(fake_server)] == [["web1"]], said
+    assert "done: woken" in said, said
+
+
+def test_every_task_that_asks_a_wake_server_says_where_it_listens() -> None:
+    asking = []
+    for path in sorted(ROOT.glob("playbooks/**/*.yml")):
+        content = yaml.safe_load(path.read_text())
+        for task in tasks_in(content) if isinstance(content, list) else ():
+            for name, options in task.items():
+                if name.startswith("powernap.powernap.powerwake"):
+                    asking.append(path.name)
+                    assert "__powernap_sockets[" in options.get("socket", ""), f"{path}: {task['name']}"
+    assert len(asking) >= 7
