@@ -16,7 +16,8 @@ description:
   - A wake server's networks are its variable C(powerwaked_subnets), else those of its interfaces where the facts
     M(powernap.powernap.powernap_facts) of it are known, else the machine's networks must hold its C(powerwaked_address)
     or C(ansible_host).
-  - Where several fit, the one with the smallest network in common is returned, and of those the first.
+  - Where several fit, the one with the smallest IPv4 network in common is returned; where these are alike, or there are
+    none, the one with the smallest IPv6 network in common, and of those the first.
 options:
   _input:
     description: The wake servers, by their names in the inventory.
@@ -52,17 +53,19 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
+NONE = (-1, -1)
+
 
 def wake_server(servers, hostvars, interfaces):
     servers = list(servers)
     if len(servers) < 2:
         return servers[0] if servers else ""
     mine = list(networks_of(interfaces))
-    best, best_length = "", -1
+    best, best_lengths = "", NONE
     for server in servers:
-        length = longest_in_common(variables_of(hostvars, server), server, mine)
-        if length > best_length:
-            best, best_length = server, length
+        lengths = longest(in_common(variables_of(hostvars, server), server, mine))
+        if lengths > best_lengths:
+            best, best_lengths = server, lengths
     return best
 
 
@@ -79,23 +82,27 @@ def networks_of(interfaces):
             yield ipaddress.ip_interface(str(address)).network
 
 
-def longest_in_common(variables, server, mine):
-    """Return the length of the longest prefix of a network in which both are; -1 for none."""
+def in_common(variables, server, mine):
+    """Return the networks in which both are."""
     subnets = variables.get("powerwaked_subnets")
     if subnets is not None:
         theirs = [network(subnet, server) for subnet in ([subnets] if isinstance(subnets, str) else subnets)]
-        return longest(each for each in theirs for other in mine if overlap(each, other))
+        return [each for each in theirs for other in mine if overlap(each, other)]
     facts = variables.get("ansible_facts")
     facts = facts.get("powernap") if isinstance(facts, Mapping) else None
     if isinstance(facts, Mapping) and facts.get("interfaces"):
         theirs = set(networks_of(facts["interfaces"]))
-        return longest(each for each in mine if each in theirs)
+        return [each for each in mine if each in theirs]
     address = address_of(variables)
-    return longest(each for each in mine if address is not None and address in each)
+    return [each for each in mine if address is not None and address in each]
 
 
 def longest(networks):
-    return max((each.prefixlen for each in networks), default=-1)
+    """Return the lengths of the longest prefixes, first IPv4's: one of IPv6 says nothing beside one of IPv4."""
+    lengths = {4: -1, 6: -1}
+    for each in networks:
+        lengths[each.version] = max(lengths[each.version], each.prefixlen)
+    return lengths[4], lengths[6]
 
 
 def overlap(one, other):

@@ -74,6 +74,26 @@ def test_of_several_the_one_with_the_smallest_network_then_the_first():
     assert wake_server(names, variables, MINE) == "b"
 
 
+def test_a_network_of_ipv6_is_not_smaller_for_its_longer_prefix():
+    names, variables = servers(
+        a={"powerwaked_subnets": ["2001:db8::/64"]},
+        b={"powerwaked_subnets": ["192.0.2.0/24"]},
+        c={"powerwaked_subnets": ["192.0.0.0/16", "2001:db8::/64"]},
+    )
+    assert wake_server(names, variables, MINE) == "b"
+    assert wake_server(["a", "c"], variables, MINE) == "c"
+
+
+def test_where_networks_of_ipv4_are_alike_those_of_ipv6_tell():
+    names, variables = servers(
+        a={"powerwaked_subnets": ["192.0.2.0/24"]},
+        b={"powerwaked_subnets": ["192.0.2.0/24", "2001:db8::/48"]},
+        c={"powerwaked_subnets": ["192.0.2.0/24", "2001:db8::/64"]},
+    )
+    assert wake_server(names, variables, MINE) == "c"
+    assert wake_server(["b", "a"], variables, MINE) == "b"
+
+
 def test_an_interface_that_is_down_does_not_count():
     names, variables = servers(a={"ansible_host": "198.51.100.1"}, b={})
     assert wake_server(names, variables, MINE) == ""
