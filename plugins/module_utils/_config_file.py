@@ -86,5 +86,20 @@ class Draft:
         return configuration.named(problem, self.path, self.profile)
 
 
-def diff(path, before, after):
-    return {"before": before, "after": after, "before_header": path, "after_header": path}
+class Proposal:
+    """What the file shall say, which the validator takes, beside what it says.
+
+    ``there``: the File; ``text``, and ``file`` with it; ``told``: what a diff shows, None where it says that already;
+    ``validated`` and ``notes`` of the validator. Raises BadValue, which names the key; exits the module where the
+    validator refuses.
+    """
+
+    def __init__(self, module, path, values, validator, profile=None):
+        self.there = File(path)
+        self.text = text_of(values, path)
+        draft = Draft(module, path, self.text, validator, profile)
+        self.file = draft.file
+        self.validated, self.notes = draft.validate()
+        there = self.there
+        says = there.text is not None and there.values is not None and configuration.same(there.values, values)
+        self.told = None if says else (there.listed(), configuration.listed(values))

@@ -176,7 +176,8 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.powernap.powernap.plugins.module_utils import _configuration as configuration
-from ansible_collections.powernap.powernap.plugins.module_utils._config_file import Draft, File, diff, text_of
+from ansible_collections.powernap.powernap.plugins.module_utils._config_file import File, Proposal
+from ansible_collections.powernap.powernap.plugins.module_utils._placing import diff, settle
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors import BadValue
 
 
@@ -184,28 +185,24 @@ def put(module, path):
     """Make the file hold the configuration; return the result."""
     params = module.params
     wanted = configuration.composed(params["config"], params["profile"])
-    there = File(path)
-    draft = Draft(module, path, text_of(wanted, path), params["validator"], params["profile"])
-    validated, notes = draft.validate()
-    changed = there.text is None or there.values is None or not configuration.same(there.values, wanted)
+    proposal = Proposal(module, path, wanted, params["validator"], params["profile"])
+    there, changed = proposal.there, proposal.told is not None
     result = {
         "changed": changed,
         "path": path,
         "config": wanted,
         "changes": configuration.changes(there.values or {}, wanted),
-        "validated": validated,
-        "notes": notes,
-        "diff": [diff(path, there.listed(), configuration.listed(wanted))] if changed else [],
+        "validated": proposal.validated,
+        "notes": proposal.notes,
+        "diff": [diff(path, *proposal.told)] if changed else [],
     }
     if changed and not module.check_mode:
         keep(module, path, result)
-        module.atomic_move(draft.file, path)
+        module.atomic_move(proposal.file, path)
     if os.path.exists(path):
-        attributes = {}
         wanted_attributes = module.load_file_common_arguments(params, path=path)
-        if module.set_fs_attributes_if_different(wanted_attributes, False, attributes):
+        if settle(module, wanted_attributes, result["diff"] if there.text is not None else []):
             result["changed"] = True
-            result["diff"] += [attributes] if there.text is not None else []
     return result
 
 

@@ -223,14 +223,14 @@ problems:
 
 import os
 import pwd
-import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.powernap.powernap.plugins.module_utils import _before
 from ansible_collections.powernap.powernap.plugins.module_utils import _configuration as configuration
 from ansible_collections.powernap.powernap.plugins.module_utils._arming import Changes, arm, runner
-from ansible_collections.powernap.powernap.plugins.module_utils._config_file import Draft, File, diff, text_of
+from ansible_collections.powernap.powernap.plugins.module_utils._config_file import Proposal
+from ansible_collections.powernap.powernap.plugins.module_utils._placing import Placing
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors import BadValue
 
 FILE = {
@@ -270,13 +270,12 @@ SPEC = {
 USER_OPTIONS = "--system --no-create-home --home-dir / --shell /usr/sbin/nologin"
 
 
-class Placing:
-    """What was changed, and how it is told."""
+class Machine:
+    """What is put in place beside files: each method notes in ``placing`` what it has changed."""
 
-    def __init__(self, module):
-        self.module = module
-        self.params = module.params
-        self.changes, self.diff, self.restart = [], [], False
+    def __init__(self, module, placing):
+        self.module, self.params = module, module.params
+        self.placing = placing
 
     def note(self):
         """Note what is there now; return the names of what is new in the notes."""
@@ -288,62 +287,22 @@ class Placing:
         if changed and not self.module.check_mode:
             record.save()
         if changed:
-            self.changes.append(record.file)
+            self.placing.changes.append(record.file)
         return noted
 
-    def directory(self, path):
-        there = os.path.isdir(path)
-        if not there:
-            self.changes.append(path)
-            self._tell(path, "absent\n", "a directory\n")
-            if self.module.check_mode:
-                return
-            os.makedirs(path, 0o755)
-        if self._attributes(path, "0755", self.diff if there else []) and there:
-            self.changes.append(path)
-
     def file(self, file):
-        path, new = file["path"], file["content"].encode()
-        try:
-            with open(path, "rb") as stream:
-                old = stream.read()
-        except (FileNotFoundError, NotADirectoryError):
-            old = None
-        changed = old != new
-        if changed:
-            before = (old or b"").decode("utf-8", "replace") if file["shown"] else ""
-            self._tell(path, before, file["content"] if file["shown"] else "what it says is not shown\n")
-            self._write(path, new, file["mode"])
-        if not self._settled(path, file["mode"], changed):
-            return
-        self.restart = self.restart or file["restart"]
+        """Return whether its change wants a restart."""
+        if not self.placing.file(file["path"], file["content"], file["mode"], file["shown"]):
+            return False
         if file["then"] and not self.module.check_mode:
-            status, output, errors = self.module.run_command(file["then"])
-            if status:
-                said = errors.strip() or output.strip() or f"status {status}"
-                self.module.fail_json(msg=f"{path}: {' '.join(file['then'])}: {said}")
-
-    def _settled(self, path, mode, changed):
-        """Give a file its owner and mode; return whether anything of it was changed."""
-        if os.path.exists(path):
-            changed = self._attributes(path, mode, [] if changed else self.diff) or changed
-        if changed:
-            self.changes.append(path)
-        return changed
+            self._run(file["then"], f"{file['path']}: {' '.join(file['then'])}")
+        return file["restart"]
 
     def config(self, values, path):
         """Return what powernapd says of it; exit the module where it refuses."""
-        wanted = configuration.composed(values, None)
-        there = File(path)
-        text = text_of(wanted, path)
-        draft = Draft(self.module, path, text, self.params["validator"])
-        _validated, notes = draft.validate()
-        changed = there.text is None or there.values is None or not configuration.same(there.values, wanted)
-        if changed:
-            self._tell(path, there.listed(), configuration.listed(wanted))
-            self._write(path, text.encode(), "0644")
-        self._settled(path, "0644", changed)
-        return notes
+        proposal = Proposal(self.module, path, configuration.composed(values, None), self.params["validator"])
+        self.placing.put(path, proposal.text.encode(), "0644", proposal.told)
+        return proposal.notes
 
     def cards(self, names):
         changes = Changes(self.module.check_mode)
@@ -351,77 +310,46 @@ class Placing:
         arm(names, self.params["persistent"], record, changes, runner(self.module))
         told = changes.result()
         if told["changed"]:
-            self.changes += names
-            self.diff.append(told["diff"])
+            self.placing.changes += names
+            self.placing.diff.append(told["diff"])
 
     def user(self, name):
         try:
             pwd.getpwnam(name)
         except KeyError:
-            self.changes.append(name)
-            self._tell(f"user {name}", "absent\n", "present\n")
+            self.placing.changes.append(name)
+            self.placing.tell(f"user {name}", "absent\n", "present\n")
             if not self.module.check_mode:
-                self._add_user(name)
+                program = self.module.get_bin_path("useradd", required=True, opt_dirs=["/sbin", "/usr/sbin"])
+                self._run([program, *USER_OPTIONS.split(), name], f"the user {name} cannot be created")
 
-    def _add_user(self, name):
-        program = self.module.get_bin_path("useradd", required=True, opt_dirs=["/sbin", "/usr/sbin"])
-        status, output, errors = self.module.run_command([program, *USER_OPTIONS.split(), name])
+    def _run(self, command, about):
+        """Exit the module where the command fails."""
+        status, output, errors = self.module.run_command(command)
         if status:
-            self.module.fail_json(msg=f"the user {name} cannot be created: {errors.strip() or output.strip()}")
-
-    def _write(self, path, content, mode):
-        """Put it in place whole; until it has its owner and its mode nobody else may read it."""
-        if self.module.check_mode:
-            return
-        handle, new = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path))
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-            self._attributes(new, mode, [])
-            os.replace(new, path)
-        except BaseException:  # also SystemExit, by which a module fails: no half of a key stays behind
-            os.unlink(new)
-            raise
-        self.module.set_default_selinux_context(path, False)
-
-    def _attributes(self, path, mode, told):
-        """Give it owner and mode; return whether it had others."""
-        owner = self.params["owner"]
-        wanted = {"path": path, "mode": mode, "owner": owner, "group": owner, "attributes": None}
-        wanted["secontext"] = self.module.selinux_default_context(path) if self.module.selinux_enabled() else []
-        attributes = {}
-        changed = self.module.set_fs_attributes_if_different(wanted, False, attributes)
-        if changed and attributes:
-            told.append(attributes)
-        return changed
-
-    def _tell(self, path, before, after):
-        self.diff.append(diff(path, before, after))
+            self.module.fail_json(msg=f"{about}: {errors.strip() or output.strip() or f'status {status}'}")
 
 
 def place(module):
     """Do all of it; return the result."""
     params = module.params
-    placing = Placing(module)
-    notes, noted = [], placing.note()
+    placing = Placing(module, params["owner"])
+    machine = Machine(module, placing)
+    notes, noted = [], machine.note()
     for path in params["directories"]:
         placing.directory(path)
-    for file in params["files"]:
-        if file["early"]:
-            placing.file(file)
+    restart = [machine.file(file) for file in params["files"] if file["early"]]
     if params["config"] is not None:
-        notes = placing.config(params["config"], os.path.realpath(params["config_path"]))
-    for file in params["files"]:
-        if not file["early"]:
-            placing.file(file)
+        notes = machine.config(params["config"], os.path.realpath(params["config_path"]))
+    restart += [machine.file(file) for file in params["files"] if not file["early"]]
     if params["interfaces"]:
-        placing.cards(params["interfaces"])
+        machine.cards(params["interfaces"])
     if params["user"]:
-        placing.user(params["user"])
+        machine.user(params["user"])
     return {
         "changed": bool(placing.changes),
         "changes": placing.changes,
-        "restart": placing.restart,
+        "restart": any(restart),
         "noted": noted,
         "notes": notes,
         "diff": placing.diff,
