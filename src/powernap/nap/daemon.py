@@ -123,7 +123,7 @@ class Daemon(Running):
 
     def situation(self) -> report.Situation:
         notes = (self.refused, *self.policy.notes, *self._surroundings.notes, setup.in_use_note(self._override))
-        notes += (*self.guard.notes(), *self._doing.notes(), *self.enrolling.notes())
+        notes += (*self.guard.notes(), *self._doing.notes(), *self.enrolling.notes(), *self._regaining.notes())
         held = self._held or self.guard.leased()
         server = {**self.courier.as_dict(), "enrolment": self.enrolling.as_dict()}
         return report.Situation(

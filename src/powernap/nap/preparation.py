@@ -21,11 +21,17 @@ AFTER_OWN_CLOCK_SECONDS = 15.0
 class Preparation:
     """Arms the cards and registers. Every refusal is a PowernapError of one sentence."""
 
-    def __init__(self, config: NapConfig, courier: Courier, used: Callable[[], bool | None] = lambda: None) -> None:
-        """``used``: whether the machine was of use since it woke (sincewake.py)."""
+    def __init__(
+        self,
+        config: NapConfig,
+        courier: Courier,
+        used: Callable[[], bool | None] = lambda: None,
+        had: Callable[[Iterable[nics.Interface]], None] = lambda _interfaces: None,
+    ) -> None:
+        """``used``: whether the machine was of use since it woke (sincewake.py); ``had``: told what it has then."""
         self._config = config
         self._courier = courier
-        self._used = used
+        self._used, self._had = used, had
         self.longest_seconds: float | None = None  #: of the next sleep, where that is shorter than the lease
 
     async def prepare(self, action: str) -> None:
@@ -53,7 +59,10 @@ class Preparation:
 
     async def arm(self) -> tuple[nics.Interface, ...]:
         """Arm every card for Wake-on-LAN. Raises PowernapError where that is required and cannot be."""
-        return await beside(self._arm)
+        interfaces = await beside(self._arm)
+        if interfaces:
+            self._had(interfaces)
+        return interfaces
 
     def _arm(self) -> tuple[nics.Interface, ...]:
         required = self._config.nap.require_wake_on_lan

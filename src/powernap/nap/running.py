@@ -50,6 +50,7 @@ from powernap.nap.planning import alone
 from powernap.nap.policy import policy_of
 from powernap.nap.preparation import Preparation
 from powernap.nap.recording import Recorder
+from powernap.nap.regaining import Regaining
 from powernap.nap.setup import Parts
 from powernap.nap.sincewake import SinceWake
 from powernap.nap.sleepguard import SleepGuard
@@ -100,7 +101,7 @@ class Running:
         self.linked: Linked | None = None
         self._served: ServerSettings | None = None
         self.courier: Courier
-        self._since_wake = SinceWake()
+        self._since_wake, self._regaining = SinceWake(), Regaining(state_dir, self.spawn)
         self.enrolling = Enrolling(path, state_dir, self._now_managed)
         self._adopt(parts, virtualization)
 
@@ -114,7 +115,9 @@ class Running:
                 self.courier.retire()
             self._served = config.server
             self.courier = Courier(config.server, self._host(), self._state_dir, self._link)
-        self._preparation = Preparation(config, self.courier, lambda: self._since_wake.used(self.state.last_active))
+        self._preparation = Preparation(
+            config, self.courier, lambda: self._since_wake.used(self.state.last_active), self._regaining.had
+        )
         self.guard.adopt(config, self._state_dir)
         self._doing.adopt(config, "" if self._override is None else self._override.profile)
         self.crier = Crier(parts.warnings, self.spawn)
@@ -338,6 +341,7 @@ class Running:
         self.bound_next_sleep(None)
         if not self.policy.never:
             self.courier.announce(cause, slept_seconds)
+            self._regaining.begin(cause, self._parts.config, acts=not self.policy.observe)
 
     def _record(self, cause: str) -> None:
         record = self.decisions.add(time.time(), self.state, self.policy, cause, self._readings, self._event)
