@@ -19,12 +19,10 @@ from powernap.shared.errors import PowernapError
 #: linux/if_addr.h
 IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x08, 0x40
 FOREVER = 4294967295
+FLAGS = frozenset({"noprefixroute", "home", "mngtmpaddr"})
 #: What `ip -json address` says of an address that can be added as it was; any other word means one that cannot.
-SAID = frozenset(
-    "family local prefixlen scope label dadfailed tentative deprecated valid_life_time preferred_life_time "
-    "noprefixroute home mngtmpaddr metric protocol".split()
-)
-FLAGS = ("noprefixroute", "home", "mngtmpaddr")
+SAID = FLAGS | {"family", "local", "prefixlen", "scope", "label", "dadfailed", "tentative", "deprecated"}
+SAID |= {"valid_life_time", "preferred_life_time", "metric", "protocol"}
 IP_SECONDS = 10.0
 
 
@@ -90,7 +88,7 @@ def _words(held: Held, entry: Mapping[str, Any]) -> str:
         words += ["metric", str(entry["metric"])]
     if entry.get("protocol"):
         words += ["proto", str(entry["protocol"])]
-    return " ".join(words + [flag for flag in FLAGS if entry.get(flag)])
+    return " ".join(words + [flag for flag in sorted(FLAGS) if entry.get(flag)])
 
 
 def _addresses(interface: str) -> list[dict[str, Any]]:
