@@ -26,7 +26,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - The configuration is checked, too, if C(powernapd) is installed already.
+      - The configuration is checked, too, if C(powernapd) is installed already. That it includes a profile which is
+        among O(files) with O(files[].early=true) and not there yet is no refusal then, and told in RV(notes).
   diff_mode:
     support: full
     details:
@@ -300,7 +301,9 @@ class Machine:
 
     def config(self, values, path):
         """Return what powernapd says of it; exit the module where it refuses."""
-        proposal = Proposal(self.module, path, configuration.composed(values, None), self.params["validator"])
+        wanted = configuration.composed(values, None)
+        early = [file["path"] for file in self.params["files"] if file["early"]] if self.module.check_mode else []
+        proposal = Proposal(self.module, path, wanted, self.params["validator"], coming=early)
         self.placing.put(path, proposal.text.encode(), "0644", proposal.told)
         return proposal.notes
 

@@ -22,10 +22,11 @@ class Place:
         self.folder, self._run = folder, run
         self.takes(True)
 
-    def takes(self, whether):
+    def takes(self, whether, *problems):
         """A fake powernapd, which takes every configuration or none."""
         program = self.folder / "fake-powernapd"
-        refuses = 'echo "$2: nap.absnt_seconds: no such key" >&2; exit 2'
+        said = problems or ["nap.absnt_seconds: no such key"]
+        refuses = "".join(f'echo "$2: {problem}" >&2; ' for problem in said) + "exit 2"
         program.write_text("#!/bin/sh\n" + ("exit 0" if whether else refuses) + "\n", encoding="utf-8")
         program.chmod(0o755)
 
@@ -99,6 +100,34 @@ def test_a_configuration_that_is_refused_leaves_what_comes_after_it_alone(place)
     assert refused["problems"] == ["config: nap.absnt_seconds: no such key"]
     assert place.read("etc/nap.toml") == was
     assert place.read("etc/unit") == "[Unit]\n"
+
+
+LACKING = "include: no profile 'lab'; profiles here: base"
+
+
+def with_profile(place):
+    """Options of a configuration that uses a profile which comes with it."""
+    options = whole(place)
+    options["config"] = {"include": ["lab"]}
+    options["files"][0]["path"] = place.path("etc/profiles/lab.toml")
+    return options
+
+
+def test_a_check_takes_a_profile_that_the_same_run_would_write(place):
+    place.takes(False, LACKING)
+    told = place.put(check=True, **with_profile(place))
+    assert not told.get("failed"), told
+    assert told["notes"] == [f"{place.path('etc/profiles/lab.toml')} would be written by this run, and is not checked"]
+    assert place.path("etc/nap.toml") in told["changes"]
+    refused = place.put(**with_profile(place))
+    assert refused["failed"] and refused["problems"] == [f"config: {LACKING}"], "there by now, it is no excuse"
+
+
+def test_a_check_refuses_what_is_wrong_beside_it_and_a_profile_that_nobody_writes(place):
+    place.takes(False, LACKING, "nap.absnt_seconds: no such key")
+    assert place.put(check=True, **with_profile(place))["problems"] == ["config: nap.absnt_seconds: no such key"]
+    place.takes(False, "include: no profile 'labs'; did you mean lab?")
+    assert "no profile 'labs'" in place.put(check=True, **with_profile(place))["msg"]
 
 
 def test_a_secret_is_in_no_diff_and_in_no_result(place):
