@@ -83,9 +83,10 @@ def _check(config: NapConfig) -> int:
         return 2
     from powernap.config.explain import explain
     from powernap.nap.lacking import lacking
+    from powernap.nap.unreadable import unreadable
 
     print(explain(config))
-    for sentence in lacking(config):
+    for sentence in (*lacking(config), *unreadable(config)):
         print(f"warning: {sentence}", file=sys.stderr)
     for note in policy_of(config, setup.virtualization(config)).notes:
         print(f"# note: {note}")

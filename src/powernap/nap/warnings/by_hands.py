@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from powernap.machine import hands
 from powernap.nap.warnings.base import Notice, WarningMethod
@@ -13,8 +15,13 @@ KINDS = ("wall", "desktop", "exec")
 
 def is_needed(own: WarningMethod) -> bool:
     """Tell whether only root can warn so: mail, too, where it goes by a program, or a password is root's to read."""
-    by_program = own.kind == "mail" and (not own.values["server"] or bool(own.values["password_file"]))
-    return hands.needed() and (own.kind in KINDS or by_program)
+    return hands.needed() and by_root(own.kind, own.values)
+
+
+def by_root(kind: str, values: Mapping[str, Any]) -> bool:
+    """Tell whether a warning is given by powernap-hands where powernapd is not root."""
+    by_program = kind == "mail" and (not values["server"] or bool(values["password_file"]))
+    return kind in KINDS or by_program
 
 
 class ByHands(WarningMethod):
