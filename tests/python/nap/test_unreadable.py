@@ -69,7 +69,9 @@ def test_a_folder_on_its_way_is_named(told, headers):
 
 def test_what_a_broker_needs_is_told(told, headers):
     file = headers(0o600)
-    (said,) = told(f'[server]\nlink = "mqtt"\nbroker = "mqtts://broker"\nname = "web1"\nbroker_password_file = "{file}"\n')
+    (said,) = told(
+        f'[server]\nlink = "mqtt"\nbroker = "mqtts://broker"\nname = "web1"\nbroker_password_file = "{file}"\n'
+    )
     assert said.startswith(f"server.broker_password_file: {file} cannot be read by user nobody")
 
 
