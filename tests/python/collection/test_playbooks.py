@@ -26,10 +26,11 @@ def fake_server() -> Iterator[Any]:
     server.close()
 
 
-def play(fake_server: Any, folder: Path, playbook: str, *options: str, **client: Any) -> str:
-    """Run a playbook for web1, with a wake server that does not listen where others do; return what it said."""
+def play(fake_server: Any, folder: Path, playbook: str, *options: str, clients: Any = ("web1",), **client: Any) -> str:
+    """Run a playbook for the clients, with a wake server that does not listen where others do; return what it said."""
     wake1 = {**HERE, "powerwaked_config": {"listen": {"admin_socket": fake_server.socket}}}
-    hosts = {"wake_servers": {"hosts": {"wake1": wake1}}, "clients": {"hosts": {"web1": {**HERE, **client}}}}
+    machines = {name: {**HERE, **client} for name in clients}
+    hosts = {"wake_servers": {"hosts": {"wake1": wake1}}, "clients": {"hosts": machines}}
     file = folder / "inventory.yml"
     file.write_text(json.dumps(hosts))
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_HOME": str(folder / "ansible")}
@@ -69,3 +70,32 @@ def test_every_task_that_asks_a_wake_server_says_where_it_listens() -> None:
                     asking.append(path.name)
                     assert "__powernap_sockets[" in options.get("socket", ""), f"{path}: {task['name']}"
     assert len(asking) >= 7
+
+
+@pytest.fixture
+def unreachable(tmp_path: Path) -> dict[str, str]:
+    """Variables of a client whose connection leads nowhere."""
+    ssh = tmp_path / "fake-ssh"
+    ssh.write_text("#!/bin/sh\necho nobody is let in >&2\nexit 255\n")
+    ssh.chmod(0o755)
+    return {"ansible_connection": "ssh", "ansible_ssh_executable": str(ssh)}
+
+
+def test_a_batch_of_which_nobody_can_be_reached_is_let_go_of(
+    fake_server: Any, tmp_path: Path, unreachable: dict[str, str]
+) -> None:
+    names = ["web1", "web2"]
+    for name in names:
+        fake_server.add(name)
+    said = play(fake_server, tmp_path, "site", "-e", '{"powernap_serial": [2]}', clients=names, **unreachable)
+    given = [(order["verb"], order["hosts"]) for order in orders(fake_server)]
+    assert given == [("inhibit", names), ("release", names)], said
+    assert len({order["arguments"]["reason"] for order in orders(fake_server)}) == 1
+    assert "fatal: [web2]: UNREACHABLE" in said, "one is told apart, and the other is as unreachable as ever"
+
+
+def test_who_is_not_registered_is_unreachable_as_ever(
+    fake_server: Any, tmp_path: Path, unreachable: dict[str, str]
+) -> None:
+    said = play(fake_server, tmp_path, "site", **unreachable)
+    assert "unreachable=1" in said and "failed=0" in said, said
