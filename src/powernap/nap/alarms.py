@@ -82,7 +82,9 @@ class Alarms:
                     self._problems = (f"systemd's timers cannot be asked: {error}",)
             self._listed_at = float("-inf") if self._problems else clocks.now()
         self._plan = plan(self._jobs, settings, time.time(), ordered)
-        held = self._plan.held if ordered else (*self._plan.held, *self._problems)
+        ahead = clocks.now() - time.time()
+        held: tuple[str, ...] = tuple(job.by_clock(ahead) for job in self._plan.held)
+        held += () if ordered else self._problems
         if self._plan.wake_at is not None and not self._is_limit() and not self._alarm.possible():
             held += (f"{self._plan.wake_for} is to be woken for, but this machine has no clock that can wake it",)
         return held

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from powernap.config.sections.inhibitors import InhibitorSettings
 from powernap.machine.logind import Inhibitor
+from powernap.nap.hold import Hold
 
 WHATS = ("sleep", "shutdown", "idle", "handle-power-key", "handle-suspend-key", "handle-lid-switch")
 
@@ -47,7 +48,8 @@ class Inhibitions:
             elif settings.max_hold_seconds and age >= settings.max_hold_seconds:
                 ignored.append(f"{inhibitor} (ignored: held for {age:.0f} s, longer than inhibitors.max_hold_seconds)")
             else:
-                held.append(str(inhibitor))
+                longest = settings.max_hold_seconds
+                held.append(Hold(str(inhibitor), self._seen[inhibitor] + longest if longest else None))
         return Judgement(tuple(held), tuple(ignored))
 
 

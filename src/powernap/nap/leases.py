@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from powernap.machine import hands
+from powernap.nap.hold import Hold
 from powernap.shared.errors import PowernapError
 
 _log = logging.getLogger("powernapd")
@@ -47,11 +48,10 @@ class Lease:
     started: str = ""
     ordered: bool = False
 
-    def sentence(self, now: float) -> str:
-        if self.ordered:
-            left = f"{self.until - now:.0f} s"
-            return f"{self.who} ordered, at the wake server, lease {self.id} for another {left}: {self.reason}"
-        return f"{self.who} holds lease {self.id} for another {self.until - now:.0f} s: {self.reason}"
+    def sentence(self, now: float) -> Hold:
+        how = "ordered, at the wake server," if self.ordered else "holds"
+        said = f"{self.who} {how} lease {self.id} for another {self.until - now:.0f} s: {self.reason}"
+        return Hold(said, self.until)
 
 
 class Leases:

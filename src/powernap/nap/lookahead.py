@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from powernap.config.sections.sleep import SleepSettings
+from powernap.nap.hold import Hold
 
 #: A job that was due longer ago than this, and whose next time is still that one, is not about to run.
 STALE_SECONDS = 60.0
@@ -33,12 +34,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """``held``: which jobs forbid a sleep now; ``notes``: what else is to be known.
+    """``held``: which jobs forbid a sleep now, each until it runs; ``notes``: what else is to be known.
 
     ``wake_at``: when to wake by the clock; ``wake_for``: for which job, or why.
     """
 
-    held: tuple[str, ...] = ()
+    held: tuple[Hold, ...] = ()
     notes: tuple[str, ...] = ()
     wake_at: float | None = None
     wake_for: str = ""
@@ -46,7 +47,8 @@ class Plan:
 
 def plan(jobs: Iterable[Job], settings: SleepSettings, now: float, ordered: bool = False) -> Plan:
     """Decide for a sleep that would begin now. One that somebody ordered is held by no job, but wakes for it."""
-    held, notes, wakes = [], [], []
+    held: list[Hold] = []
+    notes, wakes = [], []
     for job in sorted(jobs, key=lambda job: job.at):
         if job.at < now - STALE_SECONDS or _named(job, settings.ignore_timers):
             continue
@@ -56,10 +58,8 @@ def plan(jobs: Iterable[Job], settings: SleepSettings, now: float, ordered: bool
             if not wanted and job.every is not None and job.every <= settings.min_sleep_seconds:
                 notes.append(f"{job.name} runs every {job.every:.0f} s and holds no nap: that would hold all of them")
             else:
-                held.append(
-                    f"{job.name} is due in {max(0.0, job.at - now):.0f} s (sleep.min_sleep_seconds is "
-                    f"{settings.min_sleep_seconds:g})"
-                )
+                due = f"{job.name} is due in {max(0.0, job.at - now):.0f} s"
+                held.append(Hold(f"{due} (sleep.min_sleep_seconds is {settings.min_sleep_seconds:g})", job.at))
         if wanted:
             wakes.append((max(needed, now), job.name))
             if job.pauses:

@@ -12,8 +12,9 @@ from typing import Any
 
 from powernap.nap.decisions import idle_seconds
 from powernap.nap.evidence import Reading
+from powernap.nap.hold import end_of, end_of_all
 from powernap.nap.policy import Policy, Step
-from powernap.nap.state import State, due, next_step, retry
+from powernap.nap.state import NEVER, State, due, next_step, retry
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ def status(situation: Situation) -> dict[str, Any]:
     state, policy, now = situation.state, situation.policy, situation.now
     following = next_step(state, policy)
     deadline = None if blocked(situation) else due(state, policy)
+    if deadline is not None and following is not None:
+        deadline = max(deadline, _held_until(following, situation))
     return {
         "ok": True,
         "state": state.phase.value,
@@ -83,11 +86,17 @@ def why(situation: Situation) -> dict[str, Any]:
 
 
 def blocked(situation: Situation) -> bool:
-    """Tell whether no nap can come as things stand, however idle the machine is."""
+    """Tell whether no nap can come as things stand, however idle the machine is, and nobody knows until when."""
     active = any(reading.active_now and reading.calls for reading in situation.readings)
     following = next_step(situation.state, situation.policy)
-    held = bool(situation.held) and following is not None and following.sleeps
+    held = bool(situation.held) and end_of_all(situation.held) is None and following is not None and following.sleeps
     return bool(situation.policy.never) or not situation.readings or active or held
+
+
+def _held_until(step: Step, situation: Situation) -> float:
+    """Return when all that forbids a step has ended, where that is known."""
+    end = end_of_all(situation.held)
+    return NEVER if end is None or not step.sleeps else end
 
 
 def _keeps_awake(situation: Situation) -> list[dict[str, Any]]:
@@ -106,14 +115,14 @@ def _keeps_awake(situation: Situation) -> list[dict[str, Any]]:
     if following is None:
         return found
     if following.sleeps:
-        found += [_against("inhibitor", "", sentence) for sentence in situation.held]
+        found += [_with_end(_against("inhibitor", "", sentence), end_of(sentence), now) for sentence in situation.held]
     waits = {
         "idle time": state.idle_since + following.after_seconds,
         "least time awake": state.not_before,
         "failed nap": retry(state, policy, following),
     }
     found += [
-        {**_against(name, "", f"{until - now:.0f} s are left of it"), "seconds": _round(until - now)}
+        _with_end(_against(name, "", f"{until - now:.0f} s are left of it"), until, now)
         for name, until in waits.items()
         if until > now
     ]
@@ -124,11 +133,16 @@ def _against(by: str, name: str, sentence: str) -> dict[str, Any]:
     return {"by": by, "name": name, "sentence": sentence}
 
 
+def _with_end(against: dict[str, Any], end: float | None, now: float) -> dict[str, Any]:
+    return against if end is None else {**against, "seconds": _round(max(0.0, end - now))}
+
+
 def _step(step: Step, situation: Situation) -> dict[str, Any]:
     """Return one step of the descent: when it could come, and what its conditions say."""
     state, policy, now = situation.state, situation.policy, situation.now
     taken = next((taken for taken in state.taken if taken.step == step), None)
     earliest = max(state.idle_since + step.after_seconds, state.not_before, retry(state, policy, step))
+    earliest = max(earliest, _held_until(step, situation))
     change = step.conditions.next_change(state.around)
     return {
         "name": step.name,

@@ -59,6 +59,8 @@ def test_a_lease_holds_the_nap_over_a_restart_until_it_is_released(machine):
     be_impatient(machine)
     held = machine.until(lambda: machine.ask("status")["held_by"], "it is not held")
     assert held[0].startswith("kim holds lease 1 for another 3") and held[0].endswith("moving data")
+    assert "Earliest suspend: in 3" in machine.ask("why")["text"]
+    assert 3000 < machine.ask("status")["deadline_seconds"] <= 3600
     machine.stop()
     machine.start()
     time.sleep(2)

@@ -79,7 +79,9 @@ def test_one_that_holds_too_long_holds_no_more_and_that_is_said():
     memory = Inhibitions()
     hold = {"memory": memory, "max_hold_seconds": 100.0}
     assert judge(inhibitor(), now=1000, **hold).held
-    assert judge(inhibitor(), now=1099, **hold).held
+    (held,) = judge(inhibitor(), now=1099, **hold).held
+    assert held.until == 1100
+    assert judge(inhibitor()).held[0].until is None
     late = judge(inhibitor(), now=1100, **hold)
     assert not late.held
     assert "held for 100 s, longer than inhibitors.max_hold_seconds" in late.ignored[0]

@@ -23,6 +23,12 @@ def test_a_job_that_is_due_soon_holds_the_nap_and_is_named():
     assert planned(Job("backup.timer", NOW + 300)).held == ()
 
 
+def test_the_hold_of_a_job_ends_when_it_runs():
+    (held,) = planned(Job("backup.timer", NOW + 299)).held
+    assert held.until == NOW + 299
+    assert (held.by_clock(-NOW), held.by_clock(-NOW).until) == (held, 299)
+
+
 def test_an_order_is_held_by_no_job_but_wakes_for_it():
     ordered = planned(Job("backup.timer", NOW + 100, wakes=True), ordered=True)
     assert (ordered.held, ordered.wake_at) == ((), NOW + 70)

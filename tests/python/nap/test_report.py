@@ -11,6 +11,7 @@ import pytest
 from powernap.nap import report, report_text
 from powernap.nap.conditions import Conditions, Surroundings
 from powernap.nap.evidence import Reading
+from powernap.nap.hold import Hold
 from powernap.nap.policy import Policy, Step
 from powernap.nap.report import Situation, status
 from powernap.nap.report_text import decisions_text, table
@@ -53,6 +54,32 @@ def test_an_inhibitor_is_named():
     assert "Awake because of the inhibitor: Backup forbids sleep: copying." in why(made)
     assert status(made)["held_by"] == ["Backup forbids sleep: copying"]
     assert status(made)["deadline_seconds"] is None
+
+
+def test_the_end_of_what_holds_it_is_the_earliest_nap_where_all_know_theirs():
+    leases = (Hold("alice holds lease 1: copying", 1700.0), Hold("bob holds lease 2: tests", 1600.0))
+    made = situation(held=leases)
+    assert status(made)["deadline_seconds"] == 600.0
+    assert "Earliest suspend: in 600 s." in why(made)
+    assert "at the earliest in 600 s." in why(made)
+    held = [each for each in report.why(made)["keeps_awake"] if each["by"] == "inhibitor"]
+    assert [each["seconds"] for each in held] == [600.0, 500.0]
+
+
+def test_a_hold_that_ends_before_the_idle_time_puts_nothing_off():
+    assert status(situation(held=(Hold("alice holds lease 1: copying", 1200.0),)))["deadline_seconds"] == 240.0
+
+
+def test_beside_one_that_does_not_know_its_end_nothing_is_in_sight():
+    made = situation(held=(Hold("alice holds lease 1: copying", 1700.0), "Backup forbids sleep: copying"))
+    assert status(made)["deadline_seconds"] is None
+    assert "Earliest nap: not as long as this lasts." in why(made)
+
+
+def test_a_hold_of_a_sleep_puts_no_step_off_that_lets_the_machine_run():
+    policy = Policy(steps=(Step(300, "powersave", 0), Step(600, "suspend", 60)))
+    answer = report.why(situation(policy=policy, held=(Hold("alice holds lease 1: copying", 9000.0),)))
+    assert [step["earliest_in_seconds"] for step in answer["steps"]] == [240.0, 7900.0]
 
 
 def test_a_failing_monitor_is_told():
