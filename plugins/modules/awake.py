@@ -157,7 +157,7 @@ EXAMPLES = r"""
     - name: Wake the machine and hold it awake for two hours at most
       powernap.powernap.awake:
         hold: 7200
-      delegate_to: "{{ powernap_wake_server }}"
+      delegate_to: wake1
       become: true
 
 - name: Work with those that are awake, and wake nobody
@@ -167,7 +167,7 @@ EXAMPLES = r"""
     - name: Leave out who sleeps
       powernap.powernap.awake:
         skip_asleep: true
-      delegate_to: "{{ powernap_wake_server }}"
+      delegate_to: "{{ powernap_wake_server }}" # set in the inventory, where there are several
       become: true
       register: here
 
