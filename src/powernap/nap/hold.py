@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class Hold(str):
-    """``until``: when it ends (CLOCK_BOOTTIME; in lookahead.py wall-clock time); None: not known, as of any other text."""
+    """``until``: when it ends (CLOCK_BOOTTIME; in lookahead.py wall-clock time); None: that is not known."""
 
     until: float | None
 
