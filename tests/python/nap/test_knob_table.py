@@ -84,6 +84,47 @@ def test_bluetooth_stays_on_while_a_keyboard_hangs_on_it(board):
     assert contents(root)[soft] == "1"
 
 
+def rapl(zone="intel-rapl:0", **files):
+    """A zone of powercap as in a real /sys, by default a package made for 65 W that may take 100 W."""
+    given = {"name": "package-0", "enabled": "1", "constraint_0_max_power_uw": "65000000", **files}
+    given = {"constraint_0_power_limit_uw": "100000000", **given}
+    return {f"sys/class/powercap/{zone}/{name}": f"{text}\n" for name, text in given.items()}
+
+
+LIMIT = "sys/class/powercap/intel-rapl:{}/constraint_0_power_limit_uw"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "files", "then"),
+    [
+        ("", {}, "32000000"),  # whole watts
+        ("15900000", {}, "15000000"),
+        ("80000000", {}, "65000000"),  # no more than it is made for
+        ("20000000", {"constraint_0_max_power_uw": "0"}, "20000000"),  # not told
+        ("", {"constraint_0_max_power_uw": "0"}, "100000000"),
+        ("40000000", {"constraint_0_power_limit_uw": "25000000"}, "25000000"),  # never up
+        ("", {"enabled": "0"}, "100000000"),
+        ("", {"name": "psys"}, "100000000"),
+        ("0", {}, "100000000"),
+    ],
+)
+def test_the_power_of_a_processor_is_limited_within_what_it_is_made_for_and_restored(board, wanted, files, then):
+    root = board.machine({**rapl(**files), **rapl("intel-rapl:0:0", name="core")})
+    before = contents(root)
+    values = {"rapl_power_limit": wanted} if wanted else {}
+    assert board.turn_down(select(["rapl-power-limit"]), **values) == []
+    now = contents(root)
+    assert (now[LIMIT.format("0")], now[LIMIT.format("0:0")]) == (then, "100000000")
+    assert board.restore() == []
+    assert contents(root).items() >= before.items()
+
+
+def test_the_power_of_processors_is_limited_only_where_it_is_asked_for(board):
+    root = board.machine(rapl())
+    assert board.turn_down() == []
+    assert contents(root)[LIMIT.format("0")] == "100000000"
+
+
 @pytest.mark.parametrize(
     ("name", "path", "now", "then", "beside"),
     [

@@ -12,6 +12,7 @@ from powernap.machine import ethtool, netdevices
 #: (file or device, wanted value, present value) -> value to write, or None to leave it alone.
 Choose = Callable[[Path, str, str], "str | None"]
 
+MICROWATTS = 1_000_000
 USB_CLASS_HID = "03"
 #: First byte of a PCI class (linux/pci_ids.h).
 PCI_STORAGE, PCI_NETWORK, PCI_DISPLAY = "01", "02", "03"
@@ -70,6 +71,20 @@ def lower_to(_path: Path, wanted: str, now: str) -> str | None:
 def value_of(beside: str) -> Choose:
     """What the file ``beside`` it holds, unless the configuration gives a value."""
     return lambda path, wanted, _now: wanted or path.with_name(beside).read_text().strip()
+
+
+def power_limit(path: Path, wanted: str, now: str) -> str | None:
+    """Only down, of whole packages that are limited at all; in microwatts, at most what the package is made for.
+
+    By default half of that. In whole watts, which the register keeps exactly: its unit is one watt over a power of two.
+    """
+    zone = path.parent
+    if not (zone / "name").read_text().startswith("package") or (zone / "enabled").read_text().strip() != "1":
+        return None
+    most = int((zone / "constraint_0_max_power_uw").read_text())
+    limit = min(int(wanted), most or int(wanted)) if wanted else most // 2
+    limit -= limit % MICROWATTS
+    return str(limit) if 0 < limit < int(now) else None
 
 
 def usb(path: Path, wanted: str, _now: str) -> str | None:

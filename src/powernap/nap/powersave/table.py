@@ -83,6 +83,13 @@ PROCESSOR = (
         choosing.value_of("cpuinfo_min_freq"),
     ),
     _opt_in(
+        "rapl-power-limit",
+        "sys/class/powercap/intel-rapl:[0-9]*/constraint_0_power_limit_uw",
+        "",
+        "limit of each processor's power in microwatts (RAPL, Intel); by default half of what it is made for",
+        choosing.power_limit,
+    ),
+    _opt_in(
         "cpu-idle-governor",
         "sys/devices/system/cpu/cpuidle/current_governor",
         "menu",
