@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import subprocess
+import sys
 import time
 
 import pytest
@@ -157,6 +158,16 @@ def test_an_address_that_somebody_took_away_is_told_no_longer(cable, after):
     assert len(after(acts=False)) == 1
     cable.ip("address", "del", ADDRESS, "dev", "eth0")
     assert after(acts=False) == ()
+
+
+def test_a_user_needs_no_more_for_it_than_powernapds_unit_gives(cable):
+    cable.fails()
+    cable.other_has_it(False)
+    code = f"from powernap.machine import dad; dad.add_anew(dad.Held('eth0', {ADDRESS!r}))"
+    needed = "-all,+net_admin,+dac_read_search"  # the latter for a Python that is only root's to enter
+    user = ["--reuid", "nobody", "--clear-groups", "--inh-caps", needed, "--ambient-caps", needed]
+    cable.here("setpriv", *user, "--no-new-privs", sys.executable, "-c", code)
+    cable.until(lambda: cable.flags() and not cable.flags() & (dad.IFA_F_DADFAILED | dad.IFA_F_TENTATIVE))
 
 
 def test_powernapd_adds_an_address_anew_that_was_refused_during_a_sleep(machine, cable):
