@@ -116,20 +116,21 @@ class Enrolment:
         self.spoke(name)
         self.may_sleep(record)
         change = Register(name, sequence, sleep, body.decode(), said, sleep.wake_by, time.time(), run)
-        try:
-            before = await self._journal.commit(change)
-        except PowernapError:
-            self.stays(name)
-            raise
-        self._due(sleep.wake_by)
-        if self._accepted.get(name, sequence) != sequence:
-            return  # it has spoken again meanwhile
-        self._accepted.pop(name, None)
-        self._engine.roster.hold(before)
-        if not record.addresses:
-            macs = tuple(mac_bytes(mac) for mac in record.macs)
-            self._engine.roster.asked_at(name, locate(said, macs, interfaces))
-        self._engine.tell(name, ev.Asleep(sleep))
+        with self._engine.roster.registering(name):
+            try:
+                before = await self._journal.commit(change)
+            except PowernapError:
+                self.stays(name)
+                raise
+            self._due(sleep.wake_by)
+            if self._accepted.get(name, sequence) != sequence:
+                return  # it has spoken again meanwhile
+            self._accepted.pop(name, None)
+            self._engine.roster.hold(before)
+            if not record.addresses:
+                macs = tuple(mac_bytes(mac) for mac in record.macs)
+                self._engine.roster.asked_at(name, locate(said, macs, interfaces))
+            self._engine.tell(name, ev.Asleep(sleep))
         demoted = self._criers.slept(name, registration.used)
         if registration.used is not None:
             self._engine.wakes.stories.verdict(name, "used" if registration.used else "for nothing")

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -60,6 +61,7 @@ class Roster(Book):
         self._resting: dict[str, None] = {}
         self._known: dict[str, tuple[object, ...]] = {}
         self._unsaved: dict[str, Host] = {}
+        self._registering: Counter[str] = Counter()
         self._owners: dict[tuple[str, bytes], tuple[str, Address] | None] = {}
         self._cards: dict[bytes, str | None] = {}
         self._retry: asyncio.TimerHandle | None = None
@@ -217,7 +219,9 @@ class Roster(Book):
         return self._registry.row(name)
 
     def _is_idle(self, host: Host) -> bool:
-        if host.claim is not None or host.name in self._unsaved or host.name in self.doubted:
+        if host.claim is not None or host.name in self.doubted:
+            return False
+        if host.name in self._unsaved or host.name in self._registering:
             return False
         return at_rest(host)
 
@@ -239,7 +243,28 @@ class Roster(Book):
 
     # To disk
 
+    @contextlib.contextmanager
+    def registering(self, name: str) -> Iterator[None]:
+        """While a sleep of the host is on its way to disk, and until the host in memory has been told of it.
+
+        What becomes of the host meanwhile is older than that sleep, and would be written after it.
+        """
+        self._registering[name] += 1
+        try:
+            yield
+        finally:
+            self._registering[name] -= 1
+            if not self._registering[name]:
+                del self._registering[name]
+                self._unsaved.pop(name, None)
+                self._known.pop(name, None)
+                host = self.hosts.get(name)
+                if host is not None:
+                    self.keep(host, host)
+
     def _save(self, host: Host) -> None:
+        if host.name in self._registering:
+            return
         due = self.due_of(host)
         change = Save(
             number=host.number,

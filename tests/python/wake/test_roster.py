@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -15,11 +16,12 @@ from tests.python.wake.play import OWNER, SLEEP, THIRD, WEB4, WEB6, Play, knock
 from powernap.net.interfaces import Interface
 from powernap.wake import events as ev
 from powernap.wake import roster as roster_module
+from powernap.wake.arming import Arm
 from powernap.wake.claiming import Claim
 from powernap.wake.host import NEVER, Host
 from powernap.wake.hosts import step
 from powernap.wake.model import Policy, State
-from powernap.wake.registry import Journal, Registry, RegistryError, Row
+from powernap.wake.registry import Conflict, Journal, Registry, RegistryError, Row
 from powernap.wake.registry.changes import Enrol, Forget, Register
 from powernap.wake.roster import Roster
 
@@ -213,6 +215,40 @@ def test_a_lease_is_told_of_when_the_sleep_is_certain_and_has_no_timer_of_its_ow
         assert roster.deadline(host) == NEVER
         announcing = replace(host, claim=Claim(1000.0, told=1))
         assert roster.deadline(announcing) < 5000.0
+
+    on(tmp_path, story)
+
+
+def test_what_becomes_of_a_host_is_not_written_after_a_sleep_that_it_registers_meanwhile(tmp_path: Path) -> None:
+    async def story(disk: Disk) -> None:
+        roster = disk.roster()
+        awake = proxied(roster)
+        with roster.registering("web1"):
+            registered = disk.journal.submit(replace(register(), sequence=6))
+            # It was getting its addresses back from its last wake, and that ends now.
+            settled = replace(awake, state=State.AWAKE, sleep=None, captured=False)
+            roster.keep(roster.find("web1"), settled)
+            roster.let_go()
+            assert roster.hosts["web1"] is settled
+            await registered
+            roster.keep(settled, replace(settled, state=State.REGISTERED, sleep=SLEEP, arm=Arm(1.0, 0.0)))
+        await disk.settled()
+        row = disk.registry.row("web1")
+        assert row.record.state == "registered" and row.sleep == SLEEP, "it was acknowledged"
+
+    on(tmp_path, story)
+
+
+def test_what_became_of_a_host_is_written_where_the_sleep_that_it_registered_was_not(tmp_path: Path) -> None:
+    async def story(disk: Disk) -> None:
+        roster = disk.roster()
+        with contextlib.suppress(Conflict), roster.registering("web1"):
+            roster.keep(roster.find("web1"), replace(proxied(roster), state=State.AWAKE, sleep=None, captured=False))
+            await disk.journal.commit(register())  # of a number that was used before
+        await disk.settled()
+        assert disk.registry.row("web1").sleep is None and disk.registry.record("web1").state == "awake"
+        roster.let_go()
+        assert not roster.hosts
 
     on(tmp_path, story)
 
