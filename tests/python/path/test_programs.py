@@ -190,6 +190,13 @@ def test_the_answer_to_a_right_echo_request_has_a_right_checksum(kernel: Kernel,
         assert checksum.is_valid(sent[34:])
 
 
+def test_an_answer_is_of_no_flow_and_no_traffic_class_whatever_the_question_was_of(kernel: Kernel):
+    kernel.put(ENTRY)
+    question = ndp.solicitation(ASKER, ASKER6, SLEEPER6)
+    sent = kernel.ingress(question[:14] + b"\x6c\x0a\xbc\xde" + question[18:])
+    assert sent is not None and sent[:78] == ndp.answer(OURS, SLEEPER6, SLEEPER6, ASKER, ASKER6)[:78]
+
+
 def test_who_was_told_is_remembered_once_and_the_newest_four(kernel: Kernel):
     kernel.put(ENTRY)
     askers = [bytes((2, 0, 0, 0, 0, number)) for number in range(1, 7)]

@@ -65,6 +65,8 @@ def ipv4(draw: st.DrawFn) -> bytes:
     protocol, body = draw(TRANSPORT)
     options = draw(st.sampled_from((b"", b"", b"\x94\x04\x00\x00", b"\x01" * 40)))
     fragment = draw(st.sampled_from((0, 0x4000, 0, 0x4000, 0x2000, 1)))
+    if fragment == 0x2000 and protocol == 17 and draw(st.booleans()):
+        body = body[:4] + b"\x10\x00" + body[6:]  # of a datagram of 4 KB the first part
     words = 5 + len(options) // 4
     head = struct.pack("!BBHHHBBH", 0x40 | words, 0, words * 4 + len(body), 1, fragment, 64, protocol, 0)
     head += draw(IPV4) + draw(TO4) + options
@@ -146,12 +148,16 @@ def test_every_frame_is_read_or_dropped_with_a_reason(frame: bytes, vlan: int) -
         assert frame[21] == 255, "it came through a router"
         assert read.link_address is None or read.link_address in frame[78:]
     elif kind == ethernet.IPV4:
-        assert not int.from_bytes(frame[20:22], "big") & 0x3FFF, "a fragment"
+        first = isinstance(read, ip.Packet) and read.first
+        assert int.from_bytes(frame[20:22], "big") & 0x3FFF == (0x2000 if first else 0), "a fragment without ports"
         whole = frame[: 14 + int.from_bytes(frame[16:18], "big")]
         _is_right(whole, read, (26, 30, 34), frame[23], 14 + (frame[14] & 15) * 4)
     else:
         assert kind == ethernet.IPV6
-        _is_right(frame[: 54 + int.from_bytes(frame[18:20], "big")], read, (22, 38, 54), frame[20], 54)
+        first = frame[20] == ip.FRAGMENT_HEADER
+        protocol, start = (frame[54], 62) if first else (frame[20], 54)
+        assert not first or int.from_bytes(frame[56:58], "big") & 0xFFF9 == 1, "a fragment without ports"
+        _is_right(frame[: 54 + int.from_bytes(frame[18:20], "big")], read, (22, 38, 54), protocol, start)
 
 
 def _is_right(frame: bytes, read: ip.Packet | ip.Echo, places: tuple[int, int, int], protocol: int, start: int) -> None:
@@ -161,7 +167,10 @@ def _is_right(frame: bytes, read: ip.Packet | ip.Echo, places: tuple[int, int, i
         assert read.protocol == protocol
         assert (read.source_port, read.port) == struct.unpack_from("!HH", frame, start)
         assert read.payload in frame[start:]
-        assert protocol == 6 or len(read.payload) == int.from_bytes(frame[start + 4 : start + 6], "big") - 8
+        if protocol == 17:
+            length = int.from_bytes(frame[start + 4 : start + 6], "big") - 8
+            assert len(read.payload) < length if read.first else len(read.payload) == length
+        assert not read.first or protocol == 17
         assert read.flags == (frame[start + 13] if protocol == 6 else 0)
 
 

@@ -159,7 +159,8 @@ class Ingress(Reading):
         self.jump("jne", R1, 0, own)
         self.copy_bytes(FRAME + 22, FRAME + 62, 16)
         self.label(own)
-        for place, value in ((54, 136 << 8), (56, 0), (58, 0x6000), (60, 0), (78, 0x0201)):
+        # Of no traffic class and no flow: those of the question are none of ours.
+        for place, value in ((14, 0x6000), (16, 0), (54, 136 << 8), (56, 0), (58, 0x6000), (60, 0), (78, 0x0201)):
             self.store_value(HALF, R10, FRAME + place, wire(value))
         self._sum(FRAME + 54, 32)
         self.alu("xor", R0, 0xFFFF)
