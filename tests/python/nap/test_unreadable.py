@@ -75,9 +75,20 @@ def test_what_a_broker_needs_is_told(told, headers):
     assert said.startswith(f"server.broker_password_file: {file} cannot be read by user nobody")
 
 
-def test_the_configuration_itself_is_told(told):
+def test_the_configuration_itself_is_told(told, monkeypatch, folder):
+    monkeypatch.setattr(unreadable, "INSTALLED", folder)
     (said,) = told("[nap]\nabsent_seconds = 60\n", mode=0o600)
     assert said.startswith("cannot be read by user nobody")
+
+
+def test_a_draft_need_not_be_readable_but_its_drop_ins_in_place_must(told, monkeypatch, folder):
+    (folder / "etc").mkdir()
+    (folder / "etc/site.toml").write_text("[nap]\nabsent_seconds = 60\n")
+    (folder / "etc/site.toml").chmod(0o600)
+    (folder / "powernapd.d").symlink_to(folder / "etc")
+    monkeypatch.setattr(unreadable, "INSTALLED", folder / "etc")
+    (said,) = told("[nap]\ngrace_seconds = 6\n", mode=0o600)
+    assert f"'chmod g+r {folder / 'etc/site.toml'}'" in said
 
 
 def test_what_the_unit_hides_is_told(told, monkeypatch, headers):
