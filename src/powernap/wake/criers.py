@@ -86,6 +86,7 @@ class Criers:
         self._judged: OrderedDict[str, tuple[_Woken, Wake | None]] = OrderedDict()
         self._refused: OrderedDict[tuple[bytes, str, str], Refused] = OrderedDict()
         self._demoted: dict[Crier, Demotion] = {}
+        self._more_woken = True  # than are at hand may be in the notes
         notes.add_table("criers", _CRIERS)
         notes.add_table("woken", _WOKEN)
 
@@ -93,6 +94,10 @@ class Criers:
         """Who is not believed, from the notes."""
         rows = self._notes.read(f"SELECT {_FIELDS} FROM criers WHERE until > ?", (self._clock(),))
         self._demoted = {account.crier: account.demotion for account in map(_account, rows)}
+        for most in self._notes.read("SELECT count(*) FROM woken"):
+            self._more_woken = most[0] > _MOST_AT_HAND
+        woken = self._notes.read("SELECT host, source, by_what, what FROM woken LIMIT ?", (_MOST_AT_HAND,))
+        self._woken.update((host, _Woken(Crier(source, by), what)) for host, source, by, what in woken)
 
     # What happens
 
@@ -106,7 +111,7 @@ class Criers:
 
     def slept(self, host: str, used: bool | None) -> str:
         """The host goes to sleep again; `used`: its word (wolf.py). Returns who is demoted for that, and why, or ""."""
-        woken = self._woken.pop(host, None) or self._read_woken(host)
+        woken = self._woken.pop(host, None) or (self._read_woken(host) if self._more_woken else None)
         if woken is None:
             return ""
         self._notes.write("DELETE FROM woken WHERE host = ?", (host,))
@@ -240,6 +245,7 @@ class Criers:
         self.changed()
 
     def _note_woken(self, host: str, woken: _Woken) -> None:
+        self._more_woken = self._more_woken or len(self._woken) >= _MOST_AT_HAND
         _bounded(self._woken, host, woken, _MOST_AT_HAND)
         self._notes.write("INSERT OR REPLACE INTO woken VALUES (?, ?, ?, ?)", (host, *woken.crier, woken.what))
 

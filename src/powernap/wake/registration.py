@@ -168,7 +168,11 @@ def parse_address(value: object, field: str) -> ipaddress.IPv4Address | ipaddres
 @lru_cache(maxsize=256)
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """Each is read several times on its way: checked, laid on a segment, written. Raises ValueError."""
-    return ipaddress.ip_interface(text).ip
+    address, slash, length = text.partition("/")
+    ip = ipaddress.ip_address(address)
+    if slash and not (length.isascii() and length.isdigit() and int(length) <= ip.max_prefixlen):
+        return ipaddress.ip_interface(text).ip  # an IPv4 netmask, or nothing that is understood
+    return ip
 
 
 def resolve(registration: Registration, interfaces: Iterable[Interface], now: float, slept: float = 0.0) -> Sleep:

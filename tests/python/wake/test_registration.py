@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from powernap.net.interfaces import Interface
 from powernap.wake.model import Address
-from powernap.wake.registration import ACTIONS, BadBody, NoSegment, locate, parse, resolve
+from powernap.wake.registration import ACTIONS, BadBody, NoSegment, locate, parse, parse_address, resolve
 
 MAC, MAC2 = bytes.fromhex("024c00000003"), bytes.fromhex("024c00000013")
 JSON = st.recursive(
@@ -118,6 +118,24 @@ def test_an_address_that_no_host_has_is_refused(address: str) -> None:
     card = {"name": "eth0", "mac": MAC.hex(":"), "addresses": ["198.18.0.3/16", address]}
     with pytest.raises(BadBody, match=r"^interfaces\[0\]\.addresses: .* is no host's own address"):
         parse(body(interfaces=[card]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        *("198.18.0.3", "198.18.0.3/16", "198.18.0.3/255.255.0.0", "198.18.0.3/0.0.255.255", "fd4c::3", "fd4c::3/64"),
+        *("198.18.0.3/33", "198.18.0.3/", "198.18.0.3/-1", "198.18.0.3/+8", "198.18.0.3/\u0663", "198.18.0.3/8/8"),
+        *("198.18.0.03", "198.18.0", "fd4c::3/129", "fd4c::3/64.0", "/16", "", " fd4c::3", "198.18.0.3/255.0.255.0"),
+    ),
+)
+def test_an_address_is_read_as_the_standard_library_reads_one_with_its_prefix(text: str) -> None:
+    try:
+        wanted = ipaddress.ip_interface(text).ip
+    except ValueError:
+        with pytest.raises(BadBody, match="is no IP address"):
+            parse_address(text, "addresses")
+    else:
+        assert parse_address(text, "addresses") == wanted
 
 
 @pytest.mark.parametrize("address", ["198.18.0.0/16", "198.18.255.255/16", "10.1.0.255/8"])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.python.wake.play import DESK, DESK4, THIRD
 
+from powernap.wake import criers as criers_module
 from powernap.wake.criers import Criers, Refused
 from powernap.wake.model import Visitor
 from powernap.wake.notes import Notes
@@ -139,6 +140,24 @@ def test_counts_and_demotions_outlive_a_restart(tmp_path: Path) -> None:
         assert criers.slept("web1", False) == ""
 
     play(tmp_path, before, amid, after)
+
+
+def test_those_woken_are_known_after_a_restart_also_beyond_how_many_are_at_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(criers_module, "_MOST_AT_HAND", 2)
+
+    async def before(criers: Criers, clock: Clock, notes: Notes) -> None:
+        for number in range(5):
+            criers.woke(f"web{number}", SYN)
+
+    async def after(criers: Criers, clock: Clock, notes: Notes) -> None:
+        for number in range(5):
+            criers.slept(f"web{number}", False)
+        assert criers.report()["criers"][0]["false"] == 5
+        assert criers.slept("web9", False) == ""
+
+    play(tmp_path, before, after)
 
 
 def test_a_wake_of_which_nothing_is_known_is_counted_as_such_alone(tmp_path: Path) -> None:
