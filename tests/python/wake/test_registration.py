@@ -122,11 +122,11 @@ def test_an_address_that_no_host_has_is_refused(address: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    (
+    [
         *("198.18.0.3", "198.18.0.3/16", "198.18.0.3/255.255.0.0", "198.18.0.3/0.0.255.255", "fd4c::3", "fd4c::3/64"),
         *("198.18.0.3/33", "198.18.0.3/", "198.18.0.3/-1", "198.18.0.3/+8", "198.18.0.3/\u0663", "198.18.0.3/8/8"),
         *("198.18.0.03", "198.18.0", "fd4c::3/129", "fd4c::3/64.0", "/16", "", " fd4c::3", "198.18.0.3/255.0.255.0"),
-    ),
+    ],
 )
 def test_an_address_is_read_as_the_standard_library_reads_one_with_its_prefix(text: str) -> None:
     try:

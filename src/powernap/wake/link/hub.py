@@ -20,6 +20,7 @@ from powernap.wake.clock import steady
 from powernap.wake.engine import Engine
 from powernap.wake.enrolment import Enrolment
 from powernap.wake.link import words
+from powernap.wake.link.leaving import back_in
 from powernap.wake.link.orders import LinkOrders, NotLinked, OrderLate, OrderLost
 from powernap.wake.link.sessions import LONGEST_WAIT, Again, Flood, Sessions
 from powernap.wake.link.wokenfor import woken_for
@@ -32,12 +33,6 @@ __all__ = ["BadMessage", "Done", "Hello", "Hub", "HubListener", "NotLinked", "Or
 _log = logging.getLogger(__name__)
 LEASE_SECONDS = 3600
 _NO_KEY = "0" * 64
-#: After a stop hosts come back spread over so many seconds a thousand of them, and not before a restart is over: who
-#: finds nobody doubles its pause.
-_SPREAD_SECONDS = 2.0
-_LEAST_SPREAD = 2.0
-_LEAST_AWAY = 0.5
-_AWAY_SECONDS = 0.35
 _REGISTRY_AGAIN = 60.0
 
 
@@ -335,7 +330,7 @@ class Hub:
         """Its link is believed no more. Should the host be there after all, it is to say hello again."""
         peer, record = self.sessions.link(name), self._known(name)
         if peer is not None and record is not None:
-            peer.send(self._bye(record, "silent", random.uniform(_LEAST_AWAY, _LEAST_SPREAD)))
+            peer.send(self._bye(record, "silent", back_in(1, random.random())))
             peer.close(why)
 
     def _bye(self, record: Record, cause: str, again_seconds: float) -> str:
@@ -347,14 +342,11 @@ class Hub:
         self._closed = True
         self.orders.close()
         links = self.sessions.links()
-        thousands = len(links) / 1000
-        earliest = _LEAST_AWAY + thousands * _AWAY_SECONDS
-        latest = max(_LEAST_SPREAD, earliest + thousands * _SPREAD_SECONDS)
         self._gone.clear()
         for name, peer in links:
             record = self._known(name)
             if record is not None:
-                peer.send(self._bye(record, "stopping", random.uniform(earliest, latest)))
+                peer.send(self._bye(record, "stopping", back_in(len(links), random.random())))
             peer.close("powerwaked is stopping")
         if len(self.sessions):  # some ways end as they are closed
             with contextlib.suppress(asyncio.TimeoutError):
