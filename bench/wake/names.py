@@ -10,13 +10,12 @@ C = "C, raw socket"
 CLASSIC = "powerwaked, classic BPF"
 EBPF = "powerwaked, eBPF"
 UNPINNED = "powerwaked, eBPF, not pinned"
-NOBODY = "nobody"
 HELD, LEFT = "powerwaked", "powerwaked, nothing held (addresses restored only)"
 ONCE = "the same state machine, one volley only"
 
 
-def cpu(figures: dict[str, Any], nobody: dict[str, Any], what: str) -> float:
+def cpu(figures: dict[str, Any], what: str) -> float:
     """ms for 10,000 frames: of the process, and of the kernel for each frame as measured at full speed."""
     flood = what if what.endswith("full speed") else f"{what} at full speed"
-    kernel = figures[flood]["sender CPU"] - nobody[flood]["sender CPU"]
+    kernel = figures[flood]["sender CPU"] - figures["sender CPU alone"]
     return float(figures[what]["process CPU"] + max(0.0, kernel))

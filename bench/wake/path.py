@@ -3,7 +3,8 @@
 
 N hosts sleep. 2,000 questions per second, of which none or each hundredth names a sleeper, each sleeper once; then the
 same as fast as they can be sent. CPU is that of the process, and what sending a frame takes more of the sender's CPU
-than on a segment without any server: over a veth pair the receiving kernel's work is done by the sender.
+than on a segment without any server, just before and after: over a veth pair the receiving kernel's work is done by the
+sender.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from bench.process import Client, cost
 from bench.results import keep
 from bench.wake import candidates
 from bench.wake.candidates import Daemon
-from bench.wake.names import CLASSIC, EBPF, NOBODY, SCAPY, C, cpu
+from bench.wake.names import CLASSIC, EBPF, SCAPY, C, cpu
 
 SIZES = (1_000, 100_000, 1_000_000)
 RATE, SECONDS, FLOOD_SECONDS = 2000, 5.0, 2.0
-CHATTER_ROUNDS = 5
+#: A frame of chatter costs less than single rounds differ by: of some short ones the one in the middle.
+CHATTER_ROUNDS, CHATTER_SECONDS, ALONE_ROUNDS = 8, 1.0, 4
 PERMILLE = 10
 #: A daemon has settled when it took no more CPU than this for so long: work that a start brings is done once, and is
 #: counted by itself. Classic BPF's filter is made when addresses have been the same for half a second.
@@ -78,8 +80,7 @@ def measure(client: Client | None, hosts: int) -> dict[str, Any]:
 
 
 def at_full_speed(client: Client | None, first: int, hosts: int) -> dict[str, Any]:
-    """A frame of chatter costs less than single rounds differ by: of some rounds the one in the middle."""
-    chatter = [round_of(client, 0, FLOOD_SECONDS, 0, hosts, 0) for _turn in range(CHATTER_ROUNDS)]
+    chatter = [round_of(client, 0, CHATTER_SECONDS, 0, hosts, 0) for _turn in range(CHATTER_ROUNDS)]
     return {
         "chatter at full speed": sorted(chatter, key=lambda round: round["sender CPU"])[CHATTER_ROUNDS // 2],
         "mix at full speed": round_of(client, 0, FLOOD_SECONDS, first, hosts, PERMILLE),
@@ -95,6 +96,11 @@ def settle(client: Client) -> float:
         if spent(client) - before <= SETTLED_CPU:
             return spent(client)
     sys.exit(f"bench: it takes CPU {SETTLED_IN:g} s after its start still")
+
+
+def alone(hosts: int) -> list[float]:
+    """What frames cost the sender where no server runs."""
+    return [round_of(None, 0, CHATTER_SECONDS, 0, hosts, 0)["sender CPU"] for _turn in range(ALONE_ROUNDS)]
 
 
 @contextlib.contextmanager
@@ -117,6 +123,7 @@ STARTERS: dict[str, Callable[[Path, int], contextlib.AbstractContextManager[Clie
 
 
 def candidate(name: str, hosts: int) -> dict[str, Any]:
+    nobody = alone(hosts)
     with tempfile.TemporaryDirectory() as folder, STARTERS[name](Path(folder), hosts) as client:
         figures: dict[str, Any] = {"ready after s": client.ready_seconds, "RSS MB": cost(client.pid)[2]}
         if isinstance(client, Daemon):
@@ -127,7 +134,8 @@ def candidate(name: str, hosts: int) -> dict[str, Any]:
         if name == EBPF:
             said = ask("answer", RATE, 3, hosts // 2, hosts, 100)
             figures["answer"] = {name: said[name] for name in ("asked", "heard", "p50", "p99", "most")}
-        return figures
+    figures["sender CPU alone"] = sorted(nobody + alone(hosts))[ALONE_ROUNDS]
+    return figures
 
 
 def main() -> None:
@@ -136,23 +144,22 @@ def main() -> None:
         candidates.build(name)
     figures: dict[str, Any] = {}
     for hosts in SIZES:
-        nobody = figures.setdefault(NOBODY, {})[str(hosts)] = at_full_speed(None, 0, hosts)
         for name in STARTERS:
             if hosts > LARGEST.get(name, hosts):
                 continue
             figures.setdefault(name, {})[str(hosts)] = found = candidate(name, hosts)
-            print(f"{hosts:>9,} asleep, {name}: {_short(found, nobody)}", flush=True)
+            print(f"{hosts:>9,} asleep, {name}: {_short(found)}", flush=True)
     keep("wake-path", {"rate": RATE, "permille": PERMILLE, "figures": figures})
 
 
-def _short(found: dict[str, Any], nobody: dict[str, Any]) -> str:
+def _short(found: dict[str, Any]) -> str:
     mix, flood = found["mix"], found["mix at full speed"]
     said = (
         f"p50 {mix['p50']:.0f} p99 {mix['p99']:.0f} µs; at {flood['frames/s']:,.0f} frames/s p99 {flood['p99']:.0f} µs"
     )
     said += f", lost {mix['lost']:.0f} and {flood['lost']:.0f} of {flood['asked']:.0f}; CPU ms per 10,000"
     for what in ("chatter", "mix", "chatter at full speed", "mix at full speed"):
-        said += f", {what} {cpu(found, nobody, what):.2f} ({found[what]['process CPU']:.2f} process)"
+        said += f", {what} {cpu(found, what):.2f} ({found[what]['process CPU']:.2f} process)"
     if "answer" in found:
         said += f"; answer p50 {found['answer']['p50']:.1f} p99 {found['answer']['p99']:.1f} µs"
     armed = f", armed {found['armed after s']:.1f} s" if "armed after s" in found else ""

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.results import folder, read
-from bench.wake.names import CLASSIC, EBPF, HELD, LEFT, NOBODY, SCAPY, C, cpu
+from bench.wake.names import CLASSIC, EBPF, HELD, LEFT, SCAPY, C, cpu
 from bench.wake.tables import number
 
 mpl.rcParams.update({"svg.hashsalt": "powernap", "svg.fonttype": "none", "font.size": 9})
@@ -38,7 +38,7 @@ def latency(axes: Axes, figures: dict[str, Any]) -> None:
 def cpu_bars(axes: Axes, figures: dict[str, Any]) -> None:
     names = [name for name in (SCAPY, C, CLASSIC, EBPF) if CPU_SIZE in figures.get(name, {})]
     for row, (what, shade) in enumerate((("mix", 1.0), ("chatter", 0.5))):
-        values = [max(cpu(figures[name][CPU_SIZE], figures[NOBODY][CPU_SIZE], what), 0.01) for name in names]
+        values = [max(cpu(figures[name][CPU_SIZE], what), 0.01) for name in names]
         places = [place + 0.36 * row for place in range(len(names))]
         axes.barh(places, values, 0.34, color=[COLOURS[name] for name in names], alpha=shade)
         for place, value in zip(places, values, strict=True):
