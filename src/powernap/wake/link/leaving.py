@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-_EARLIEST, _LATEST = 0.5, 2.0
+_EARLIEST, _LATEST = 1.2, 2.5
 #: For each thousand of them: how long a restart takes longer, and over how long they are spread.
 _RESTART_SECONDS, _SPREAD_SECONDS = 0.35, 2.0
 

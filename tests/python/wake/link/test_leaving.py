@@ -7,7 +7,7 @@ from powernap.wake.link.leaving import back_in
 
 
 @pytest.mark.parametrize(
-    ("hosts", "earliest", "latest"), [(1, 0.5, 2.0), (100, 0.5, 2.0), (1000, 0.8, 2.9), (10_000, 4.0, 24.0)]
+    ("hosts", "earliest", "latest"), [(1, 1.2, 2.5), (100, 1.2, 2.5), (1000, 1.6, 3.6), (10_000, 4.7, 24.7)]
 )
 def test_the_more_there_are_the_later_they_come_and_none_before_a_restart_is_over(
     hosts: int, earliest: float, latest: float
