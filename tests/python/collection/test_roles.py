@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
+PLAYBOOKS = ROLES.parent / "playbooks"
 NAMES = [path.name for path in sorted(ROLES.iterdir()) if path.is_dir()]
 
 
@@ -63,6 +64,18 @@ def test_remove_knows_every_file_that_the_role_writes(role: str) -> None:
                     and "/systemd/system/" not in wanted
                 ):
                     assert wanted in known, f"{path}: {wanted}"
+
+
+def test_remove_knows_every_path_below_etc_powernap_that_a_playbook_or_a_role_names() -> None:
+    known = set()
+    for role in ("powernapd", "powerwaked"):
+        known |= set(re.findall(r"'(/etc/powernap[^']*)'", (ROLES / role / "vars/main.yml").read_text()))
+    named = set()
+    for path in (*PLAYBOOKS.glob("*.yml"), *PLAYBOOKS.glob("tasks/*.yml"), *ROLES.glob("*/tasks/*.yml")):
+        text = re.sub(r"(?m)^ *# .*", "", path.read_text())
+        named |= {(found.rstrip("/."), path.name) for found in re.findall(r"/etc/powernap[\w./-]*", text)}
+    assert len(named) > 5
+    assert {(found, name) for found, name in named if found not in known} == set()
 
 
 def _tasks(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
