@@ -75,3 +75,14 @@ def prints(output: str, line: str) -> bool:
     """Whether that line is in the output, however much space is between its words."""
     wanted = re.compile(".*".join(map(re.escape, line.split("..."))))
     return any(wanted.search(" ".join(each.split())) for each in output.splitlines())
+
+
+def runs(program: str, words: str) -> bool:
+    """Whether a test's text has these words, one after the other, as one command.
+
+    In Python they stand between quotes and commas, and after the program's name comes on what it is run.
+    """
+    text = re.sub(r"""[\s"'(),]+""", " ", program)
+    first, *others = words.split()
+    wanted = rf"{re.escape(first)}(?: [\w.]+)?" + "".join(f" {re.escape(word)}" for word in others)
+    return re.search(rf"(?<![\w-]){wanted}(?![\w-])", text) is not None

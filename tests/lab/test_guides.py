@@ -12,7 +12,7 @@ import sys
 import pytest
 from ansible_collections.powernap.lab.plugins.module_utils import inventory
 from conftest import ROOT
-from guidebook import Command, File, prints, steps
+from guidebook import Command, Elsewhere, File, prints, runs, steps
 
 GUIDES = ROOT / "docs" / "docsite" / "rst"
 ORDER = ("first_site", "profiles", "waking", "security", "troubleshooting")
@@ -104,5 +104,19 @@ def test_what_a_guide_says_works(reader, name):
     for step in steps(GUIDES / f"{name}_guide.rst"):
         if isinstance(step, (File, Command)):
             reader.does(step)
-        else:
-            assert step.words.split()[-1] in (ROOT / step.test).read_text(), f"{step.test} does not run {step.words}"
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_what_a_guide_leaves_to_another_test_is_run_there(name):
+    for step in steps(GUIDES / f"{name}_guide.rst"):
+        if isinstance(step, Elsewhere):
+            assert runs((ROOT / step.test).read_text(), step.words), f"{step.test} does not run {step.words}"
+
+
+def test_a_command_is_not_taken_for_run_where_its_words_are_in_other_commands():
+    words = "powerwake canary web1"
+    assert runs('said = powerwake(lab, "canary web1").stdout', words)
+    assert runs('powerwake(lan, "canary", "web1", check=False)', words)
+    assert not runs('powerwake(lab, "canary --clear web1")', words)
+    assert not runs('powerwake(lab, "status web1")\nnap(lab, "canary web1")', words)
+    assert not runs('powerwake(lab, "canary web10")', words)

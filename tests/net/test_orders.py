@@ -289,6 +289,8 @@ def test_the_command_line_gives_orders_and_tells_what_became_of_them(lan: Lan) -
     done = powerwake(lan, "inhibit", "--all", "--for", "10m", "--reason", "backup")
     assert done.returncode == 1 and "web1: done: is done" in done.stdout
     assert "web2: not delivered: is asleep, and the order may not wake it" in done.stdout
+    done = powerwake(lan, "release", "--all", "--reason", "backup")
+    assert "web1: done: is done" in done.stdout, done
     done = powerwake(lan, "nap", "web*", "--dry-run")
     assert done.returncode == 0 and "web1: would: send" in done.stdout and "web2: done: is napping" in done.stdout
     assert json.loads(powerwake(lan, "reload", "web1", "--json").stdout)["results"]["web1"]["outcome"] == "done"
