@@ -185,6 +185,14 @@ released:
   type: list
   elements: dict
   returned: when O(state=released)
+  sample:
+    - id: "1"
+      who: Ansible
+      reason: upgrade of October
+      remaining_seconds: 7197.324
+      pid: 0
+      uid: 0
+      ordered: false
 changes:
   description: What the profile changes, by key.
   type: list
@@ -207,6 +215,10 @@ notes:
   type: list
   elements: str
   returned: when O(profile)
+  sample:
+    - >-
+      /etc/powernap/powernapd.toml: steps.sleep.after_seconds = 1800 seconds stands over profile web-server (900): delete
+      it there to let the profile decide
 """
 
 import re

@@ -159,6 +159,7 @@ notes:
   type: list
   elements: str
   returned: when O(state=present)
+  sample: ["no monitor is enabled, so this machine never naps: include a profile, or add [monitors.NAME]"]
 problems:
   description: What is wrong with the configuration, one sentence each.
   type: list
@@ -169,6 +170,7 @@ backup_file:
   description: The copy of the file as it was.
   type: str
   returned: when O(backup=true) and the file was changed or removed
+  sample: /etc/powernap/powernapd.toml.4711.2026-11-23@14:59:46~
 """
 
 import os

@@ -72,4 +72,5 @@ msg:
   type: list
   elements: str
   returned: when something was found
+  sample: ["autosuspend is running, and suspends the machine, too: systemctl disable --now autosuspend"]
 """

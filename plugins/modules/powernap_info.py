@@ -97,28 +97,36 @@ status:
       description:
         - V(awake), V(warned), V(powersave), V(suspending), V(asleep), V(resuming), V(held), V(backoff) or V(observing).
       type: str
+      sample: awake
     reason:
       description: Why it is held, backs off, or naps; else empty.
       type: str
+      sample: ""
     action:
       description: The next step.
       type: str
+      sample: suspend
     in_effect:
       description: The steps of the descent that are in effect.
       type: list
       elements: str
+      sample: []
     deadline_seconds:
       description: When the next step comes if nothing happens; V(null) if it is not in sight.
       type: float
+      sample: 899.998
     idle_seconds:
       description: For how long the machine has been idle.
       type: float
+      sample: 0.0
     mode:
       description: V(act), or V(observe) where nothing is done.
       type: str
+      sample: act
     never:
       description: Why the machine never naps; else empty.
       type: str
+      sample: ""
     monitors:
       description: What each monitor measures, against its threshold.
       type: list
@@ -143,9 +151,16 @@ status:
       description: What else people should know, one sentence each.
       type: list
       elements: str
+      sample: []
     server:
       description: Its wake server, and whether that hears it.
       type: dict
+      sample:
+        url: ""
+        acknowledged: null
+        error: ""
+        woken_for: {}
+        enrolment: {status: "", request: "", url: "", trust: "", needed: false, error: ""}
 why:
   description: Why the machine is awake or held, as C(powernap why --json) answers beside the status.
   type: dict
@@ -154,6 +169,11 @@ why:
     text:
       description: The whole answer for people.
       type: str
+      sample: |
+        Idle for 0 s (last activity: load monitor load: load 5.82, threshold 2).
+          load load: active (load 5.82, threshold 2; /proc/loadavg)
+        Awake because of the monitor load: load 5.82, threshold 2.
+        Wake server: none.
     keeps_awake:
       description: What stands against the next step now.
       type: list
@@ -166,11 +186,31 @@ why:
       description: The steps of the descent, when each could come, and what its conditions say.
       type: list
       elements: dict
+      sample:
+        - name: suspend
+          title: suspend
+          action: suspend
+          next: true
+          after_seconds: 900
+          grace_seconds: 0.0
+          earliest_in_seconds: 900.0
+          in_effect_seconds: null
+          conditions: {}
+          conditions_change_in_seconds: null
+          unmet: []
 leases:
   description: The leases that hold the machine awake, see RV(powernap.powernap.powernap#module:lease).
   type: list
   elements: dict
   returned: when C(powernapd) runs
+  sample:
+    - id: "1"
+      who: Ansible
+      reason: upgrade of October
+      remaining_seconds: 7199.109
+      pid: 0
+      uid: 0
+      ordered: false
 history:
   description: The answer of C(powernap history --json).
   type: dict
@@ -180,6 +220,14 @@ history:
       description: Each nap, with when it began and ended (Unix time), its causes, and how much of it the machine slept.
       type: list
       elements: dict
+      sample:
+        - began: 1795445964.302
+          ended: null
+          actions: [powersave]
+          seconds: 0.733
+          asleep_seconds: 0.0
+          cause: ordered to nap; powersave, idle for 0 s
+          woken_by: ""
     totals:
       description: The seconds in each state, the naps and wakes, and the energy that was saved by estimation.
       type: dict
@@ -198,6 +246,8 @@ history:
       description: What the wake server ordered, and what became of it.
       type: list
       elements: dict
+      sample:
+        - {t: 1795445964.302, verb: nap, by: root, ok: true, said: suspend}
 """
 
 from ansible.module_utils.basic import AnsibleModule

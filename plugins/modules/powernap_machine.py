@@ -70,6 +70,15 @@ ansible_facts:
       description: All of them, under one name.
       type: dict
       returned: always
+      sample:
+        virtualization:
+          kind: container
+          technology: docker
+          source: systemd-detect-virt
+          reason: "a container: docker (systemd-detect-virt)"
+        sleep_states: [freeze, mem, disk]
+        battery: true
+        tcp_ports: [22, 80]
 left_alone:
   description: Whether the machine is one that does not nap by itself, a container or a virtual guest.
   type: bool

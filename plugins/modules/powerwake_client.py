@@ -225,6 +225,7 @@ key:
   description: The machine's key, 64 hexadecimal digits.
   type: str
   returned: when O(return_key=true), O(name) is given and the machine is registered
+  sample: "abababababababababababababababababababababababababababababababab"  # not a secret
 hosts:
   description: What became of each machine, in the order in which they were given.
   type: list

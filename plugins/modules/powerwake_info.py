@@ -106,6 +106,11 @@ status:
       description: What should be mended there.
       type: list
       elements: str
+  sample:
+    version: 0.1.0
+    hosts: 2
+    states: {awake: 1, warned: 0, powersave: 0, napping: 0, waking: 0, "off": 0, unreachable: 1, unknown: 0}
+    warnings: []
 hosts:
   description: The machines, in the order of their names.
   type: list
@@ -141,6 +146,27 @@ hosts:
     last_wake:
       description: Why it was last woken, by whom, and how many seconds that took; or null.
       type: dict
+  sample:
+    - name: web1
+      status:
+        state: awake
+        since: 1795445799.0460134
+        why: answers; it has not said anything itself
+        evidence: frames of its card 02:4c:00:00:00:03
+        evidence_at: 1795445799.0460134
+        profile: ""
+        version: ""
+      wake_state: awake
+      macs: ["02:4c:00:00:00:03"]
+      addresses: [198.18.0.3]
+      wake_on: demand
+      group: rack1
+      registered:
+        macs: ["02:4c:00:00:00:03"]
+        addresses: [198.18.0.3]
+        wake_on: null
+        group: rack1
+      last_wake: {reason: order, asked_by: root, seconds: 0.435}
 missing:
   description: Those of O(name) that are not registered.
   type: list
@@ -152,20 +178,89 @@ wakes:
   type: list
   elements: dict
   returned: when O(gather) has V(wakes)
+  sample:
+    - host: web1
+      asked_by: root
+      reason: order
+      knocks: [{at: 0.0, by: {what: root}, count: 1, reason: order}]
+      more_knocks: 0
+      started: 1795445798.6105492
+      at: {ended: 0.435}
+      volleys:
+        - at: 0.309
+          number: 0
+          ways:
+            ethernet: {packets: 2, text: ""}
+            udp_broadcast: {packets: 1, text: ""}
+      magic_packets: 3
+      probes: 5
+      first_sign: answer
+      verified: answer
+      result: woken
+      seconds: 0.435
+      outcomes: []
+      released: 0
+      replays: 0
+      verdict: null
 orders:
   description: The last orders since C(powerwaked) started, the newest first.
   type: list
   elements: dict
   returned: when O(gather) has V(orders)
+  sample:
+    - id: d281908dea56b51a
+      verb: wake
+      arguments: {}
+      by: root
+      at: 1795445978.1415327
+      ended: 1795445978.246557
+      state: done
+      dry_run: false
+      hosts: 1
+      counts: {done: 1}
 pending:
   description: The machines that ask to be known.
   type: list
   elements: dict
   returned: when O(gather) has V(pending)
+  sample:
+    - request: 482a7b1d
+      name: web9
+      status: pending
+      verdict: new
+      host: ""
+      why: ""
+      hostname: web9
+      macs: ["02:4c:00:00:00:09"]
+      addresses: [198.18.0.9]
+      source: 198.18.0.9
+      version: 0.1.0
+      first_asked: 1795445797.972
+      last_asked: 1795445857.972
+      asks: 2
 criers:
   description: Who wakes machines for nothing (C(criers)), and whose demand was ignored (C(refused)).
   type: dict
   returned: when O(gather) has V(criers)
+  sample:
+    criers:
+      - source: 198.18.0.9
+        mac: "02:4c:00:00:00:09"
+        by: tcp/22
+        host: web1
+        last: 1795445800.0
+        wakes: 3
+        "false": 3
+        unknown: 0
+        demoted_until: 1795532200.0
+        reason: 3 of its last 3 wakes were for nothing
+    refused:
+      - source: 198.18.0.9
+        by: tcp/22
+        reason: wakes too many hosts
+        count: 3
+        host: web1
+        last: 1795445800.0
 """
 
 from ansible.module_utils.basic import AnsibleModule

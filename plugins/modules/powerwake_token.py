@@ -135,6 +135,7 @@ token:
   description: The token.
   type: str
   returned: when one was made and O(dest) is not given
+  sample: "pna1.5f3b0c11.5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"  # not a secret
 revoked:
   description: The numbers of the tokens that were revoked.
   type: list

@@ -2,7 +2,9 @@
 """What the collection says about itself in more than one place."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -52,6 +54,23 @@ def test_every_module_states_what_it_supports() -> None:
         if "powernap.powernap.attributes.info" in page["extends_documentation_fragment"]:
             attributes |= INFO
         assert {"check_mode", "diff_mode", "idempotent", "platform"} <= set(attributes), path
+
+
+def without_sample(values: dict[str, dict[str, Any]], prefix: str = "") -> Iterator[str]:
+    """Return the values, such as status.version, that neither have a sample nor consist of others that all have one."""
+    for name, value in values.items():
+        if "sample" not in value:
+            inner = value.get("contains")
+            yield from without_sample(inner, f"{prefix}{name}.") if inner else [prefix + name]
+
+
+def test_every_value_that_a_module_returns_has_a_sample() -> None:
+    missing = {}
+    for path in MODULES.glob("*.py"):
+        documented = re.search(r'^RETURN = r"""(.*?)"""', path.read_text(), re.DOTALL | re.MULTILINE)
+        assert documented, path
+        missing[path.stem] = list(without_sample(yaml.safe_load(documented.group(1))))
+    assert {name: values for name, values in missing.items() if values} == {}
 
 
 def test_every_role_and_module_is_in_the_changelog() -> None:
