@@ -222,3 +222,14 @@ def test_a_wake_server_that_does_not_answer_costs_only_its_own_machines(site):
     assert all("wake2: " in said[-1] for said in table.failed.values()), table.failed
     assert set(woken.failed) == {"web1"}, woken.failed
     assert "no wake server that answered knows it (wake2: " in woken.failed["web1"][-1]
+
+
+def test_who_sleeps_is_woken_to_be_removed_and_is_forgotten(site):
+    lab, player = site
+    awake(lab, "web1")
+    assert player.play("nap", "-l", "web1").status == 0
+    lab.wait_state("web1", "asleep", 60)
+    played = player.play("remove", "-l", "web1")
+    assert played.status == 0 and played.count("unreachable") == 0, (played.failed, played.errors)
+    assert lab.state("web1") == "awake" and "web1" not in registered(lab)
+    assert lab.run("web1", "ls /usr/sbin/powernapd", check=False).returncode != 0

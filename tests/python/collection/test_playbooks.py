@@ -99,3 +99,14 @@ def test_who_is_not_registered_is_unreachable_as_ever(
 ) -> None:
     said = play(fake_server, tmp_path, "site", **unreachable)
     assert "unreachable=1" in said and "failed=0" in said, said
+
+
+def test_who_is_removed_is_woken_and_held_before_and_let_go_of_after(fake_server: Any, tmp_path: Path) -> None:
+    fake_server.add("web1", "proxied")
+    names = ["web1", "web2"]  # the second is not registered
+    said = play(
+        fake_server, tmp_path, "remove", "--check", clients=names
+    )  # without it this machine would be removed from
+    given = [(order["verb"], order["hosts"]) for order in orders(fake_server)]
+    assert given == [("inhibit", names), ("release", names)], said
+    assert said.count("failed=0") == 2, said
