@@ -22,6 +22,7 @@ MACAddressPolicy=persistent
 """
 LAMPS = {"lamps": {"action": "exec", "command": "/usr/local/bin/lamps", "after_seconds": 300}}
 LAMPS_PROGRAM = "#!/bin/sh\necho $1 >>/run/lamps\n"
+DRAIN = "#!/bin/sh\n. /etc/powernap/drain.env\necho $1 $POOL >>/run/drained\n"
 #: A package that the role misses is taken out, into a repository of its own: with the one that only comes with it.
 REPOSITORY = r"""
 set -e
@@ -68,6 +69,9 @@ def story(site):
     lab.run("web1", "mkdir -m 750 /etc/powernap; umask 027; echo 'was here' >/etc/powernap/powernapd.toml")
     told = {"before": {name: looks(lab, name) for name in ("wake2", "web1")}}
     told["set up"] = player.play(SITE)
+    (folder / "drain.sh").write_text(DRAIN)
+    drain = {"powernap_drain": str(folder / "drain.sh"), "powernap_drain_settings": {"POOL": "web"}}
+    told["drained"] = player.play("powernap.powernap.drain", **drain)
     told["between"] = {name: looks(lab, name) for name in ("wake2", "web1")}
     told["status"] = json.loads(lab.run("web1", "powernap status --json").stdout)
     told["link"] = lab.run("web1", "cat /etc/systemd/network/10-powernap-eth0.link").stdout
@@ -93,6 +97,11 @@ def test_the_site_is_set_up_without_a_fault(story):
 def test_the_machine_knows_the_wake_server_of_its_network_and_no_other(story):
     assert story["status"]["server"]["url"] == "https://198.18.0.9:20709"
     assert ["web1" in known for known in story["known"]] == [False, True]
+
+
+def test_the_machine_has_a_script_of_the_site_s_that_drains_it(story):
+    assert set(story["drained"].changed()) == {"web1"}
+    assert [line for line in story["between"]["web1"] if line.startswith("etc/powernap/drain.env f 600 ")]
 
 
 def test_what_was_missing_is_installed_with_what_comes_with_it(story):
