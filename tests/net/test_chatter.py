@@ -169,6 +169,7 @@ def test_a_sleepers_ipv6_address_is_defended_on_a_real_kernel(lan: Lan) -> None:
     assert lan.state("web1") == "proxied"
 
 
+@on_each_path
 @pytest.mark.parametrize("pause", [0.0, 0.5, 2.5], ids=lambda pause: f"after {pause} s")
 def test_the_owners_own_duplicate_address_detection_succeeds(lan: Lan, pause: float) -> None:
     desk, web1 = lan.client(), lan.sleeper()

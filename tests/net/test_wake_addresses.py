@@ -39,6 +39,7 @@ def belief(node: Node, address: str) -> str:
     return f"{node.neighbour(address)} {node.run('ip', 'neigh', 'show', address).stdout.split()[-1]}"
 
 
+@on_each_path
 def test_a_gateways_old_entry_is_replaced_when_the_host_sleeps(lan: Lan) -> None:
     away, router = lan.routed_client(), lan.router
     assert router is not None
@@ -53,6 +54,7 @@ def test_a_gateways_old_entry_is_replaced_when_the_host_sleeps(lan: Lan) -> None
     assert web1.magic_at and connected - web1.ready_at < 1
 
 
+@on_each_path
 def test_a_gateway_that_missed_every_announcement_finds_the_server_in_the_end(lan: Lan) -> None:
     """It still sends to the sleeper's card, and asks that card alone. Where the switch floods, the server answers for
     it; else the gateway's kernel gives the card up, and asks everybody.
@@ -129,6 +131,7 @@ def test_a_waking_host_finds_no_duplicate_of_itself(lan: Lan) -> None:
     assert desk.owners(web1.ipv4) == desk.owners(web1.ipv6) == {web1.mac}
 
 
+@on_each_path
 def test_hosts_that_swapped_their_addresses_sleep_and_wake_with_the_new_ones(lan: Lan) -> None:
     desk = lan.client()
     web1, web2 = lan.sleeper("web1", 3), lan.sleeper("web2", 4)
@@ -159,6 +162,7 @@ def test_hosts_that_swapped_their_addresses_sleep_and_wake_with_the_new_ones(lan
         assert desk.neighbour(each.ipv4) == each.mac
 
 
+@on_each_path
 def test_a_host_that_takes_a_sleepers_address_in_a_swap_wakes_it(lan: Lan) -> None:
     desk = lan.client()
     web1, web2 = lan.sleeper("web1", 3), lan.sleeper("web2", 4)

@@ -62,6 +62,7 @@ def send_datagram(client: Node, address: str, port: int, data: bytes) -> None:
         sender.sendto(data, (address, port))
 
 
+@on_each_path
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("offload", ["on", "off"])
 def test_what_is_replayed_has_a_whole_checksum(lan: Lan, family: str, offload: str) -> None:
@@ -133,6 +134,7 @@ def test_nothing_is_held_where_that_is_not_wanted_and_the_host_wakes_all_the_sam
     assert connected > web1.ready_at + 0.1, "Linux repeats a SYN each second at first"
 
 
+@on_each_path
 def test_at_most_4096_frames_are_held_in_all(bare_lan: Lan) -> None:
     lan = bare_lan
     lan.server.settings |= {"wakes_per_source": "0", "wakes_per_minute": "0"}

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.net.lan import Lan, Node, Sleeper
+from tests.net.lan import Lan, Node, Sleeper, on_each_path
 from tests.net.services import Postgres, Ssh
 
 WAYS = (("on-link", "ipv4"), ("on-link", "ipv6"), ("routed", "ipv4"), ("routed", "ipv6"))
@@ -54,6 +54,7 @@ def all_reach_it(lan: Lan, port: int, serve: Callable[[Sleeper], object], comman
         assert [each.result().strip() for each in answers] == ["up"] * len(WAYS)
 
 
+@on_each_path
 def test_curl(lan: Lan) -> None:
     all_reach_it(
         lan,
@@ -63,15 +64,18 @@ def test_curl(lan: Lan) -> None:
     )
 
 
+@on_each_path
 def test_nc(lan: Lan) -> None:
     all_reach_it(lan, 7, lambda host: host.serve(7), lambda address: ["nc", "-w5", address, "7"])
 
 
+@on_each_path
 def test_ssh(lan: Lan, daemons: list[subprocess.Popen[str]]) -> None:
     ssh = Ssh(lan.server.directory)
     all_reach_it(lan, 22, lambda host: daemons.append(ssh.serve(host)), ssh.client)
 
 
+@on_each_path
 def test_psql(lan: Lan, daemons: list[subprocess.Popen[str]], request: pytest.FixtureRequest) -> None:
     directory = Path(tempfile.mkdtemp(prefix="postgres"))
     request.addfinalizer(lambda: shutil.rmtree(directory))

@@ -33,6 +33,7 @@ def knocks_in_vain(lan: Lan, desk: Node, sleeper: Sleeper) -> None:
     assert not sleeper.magic_at
 
 
+@on_each_path
 def test_rules_decide_who_may_wake(bare_lan: Lan) -> None:
     lan = bare_lan
     lan.server.settings |= {"allow": '["198.18.0.0/16 tcp/1-100", "10.0.0.0/8"]', "deny": '["02:4c:00:00:00:09"]'}

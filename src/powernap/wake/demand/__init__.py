@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Demand: which frames ask for a host. A new kind is one module and one line here."""
+"""Demand: which frames ask for a host. A new kind is one module and one line here.
+
+One of frames that the kernel does not pass yet needs a rule in path/reading.py too, and for classic BPF one in
+net/bpfset.py; and each has its switch in the configuration's [demand].
+"""
 
 from powernap.wake.demand.arp import ArpMonitor
 from powernap.wake.demand.base import DemandMonitor
