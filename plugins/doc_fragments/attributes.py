@@ -25,7 +25,9 @@ attributes:
 options: {}
 attributes:
   action_group:
-    description: Use C(group/powernap.powernap.all) in C(module_defaults) to set options for this module.
+    description:
+      - Is of C(group/powernap.powernap.all), all modules of the collection. They share no option, so that there is none
+        to set for it in C(module_defaults).
     support: full
     membership:
       - powernap.powernap.all
@@ -37,7 +39,8 @@ attributes:
   action_group:
     description:
       - Use C(group/powernap.powernap.powerwake) in C(module_defaults) to set O(server), O(token_file) and the like for
-        all modules that talk to a wake server, and C(group/powernap.powernap.all) for what every module takes.
+        all modules that talk to a wake server. C(group/powernap.powernap.all) are all modules of the collection, which
+        share no option.
     support: full
     membership:
       - powernap.powernap.all

@@ -217,8 +217,8 @@ notes:
   returned: when O(profile)
   sample:
     - >-
-      /etc/powernap/powernapd.toml: steps.sleep.after_seconds = 1800 seconds stands over profile web-server (900): delete
-      it there to let the profile decide
+      /etc/powernap/powernapd.toml: steps.sleep.after_seconds = 1800 seconds stands over profile web-server (900):
+      delete it there to let the profile decide
 """
 
 import re

@@ -82,5 +82,5 @@ files:
   description: How many files the archive holds.
   type: int
   returned: success
-  sample: 57
+  sample: 549
 """

@@ -12,6 +12,8 @@ import powernap
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = ROOT / "plugins" / "modules"
+#: Options of an action group in module_defaults: how far it is indented, its name, the lines below it.
+DEFAULTS = re.compile(r"^( +)group/powernap\.powernap\.(\w+):\n((?:\1 +\S.*\n)+)", re.MULTILINE)
 
 
 def test_the_collection_has_the_version_of_the_programs() -> None:
@@ -39,6 +41,35 @@ def test_the_modules_that_take_a_wake_server_are_an_action_group_of_their_own() 
     says = {path.stem for path in MODULES.glob("*.py") if ".attributes.actiongroup_powerwake" in path.read_text()}
     groups = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
     assert set(groups["powerwake"]) == takes == says and "powerwake" in takes
+
+
+def options_of(path: Path) -> set[str]:
+    """Of a module, or of a fragment."""
+    documented = re.search(r'DOCUMENTATION = r"""(.*?)"""', path.read_text(), re.DOTALL)
+    assert documented, path
+    page = yaml.safe_load(documented.group(1))
+    options = set(page.get("options") or {})
+    if "powernap.powernap.wake_server" in page.get("extends_documentation_fragment", []):
+        options |= options_of(ROOT / "plugins" / "doc_fragments" / "wake_server.py")
+    return options
+
+
+def test_an_action_group_is_given_only_what_all_of_its_modules_take() -> None:
+    groups = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
+    shared = {
+        name: set.intersection(*(options_of(MODULES / f"{member}.py") for member in members))
+        for name, members in groups.items()
+    }
+    assert shared["all"] == set(), "the fragment attributes says that they share no option"
+    assert shared["powerwake"] >= {"server", "token_file"}, "the fragment attributes names these"
+    given = []
+    for folder in ("docs", "playbooks", "roles", "examples", "tests/integration"):
+        for path in (path for path in (ROOT / folder).rglob("*") if path.suffix in (".rst", ".md", ".yml")):
+            for spaces, group, block in DEFAULTS.findall(path.read_text()):
+                options = re.findall(rf"^{spaces}  (?:  )?(\w+):", block, re.MULTILINE)
+                given += [group]
+                assert set(options) and set(options) <= shared[group], path
+    assert "powerwake" in given
 
 
 #: What all say that only read: the fragment attributes.info.
