@@ -4,7 +4,7 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$ROOT/.venv
 OLDEST_TARGET=9      # the oldest Python of hosts on which ansible-core 2.20 and newer run modules
-OLDEST_CONTROLLER=11 # ansible-core 2.19, the oldest that the scripts install, needs Python 3.11
+OLDEST_CONTROLLER=11 # ansible-core 2.19, the oldest in .venv, needs Python 3.11 (scripts/core installs older ones)
 
 die() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
