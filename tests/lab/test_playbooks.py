@@ -227,7 +227,9 @@ def test_a_wake_server_that_does_not_answer_costs_only_its_own_machines(site):
 def test_who_sleeps_is_woken_to_be_removed_and_is_forgotten(site):
     lab, player = site
     awake(lab, "web1")
-    assert player.play("nap", "-l", "web1").status == 0
+    assert until(lambda: registered(lab)["web1"]["status"]["link"], 120), "its wake server was away in the test before"
+    napped = player.play("nap", "-l", "web1")
+    assert napped.status == 0, (napped.failed, napped.errors)
     lab.wait_state("web1", "asleep", 60)
     played = player.play("remove", "-l", "web1")
     assert played.status == 0 and played.count("unreachable") == 0, (played.failed, played.errors)
