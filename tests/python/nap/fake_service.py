@@ -17,6 +17,18 @@ from jeepney.io.blocking import open_dbus_connection
 from jeepney.low_level import HeaderFields
 
 
+def connected(address: str, seconds: float = 10.0):
+    """Connect to a bus that is just being started: for a moment its socket is there and refuses."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return open_dbus_connection(address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
 class FakeService:
     """``answer(path, member, body)`` returns (signature, body) or raises LookupError with a reason."""
 
@@ -25,11 +37,8 @@ class FakeService:
         config = folder / "bus.conf"
         config.write_text(CONFIG.format(path=folder / "bus"))
         self.bus = subprocess.Popen(["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile"])
-        deadline = time.monotonic() + 10
-        while not (folder / "bus").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
         self._answer = answer
-        self._connection = open_dbus_connection(self.address)
+        self._connection = connected(self.address)
         self._connection.send_and_get_reply(message_bus.RequestName(name))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from real_machine import Segment
 
+from powernap.nap.regaining import PAUSES
+
 pytestmark = pytest.mark.usefixtures("machine")
 
 
@@ -333,6 +335,7 @@ def test_idle_it_wakes_only_for_its_deadlines(machine):
         time.sleep(0.3)
         return switches() == before
 
+    time.sleep(PAUSES[0] + 2)  # then it has looked at its addresses, and does not again for long
     machine.until(settled, "it never rests")
     before = switches()
     time.sleep(3)

@@ -14,6 +14,7 @@ import pytest
 from powernap.config.sections import EnergySettings
 from powernap.nap import control, history, history_text, report_text
 from powernap.nap.linked import knock_sentence
+from powernap.nap.regaining import PAUSES
 
 EVERY_PORT = """
 [monitors.local]
@@ -58,7 +59,8 @@ def test_its_own_link_is_no_activity_on_any_port(machine, monitors):
 
 
 def test_a_link_that_is_idle_costs_no_wakeup(awake):
-    time.sleep(1)
+    time.sleep(PAUSES[0] + 2)  # since its start: then it has looked at its addresses, and does not again for long
+    assert sum(PAUSES) > PAUSES[0] + 15
 
     def switches():
         text = Path(f"/proc/{awake.process.pid}/status").read_text()

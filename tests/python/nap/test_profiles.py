@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from fake_logind import CONFIG
+from fake_service import connected
 
 from powernap.machine.dbus import Bus, BusError
 from powernap.nap.powersave.journal import Journal
@@ -46,7 +47,7 @@ class PrivateBus:
         self.log = (folder / "log").open("w")
         self.processes = []
         self.start("dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile")
-        self.until(lambda: (folder / "bus").exists())
+        connected(self.address).close()
 
     def start(self, *argv, **environment):
         environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.address, **environment}
