@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_PLAYS = {"PowerNap": "site.yml", "stock": "stock modules"}
+_PLAYS = {"PowerNap": "site.yml", "PowerNap in batches": "site.yml, in batches of 1 and 9", "stock": "stock modules"}
 
 
 def machine(results: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -28,7 +29,14 @@ SIZES = [int(text) for text in os.environ.get("FLEET_SIZES", "10,100,1000").spli
 SITE = "powernap.powernap.site"
 STOCK = str(ROOT / "bench/fleet/stock.yml")
 #: The hosts that are measured cannot nap and wake: they are not woken first, and none proves by a canary that it wakes.
-OURS = {"powernap_canary": False, "powernap_serial": ["100%"], "powernap_skip_asleep": True}
+ONE_BATCH = {"powernap_canary": False, "powernap_serial": ["100%"], "powernap_skip_asleep": True}
+
+
+def stock_variables(folder: Path) -> dict[str, Any]:
+    """What the stock play needs to be told; the programs are built into the folder."""
+    archive = folder / "powernap.pyz"
+    subprocess.run([sys.executable, str(ROOT / "scripts/archive"), str(archive)], check=True)
+    return {"powernap_source": str(ROOT), "powernap_archive": str(archive)}
 
 
 def written(path: Path, groups: dict[str, Any]) -> Path:
@@ -87,12 +95,7 @@ def main() -> None:
         folder = Path(
             os.environ.get("FLEET_FOLDER") or stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm"))
         )
-        archive = folder / "powernap.pyz"
-        os.spawnlp(os.P_WAIT, sys.executable, sys.executable, str(ROOT / "scripts/archive"), str(archive))
-        plays = {
-            "PowerNap": (SITE, OURS),
-            "stock": (STOCK, {"powernap_source": str(ROOT), "powernap_archive": str(archive)}),
-        }
+        plays = {"PowerNap": (SITE, ONE_BATCH), "stock": (STOCK, stock_variables(folder))}
         for name, (playbook, variables) in plays.items():
             if name not in os.environ.get("FLEET_PLAYS", ",".join(plays)):
                 continue
