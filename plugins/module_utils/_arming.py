@@ -53,7 +53,7 @@ def arm(names, persistent, record, changes, run, root="/"):
         keeper, plan = _wol.keep(card, run, root) if persistent else (None, None)
         if plan is not None:
             said.update(keeper=keeper.name, by=plan.by)
-            hold(record, changes, keeper, plan, root)
+            hold(record, changes, keeper, plan)
         if _wol.MAGIC not in armed:
             changes.tell(f"{name} wakes on", armed, armed.replace("d", "") + _wol.MAGIC)
         if card.wakeup() == "disabled":
@@ -69,7 +69,7 @@ def arm(names, persistent, record, changes, run, root="/"):
     return cards
 
 
-def hold(record, changes, keeper, plan, root):
+def hold(record, changes, keeper, plan):
     """Have the keeper arm the card at each boot."""
     wanted = {path: text for path, text in plan.files.items() if _wol.text(path, strip=False) != text}
     for path, text in wanted.items():
@@ -82,15 +82,14 @@ def hold(record, changes, keeper, plan, root):
     record.note_paths([there for path in plan.files for there in missing_folders(path)])
     if plan.profile:
         file = keeper.file_of(uuid)
-        was_file = _before.look(file) if file.startswith(os.path.join(root, "etc/")) else None
-        record.table("profiles").setdefault(uuid, {"value": was, "path": file, "file": was_file})
+        record.table("profiles").setdefault(uuid, {"value": was, "path": file, "file": _before.look(file)})
     record.save()
     for path, text in wanted.items():
         write(path, text)
     refused = ""
     if plan.profile:
         refused = keeper.modify(uuid, value)
-    elif wanted and keeper.name == "NetworkManager":
+    elif any("/NetworkManager/conf.d/" in path for path in wanted):
         refused = keeper.reload()
     if refused:
         raise NotArmed(f"{keeper.name} refuses: {refused}")
@@ -110,7 +109,7 @@ def write(path, text):
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     with open(path + ".new", "w", encoding="utf-8") as stream:
         stream.write(text)
-    os.chmod(path + ".new", 0o644)
+    os.chmod(path + ".new", 0o755 if text.startswith("#!") else 0o644)
     os.replace(path + ".new", path)
 
 

@@ -19,10 +19,17 @@ NEW_LINK_HEAD = "# Written by Ansible: the settings of {base}, and Wake-on-LAN.\
 HEAD = "# Written by Ansible\n"
 #: In the order of their precedence, systemd.link(5)
 LINK_FOLDERS = ("etc", "run", "usr/local/lib", "usr/lib", "lib")
-#: nm-settings(5), 802-3-ethernet.wake-on-lan; what NetworkManager.conf(5) says holds where a connection says DEFAULT
-NM_DEFAULT = ("default", "1", "0x1", "")
-NM_NONE = ("none", "ignore", "0", "0x0", "32768", "0x8000")
+#: nm-settings(5), 802-3-ethernet.wake-on-lan, as nmcli says it; NetworkManager.conf(5) holds where a connection says
+#: DEFAULT. nmcli has no word for "none" and prints an empty line.
+NM_DEFAULT = "default"
+NM_NONE = ("", "none", "ignore")
 NM_MAGIC, NM_MAGIC_FLAG = "magic", 0x40
+#: ethtool's letters for nmcli's words
+LETTERS = {"phy": "p", "unicast": "u", "multicast": "m", "broadcast": "b", "arp": "a", NM_MAGIC: MAGIC}
+DISPATCHED = """#!/bin/sh
+# Written by Ansible: after its connection has been brought up, which turns Wake-on-LAN off
+[ "$1" != {card} ] || [ "$2" != up ] || exec {ethtool} -s {card} wol {letters}
+"""
 
 
 class Plan:
@@ -95,7 +102,10 @@ class Card:
 
 
 class NetworkManager:
-    """By a default of its own (NetworkManager.conf(5)), or in the connection where that says otherwise."""
+    """By a default of its own (NetworkManager.conf(5)). Where the connection says otherwise, in that if its file
+    is below /etc, else by a script that NetworkManager runs, since what is in /run, as netplan's are, is made anew at
+    each boot, and wins over a file in /etc.
+    """
 
     name = "NetworkManager"
 
@@ -107,19 +117,27 @@ class NetworkManager:
         if not state or state.startswith("10 ") or not uuid:  # 10: unmanaged
             return None
         (said,) = self._asked("connection", ["802-3-ethernet.wake-on-lan"], uuid)
-        if says_magic(said):
+        if says_magic(said or ""):
             return Plan(by=f"connection {uuid}")
-        if said.strip().lower() not in NM_DEFAULT:
-            return Plan(profile=(uuid, said, with_magic(said)), by=f"connection {uuid}")
+        if said not in (None, NM_DEFAULT):
+            return self._instead(card, uuid, said)
         path = os.path.join(self.root, f"etc/NetworkManager/conf.d/60-powernap-{card.name}.conf")
         section = f"[connection-powernap-{card.name}]\nmatch-device=interface-name:{card.name}\n"
         return Plan({path: f"{HEAD}{section}ethernet.wake-on-lan={NM_MAGIC_FLAG}\n"})
 
+    def _instead(self, card, uuid, said):
+        words = with_magic(said)
+        if self.file_of(uuid).startswith(os.path.join(self.root, "etc/")):
+            return Plan(profile=(uuid, said or "none", words), by=f"connection {uuid}")
+        letters = "".join(LETTERS.get(word, "") for word in words.split(","))
+        script = DISPATCHED.format(card=card.name, ethtool=ethtool_of(self.root), letters=letters)
+        return Plan({os.path.join(self.root, f"etc/NetworkManager/dispatcher.d/60-powernap-{card.name}"): script})
+
     def _asked(self, kind, fields, name):
-        """Return the values of fields, "" for each that nmcli does not tell."""
+        """Return the values of fields, None for each that nmcli does not tell."""
         status, output, _errors = self.run(["nmcli", "-g", ",".join(fields), kind, "show", name])
         lines = output.splitlines() if status == 0 else []
-        return (lines + [""] * len(fields))[: len(fields)]
+        return (lines + [None] * len(fields))[: len(fields)]
 
     def file_of(self, uuid):
         """Return the file of a connection, "" where it has none."""
@@ -176,12 +194,11 @@ class SystemdLink:
         if base == "/" + os.path.relpath(own, self.root):  # udev has read it since
             return Plan({own: text(own, strip=False) or ""})
         parts = self._parts(base)
-        if WAKE_ON.search("".join(parts)) and says_magic(",".join(WAKE_ON.findall("".join(parts))[-1:])):
+        if NM_MAGIC in _wakes_on(parts):
             drop_in = self._drop_in(base)
             return Plan({drop_in: text(drop_in, strip=False)}) if os.path.exists(drop_in) else Plan(by=base)
         if not _is_for_all(parts[0]):
-            also = [word for word in _letters(parts) if word not in (NM_MAGIC, "off")]
-            return Plan({self._drop_in(base): f"{HEAD}[Link]\nWakeOnLan={' '.join([*also, NM_MAGIC])}\n"})
+            return Plan({self._drop_in(base): f"{HEAD}[Link]\nWakeOnLan={' '.join([*_wakes_on(parts), NM_MAGIC])}\n"})
         match = f"[Match]\n{card.match()}\n"
         return Plan({own: NEW_LINK_HEAD.format(base=base) + match + "\n" + _settings(parts)})
 
@@ -200,12 +217,15 @@ class SystemdLink:
         return [(text(file, strip=False) or "") + "\n" for file in files]
 
 
-WAKE_ON = re.compile(r"^\s*WakeOnLan\s*=\s*(.*?)\s*$", re.MULTILINE)
+WAKE_ON = re.compile(r"^[ \t]*WakeOnLan[ \t]*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 
 
-def _letters(parts):
-    found = WAKE_ON.findall("".join(parts))
-    return found[-1].split() if found else []
+def _wakes_on(parts):
+    """Return the words of WakeOnLan=: each line adds some, an empty one takes all back, systemd.link(5)."""
+    words = []
+    for line in WAKE_ON.findall("".join(parts)):
+        words = [*words, *line.split()] if line else []
+    return [word for word in dict.fromkeys(words) if word != "off"]
 
 
 def _is_for_all(link):
@@ -221,8 +241,7 @@ def _settings(parts):
         for section, content in _sections(part).items():
             if section != "Match":
                 lines.setdefault(section, []).extend(line for line in content if not WAKE_ON.match(line))
-    also = [word for word in _letters(parts) if word not in (NM_MAGIC, "off")]
-    lines.setdefault("Link", []).append(f"WakeOnLan={' '.join([*also, NM_MAGIC])}")
+    lines.setdefault("Link", []).append(f"WakeOnLan={' '.join([*_wakes_on(parts), NM_MAGIC])}")
     return "\n".join(f"[{section}]\n" + "".join(line + "\n" for line in content) for section, content in lines.items())
 
 
@@ -249,13 +268,15 @@ class UdevRule:
         if card.udev() is None:
             return None
         path = os.path.join(self.root, f"etc/udev/rules.d/81-powernap-{card.name}.rules")
-        folders = [there for there in ("usr/sbin", "sbin", "usr/bin") if self._has(there)]
-        program = f"/{folders[0]}/ethtool" if folders else "ethtool"
+        program = ethtool_of(self.root)
         which = f'ACTION=="add", SUBSYSTEM=="net", ATTR{{address}}=="{card.mac()}"'
         return Plan({path: f'{HEAD}{which}, RUN+="{program} -s $name wol {MAGIC}"\n'})
 
-    def _has(self, folder):
-        return os.path.exists(os.path.join(self.root, folder, "ethtool"))
+
+def ethtool_of(root):
+    """Return where ethtool is."""
+    there = (f"/{folder}/ethtool" for folder in ("usr/sbin", "sbin", "usr/bin"))
+    return next((path for path in there if os.path.exists(os.path.join(root, path[1:]))), "ethtool")
 
 
 KEEPERS = (NetworkManager, SystemdLink, UdevRule)

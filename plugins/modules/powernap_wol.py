@@ -15,8 +15,10 @@ author:
 description:
   - Arms network cards so that a magic packet wakes the machine, and has whoever sets up the card at boot do so, too.
     Who that is, the module finds out.
-  - Where NetworkManager manages the card, a file in C(/etc/NetworkManager/conf.d) sets the default of the card; a
-    connection that says otherwise is modified by C(nmcli).
+  - Where NetworkManager manages the card, a file in C(/etc/NetworkManager/conf.d) sets the default of the card. A
+    connection that says otherwise is modified by C(nmcli) if its file is below C(/etc). Others, such as those that
+    netplan makes at each boot, are left as they are, and a script in C(/etc/NetworkManager/dispatcher.d) arms the card
+    whenever its connection has been brought up.
   - Where C(systemd-udevd) sets it up, also beneath C(systemd-networkd), netplan or ifupdown, the C(.link) file that
     holds for the card gets a drop-in. Where that is the one for all cards, the card gets a C(.link) file of its own
     with the same settings, since of these files only one counts.
@@ -141,13 +143,10 @@ def bring_back(module, record, changes):
     if changes.check_mode or not record.exists:
         return problems
     paths.carry_out()
-    for uuid, was in profiles.items():
-        if was["file"]:
-            _before.put(was["path"], was["file"])
-            problems.append(network_manager.load(was["path"]))
-        else:
-            problems.append(network_manager.modify(uuid, was["value"]))
-    if any("/NetworkManager/" in path for path in paths.remove):
+    for was in profiles.values():
+        _before.put(was["path"], was["file"])
+        problems.append(network_manager.load(was["path"]))
+    if any("/NetworkManager/conf.d/" in path for path in paths.remove):
         problems.append(network_manager.reload())
     record.delete()
     return [problem for problem in problems if problem]

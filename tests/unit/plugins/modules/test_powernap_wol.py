@@ -178,6 +178,16 @@ def test_drop_ins_of_the_default_are_among_its_settings(machine, wol):
     assert own == OWN_LINK.replace("WakeOnLan=magic", "MTUBytes=9000\nWakeOnLan=phy magic")
 
 
+def test_of_several_settings_of_link_files_each_counts_unless_an_empty_one_ends_them(machine, wol):
+    machine.udev()
+    machine.write("usr/lib/systemd/network/99-default.link", DEFAULT_LINK + "WakeOnLan=arp\nWakeOnLan=\n")
+    machine.write("etc/systemd/network/99-default.link.d/a.conf", "[Link]\nWakeOnLan=phy\n")
+    machine.write("etc/systemd/network/99-default.link.d/b.conf", "[Link]\nWakeOnLan=unicast\n")
+    wol()
+    own = machine.read("etc/systemd/network/10-powernap-eth0.link")
+    assert own == OWN_LINK.replace("WakeOnLan=magic", "WakeOnLan=phy unicast magic")
+
+
 def test_a_link_file_for_the_card_gets_a_drop_in(machine, wol):
     machine.udev("/run/systemd/network/10-netplan-eth0.link")
     link = machine.write(
@@ -240,16 +250,38 @@ def test_a_connection_that_says_otherwise_is_modified_and_put_back(machine, wol)
     assert machine.calls()[1:] == [f"connection load {keyfile}"]
 
 
-def test_a_connection_that_is_in_no_file_is_modified_back(machine, wol):
-    machine.network_manager("100 (connected)", "none", "/run/NetworkManager/system-connections/lan.nmconnection")
+@pytest.mark.parametrize(
+    "file",
+    [
+        "/run/NetworkManager/system-connections/netplan-eth0.nmconnection",
+        "/usr/lib/NetworkManager/lan.nmconnection",
+        "",
+    ],
+)
+def test_what_is_made_anew_at_each_boot_is_not_modified_but_armed_after_each_activation(machine, wol, file):
+    machine.network_manager("100 (connected)", "none", file)
+    machine.write("usr/sbin/ethtool", "")
+    before = machine.files()
+    said = story(machine, wol)
+    assert said["by"].endswith("etc/NetworkManager/dispatcher.d/60-powernap-eth0")
+    script = machine.root / "etc/NetworkManager/dispatcher.d/60-powernap-eth0"
+    assert script.stat().st_mode & 0o777 == 0o755
+    assert script.read_text().splitlines()[-1] == (
+        '[ "$1" != eth0 ] || [ "$2" != up ] || exec /usr/sbin/ethtool -s eth0 wol g'
+    )
+    brought_back(machine, wol, before)
+    assert machine.calls() == []
+
+
+def test_after_an_activation_what_else_the_connection_says_wakes_too(machine, wol):
+    machine.network_manager("100 (connected)", "phy,unicast")
     wol()
-    assert wol("absent")["problems"] == []
-    assert machine.calls()[1:] == [f"connection modify {UUID} 802-3-ethernet.wake-on-lan none"]
-    assert machine.read("nm/wol") == "none\n"
+    assert machine.read("etc/NetworkManager/dispatcher.d/60-powernap-eth0").endswith(" wol pug\n")
 
 
 def test_a_connection_keeps_what_wakes_it_otherwise(machine, wol):
-    machine.network_manager("100 (connected)", "phy,unicast")
+    keyfile = machine.write("etc/NetworkManager/system-connections/lan.nmconnection", "[ethernet]\nwake-on-lan=6\n")
+    machine.network_manager("100 (connected)", "phy,unicast", str(keyfile))
     wol()
     assert machine.read("nm/wol") == "phy,unicast,magic\n"
 
