@@ -113,6 +113,27 @@ in_collection() (
     cd "$STAGE/ansible_collections/powernap/powernap" && ANSIBLE_COLLECTIONS_PATH=$STAGE "$@"
 )
 
+# Of the collection that install_collection has built.
+galaxy_importer() (
+    cd "$STAGE"
+    printf '[galaxy-importer]\nRUN_ANSIBLE_DOC=True\nRUN_ANSIBLE_LINT=False\nRUN_FLAKE8=False\n' >importer.cfg
+    GALAXY_IMPORTER_CONFIG=$STAGE/importer.cfg python -m galaxy_importer.main "$STAGE"/powernap-powernap-*.tar.gz
+)
+
+# without_warnings COMMAND... fails as the command does, and where Ansible warns of something.
+without_warnings() {
+    local output status=0
+    output=$(mktemp)
+    "$@" >"$output" 2>&1 || status=$?
+    cat "$output"
+    if grep -qE '\[(DEPRECATION )?WARNING\]' "$output"; then
+        echo "ERROR: Ansible warns"
+        status=1
+    fi
+    rm "$output"
+    return "$status"
+}
+
 # ansible-test calls pythonX.Y by name: a version manager's shim, which may not run, must not come before the interpreter.
 put_interpreters_first() {
     local python folders=""
