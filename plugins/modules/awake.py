@@ -141,10 +141,11 @@ EXAMPLES = r"""
     - name: Gather facts, now that there is somebody to ask
       ansible.builtin.setup:
 
-    - name: Keep the clock right
-      ansible.builtin.package:
-        name: chrony
-        state: present
+    - name: Say who looks after the machine
+      ansible.builtin.copy:
+        content: "{{ ansible_facts.hostname }} is looked after by Ansible.\n"
+        dest: /etc/motd
+        mode: "0644"
 
     - name: Let the machine nap again
       powernap.powernap.awake:
@@ -179,13 +180,20 @@ EXAMPLES = r"""
       ansible.builtin.command: df -h
       changed_when: false
 
+- name: Tasks that know nothing of PowerNap
+  hosts: clients
+  gather_facts: false
+  vars: # better in the inventory; powerwake asks the wake server of POWERWAKE_SERVER
+    ansible_ssh_common_args: -o ProxyCommand="powerwake proxy %h %p"
+    ansible_timeout: 300
+  tasks:
+    - name: Look how long the machine has been up
+      ansible.builtin.command: uptime
+      changed_when: false
+
 # In ansible.cfg, so that what a run holds awake ends with it, also where it has failed:
 # [defaults]
 # callbacks_enabled = powernap.powernap.awake
-
-# For plays that know nothing of PowerNap, as variables of the hosts:
-# ansible_ssh_common_args: -o ProxyCommand="powerwake proxy %h %p"
-# ansible_timeout: 300
 """
 
 RETURN = r"""

@@ -111,14 +111,14 @@ EXAMPLES = r"""
     state: released
   become: true
 
-- name: Send the machine to sleep, as the last task for it
-  powernap.powernap.powernap:
-    state: napping
-  become: true
-
 - name: Read the configuration again
   powernap.powernap.powernap:
     state: reloaded
+  become: true
+
+- name: Send the machine to sleep, as the last task for it
+  powernap.powernap.powernap:
+    state: napping
   become: true
 """
 

@@ -58,6 +58,12 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Make a directory for the programs
+  ansible.builtin.file:
+    path: /usr/lib/powernap
+    state: directory
+    mode: "0755"
+
 - name: Put the programs in place
   powernap.powernap.powernap_archive:
     dest: /usr/lib/powernap/powernap.pyz

@@ -65,10 +65,6 @@ EXAMPLES = r"""
     msg: "{{ inventory_hostname }} has no NIC that is armed for Wake-on-LAN"
   when: not ansible_facts.powernap.interfaces | selectattr('wake_on_lan.armed', 'true')
 
-- name: Find out only what is cheap and never changes
-  powernap.powernap.powernap_facts:
-    gather_subset: [virtualization, hardware]
-
 - name: Say which program serves port 443
   ansible.builtin.debug:
     msg: "{{ ansible_facts.powernap.listeners | selectattr('port', 'eq', 443) | map(attribute='processes') | flatten }}"
@@ -76,6 +72,10 @@ EXAMPLES = r"""
 - name: Say what would wake the machine, or wait for it, within the next hour
   ansible.builtin.debug:
     msg: "{{ ansible_facts.powernap.timers | selectattr('in_seconds', 'lt', 3600) | map(attribute='name') }}"
+
+- name: Find out only what is cheap and never changes
+  powernap.powernap.powernap_facts:
+    gather_subset: [virtualization, hardware]
 """
 
 RETURN = r"""

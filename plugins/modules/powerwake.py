@@ -178,7 +178,11 @@ EXAMPLES = r"""
         token_file: ~/.config/powerwake.token
         ca_file: /etc/powernap/server-ca.pem
 
-    - name: Send magic packets without a wake server, and wait for ssh
+- name: Wake a machine where there is no wake server
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Send magic packets, and wait for ssh
       powernap.powernap.powerwake:
         method: packet
         hosts:

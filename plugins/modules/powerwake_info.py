@@ -85,6 +85,7 @@ EXAMPLES = r"""
     gather: [pending, criers]
     server: https://wake1.example.org:20709
     token_file: ~/.config/powerwake.token
+    ca_file: /etc/powernap/server-ca.pem
 """
 
 RETURN = r"""
