@@ -61,6 +61,7 @@ class Ansible:
 
     def __init__(self, scratch: pathlib.Path, inventories):
         self.sockets = scratch / "cp"
+        self.within: list = []  # words before a program's, such as those that enter another network
         self.arguments = [word for path in inventories for word in ("-i", str(path))]
         self.environment = dict(
             os.environ,
@@ -84,7 +85,7 @@ class Ansible:
         """Run a playbook; after each task show(seconds, task, counts) is called. LabError: it has no end."""
         outcome, began = Outcome(), time.monotonic()
         task, counts = "", {}
-        command = [str(self._program("ansible-playbook")), *self.arguments, playbook, *arguments]
+        command = [*self.within, str(self._program("ansible-playbook")), *self.arguments, playbook, *arguments]
         with tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
             command, cwd=ROOT, env=dict(self.environment, ANSIBLE_STDOUT_CALLBACK="powernap.lab.progress"),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
