@@ -125,9 +125,16 @@ class ActionModule(ActionBase):
         names, way = self._together(params), self._way(params)
         if params["hold"]:
             for name in names:  # before it is asked for: whatever happens to this run, it ends with it
-                self._holds.held(name, params["reason"], way)
+                self._holds.held(name, params["reason"], way, self._task._uuid)
         end = time.monotonic() + params["timeout"] + params["queue"] + _SLACK
-        answer = self._first_answer(params, names, f"{self._task._uuid} {names} {way} {params['reason']}")
+        try:
+            answer = self._first_answer(params, names, f"{self._task._uuid} {names} {way} {params['reason']}")
+        except ServerDown:
+            raise  # it may have taken the order all the same
+        except PowernapError:
+            for name in names:
+                self._holds.not_held(name, params["reason"], way, self._task._uuid)
+            raise
         while answer["result"] is None:
             waited = time.monotonic() - self._began
             if time.monotonic() > end:
@@ -159,7 +166,7 @@ class ActionModule(ActionBase):
         except ServerDown as error:
             return self._without_server(params, str(error))
         if not found["held"]:
-            self._holds.released(name, self._way(params))
+            self._holds.not_held(name, params["reason"], self._way(params), self._task._uuid)
         problem, said = found["problem"], found["said"]
         result = {"name": name, "was": found["was"], "state": "awake", "changed": found["woken"]}
         result.update(held=found["held"], magic_packets=found["magic_packets"])
@@ -258,7 +265,7 @@ class ActionModule(ActionBase):
         except PowernapError as error:
             told = {"outcome": "failed", "said": str(error)}
         if told is not None and told["outcome"] != "failed":
-            self._holds.released(name, way)
+            self._holds.released(name, hold["reason"], way)
             return
         said = told["said"] if told else "its powernapd has not answered"
         display.warning(f"{name} is held awake until its time is over: {said}")

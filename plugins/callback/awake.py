@@ -129,7 +129,7 @@ class CallbackModule(CallbackBase):
                 several = f"{len(names)} hosts are" if len(names) > 1 else f"{names[0]} is"
                 self._display.warning(f"{several} held awake until its time is over: {said}")
             for name in names:  # to be told of once
-                self._holds.released(name, way)
+                self._holds.released(name, reason, way)
 
     def _release_by(self, way, reason, names):
         """Returns what went wrong, or an empty text. Raises PowernapError, OSError, SubprocessError."""

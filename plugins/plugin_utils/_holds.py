@@ -59,28 +59,37 @@ class Holds:
     def ordered(self, about, number):
         self._write(self._order_file(about), number)
 
-    def held(self, name, reason, way):
-        """``way``: how to say that it may sleep again; what JSON can hold."""
+    def held(self, name, reason, way, task):
+        """``way``: how to say that it may sleep again; what JSON can hold. ``task``: which task asks for it."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        self._write(self._hold_file(name, way), {"name": name, "reason": reason, "way": way})
+        file = self._hold_file(name, reason, way)
+        if not file.exists():
+            self._write(file, {"name": name, "reason": reason, "way": way, "task": task})
 
     def all(self):
-        """[{"name", "reason", "way"}] of all that are held."""
+        """[{"name", "reason", "way", "task"}] of all that are held."""
         found = []
         for file in sorted(self.folder.glob("held-*.json")):
             with contextlib.suppress(FileNotFoundError):
                 found.append(json.loads(file.read_text()))
         return found
 
-    def released(self, name, way):
+    def released(self, name, reason, way):
         with contextlib.suppress(FileNotFoundError):
-            self._hold_file(name, way).unlink()
+            self._hold_file(name, reason, way).unlink()
+
+    def not_held(self, name, reason, way, task):
+        """It did not come about; what an earlier task holds for the same reason it goes on to hold."""
+        with contextlib.suppress(FileNotFoundError):
+            file = self._hold_file(name, reason, way)
+            if json.loads(file.read_text())["task"] == task:
+                file.unlink()
 
     def _order_file(self, about):
         return self.folder / ("order-%s.json" % _number(about))
 
-    def _hold_file(self, name, way):
-        return self.folder / ("held-%s.json" % _number(json.dumps([name, way], sort_keys=True)))
+    def _hold_file(self, name, reason, way):
+        return self.folder / ("held-%s.json" % _number(json.dumps([name, reason, way], sort_keys=True)))
 
     @staticmethod
     def _write(file, content):

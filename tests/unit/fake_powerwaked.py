@@ -50,6 +50,7 @@ class FakePowerwaked:
         self.calls = []
         self.groups = None  # names of those that are described; None: whatever there is
         self.wake_answer = None  # (status, content) instead of waking
+        self.linked = set()
         self.refused = {}  # why a host of that name is refused, or not woken, among many
         self.pending, self.orders, self.wakes, self.tokens = [], [], [], []
         self.folder = tempfile.mkdtemp(prefix="pn")  # short: a socket's path holds 107 bytes
@@ -92,7 +93,10 @@ class FakePowerwaked:
             server.server_close()
         shutil.rmtree(self.folder)
 
-    def add(self, name, wake_state="awake", **given):
+    def add(self, name, wake_state="awake", lease=False, **given):
+        """``lease``: its powernapd has an open link, and can be told to hold it awake."""
+        if lease:
+            self.linked.add(name)
         given.setdefault("macs", ["02:4c:00:00:00:03"])
         self.hosts[name] = describe(name, wake_state, dict(NOT_GIVEN, **given))
 
@@ -207,7 +211,7 @@ class FakePowerwaked:
         names = body.get("hosts") or [name for name in sorted(self.hosts) if self.fits(self.hosts[name], given)]
         order = {"id": f"{len(self.orders):016x}", "ended": None, "results": {}}
         for name in names:
-            told = self.foresee(name) if body.get("dry_run") else self.carry_out(name)
+            told = self.foresee(name) if body.get("dry_run") else self.carry_out(name, body["verb"])
             packets = told["result"].get("magic_packets", 0)
             order["results"][name] = dict(told, changed=told["outcome"] == "would" or packets > 0)
         outcomes = [each["outcome"] for each in order["results"].values()]
@@ -223,10 +227,10 @@ class FakePowerwaked:
         result = {"was": "awake" if awake else "asleep"}
         return {"outcome": "done" if awake else "would", "said": "", "seconds": None, "result": result}
 
-    def carry_out(self, name):
+    def carry_out(self, name, verb):
         told = self.foresee(name)
         if told["outcome"] == "failed":
-            return told
+            return dict(told, result={"problem": "not-found"})
         if name in self.refused:
             return {"outcome": "failed", "said": self.refused[name], "seconds": 9.0, "result": {}}
         done = self.wake(name)[1]
@@ -235,6 +239,16 @@ class FakePowerwaked:
             "woken_seconds": done["seconds"],
             "magic_packets": done["magic_packets"],
         }
+        if verb == "inhibit" and name not in self.linked:
+            result["state"] = "awake"
+            return {
+                "outcome": "not delivered",
+                "said": "is awake, without an open link",
+                "seconds": 0.1,
+                "result": result,
+            }
+        if verb == "inhibit":
+            result["lease"] = {"id": "1"}
         return {"outcome": "done", "said": "woken", "seconds": done["seconds"], "result": result}
 
     def _get_orders(self, words, query, body):

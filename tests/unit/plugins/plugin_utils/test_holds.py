@@ -44,21 +44,32 @@ def test_what_is_held_is_released_once_and_together(tmp_path):
     holds = Holds(tmp_path)
     assert holds.all() == []
     for name, way in (("web1", NEAR), ("web2", NEAR), ("web2", FAR), ("web1", NEAR)):
-        holds.held(name, "play Work", way)
+        holds.held(name, "play Work", way, "task 1")
     assert sorted((way.get("delegate", ""), reason, sorted(names)) for way, reason, names in together(holds.all())) == [
         ("", "play Work", ["web1", "web2"]),
         ("wake1", "play Work", ["web2"]),
     ]
-    holds.released("web2", NEAR)
-    holds.released("web2", NEAR)
+    holds.released("web2", "play Work", NEAR)
+    holds.released("web2", "play Work", NEAR)
     assert sorted((hold["name"], "delegate" in hold["way"]) for hold in holds.all()) == [
         ("web1", False),
         ("web2", True),
     ]
 
 
+def test_what_a_later_task_cannot_hold_an_earlier_one_goes_on_to(tmp_path):
+    holds = Holds(tmp_path)
+    for reason, task in (("play Work", "task 1"), ("play Work", "task 2"), ("a dream", "task 2")):
+        holds.held("web1", reason, NEAR, task)
+    for reason in ("play Work", "a dream"):
+        holds.not_held("web1", reason, NEAR, "task 2")
+    assert [hold["reason"] for hold in holds.all()] == ["play Work"]
+    holds.not_held("web1", "play Work", NEAR, "task 1")
+    assert holds.all() == []
+
+
 def test_nobody_else_can_read_a_token(tmp_path):
     holds = Holds(tmp_path)
-    holds.held("web1", "play Work", NEAR)
+    holds.held("web1", "play Work", NEAR, "task 1")
     assert stat.S_IMODE(holds.folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in holds.folder.iterdir()} == {0o600}
