@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A fake of scontrol, squeue, kubectl or openstack, by the name by which it is called; it knows no other words.
 
-$FAKE_CLUSTER is a JSON file: {"state", "reason", "work": what runs on the node, "calls": what was changed, in order}.
+$FAKE_CLUSTER, or /run/cluster.json, is a JSON file: {"state", "reason", "work": what runs on the node, "calls": what
+was changed, in order}.
 """
 
 import json
@@ -10,7 +11,7 @@ import os
 import pathlib
 import sys
 
-FILE = pathlib.Path(os.environ["FAKE_CLUSTER"])
+FILE = pathlib.Path(os.environ.get("FAKE_CLUSTER", "/run/cluster.json"))
 REASON = "powernap: naps"
 
 

@@ -30,7 +30,7 @@ frontend site
     default_backend web
 backend web
     server web1 unix@{folder}/web1.sock
-    server web2 unix@{folder}/web2.sock disabled
+    server web2 unix@{folder}/web2.sock backup
 """
 
 
@@ -39,6 +39,7 @@ def drain(name, word, folder, **settings):
     (folder / "drain.env").write_text("".join(f"{key}={value!r}\n" for key, value in settings.items()))
     environment = dict(os.environ, DRAIN_SETTINGS=str(folder / "drain.env"), FAKE_CLUSTER=str(folder / "cluster.json"))
     environment["PATH"] = f"{folder}/bin:{os.environ['PATH']}"
+    environment["HAPROXY_OUT"] = str(folder / "out")
     script = ROOT / "examples/drain" / f"{name}.sh"
     return subprocess.run([script, word], env=environment, check=False, capture_output=True, text=True, timeout=60)
 
@@ -48,8 +49,8 @@ def drain(name, word, folder, **settings):
 
 @pytest.fixture
 def haproxy(tmp_path):
-    if not shutil.which("haproxy") or not shutil.which("socat"):
-        pytest.skip("haproxy or socat is not installed: apt-get install haproxy socat")
+    if not shutil.which("haproxy"):
+        pytest.skip("haproxy is not installed: apt-get install haproxy")
     (tmp_path / "haproxy.cfg").write_text(HAPROXY.format(folder=tmp_path))
     backend = socket.socket(socket.AF_UNIX)
     backend.bind(str(tmp_path / "web1.sock"))
@@ -108,9 +109,31 @@ def settings(folder, **more):
 def test_haproxy_sends_nobody_to_a_machine_that_naps_and_does_again_after(haproxy):
     done = drain("haproxy", "true", haproxy, **settings(haproxy))
     assert done.returncode == 0, done.stderr
-    assert status(haproxy) == "DRAIN"
+    assert status(haproxy) == "MAINT", "in which it is not looked at, which would wake it"
     done = drain("haproxy", "false", haproxy, **settings(haproxy))
     assert done.returncode == 0 and status(haproxy) in ("UP", "no check"), done.stderr
+
+
+def test_the_last_server_of_a_backend_stays(haproxy):
+    ask(haproxy, "set server web/web2 state maint")
+    done = drain("haproxy", "true", haproxy, **settings(haproxy))
+    assert done.returncode == 1 and "no other server of web is up" in done.stderr
+    assert drain("haproxy", "false", haproxy, **settings(haproxy)).returncode == 0 and status(haproxy) == "no check"
+    assert drain("haproxy", "true", haproxy, **settings(haproxy, HAPROXY_LAST="naps")).returncode == 0
+
+
+@pytest.mark.parametrize("state", ["maint", "drain"])
+def test_a_server_that_somebody_else_has_taken_out_is_left_so(haproxy, state):
+    ask(haproxy, f"set server web/web1 state {state}")
+    for word in ("true", "false"):
+        assert drain("haproxy", word, haproxy, **settings(haproxy)).returncode == 0
+    assert status(haproxy) == state.upper()
+
+
+def test_one_that_was_drained_before_a_crash_is_put_back_after_it(haproxy):
+    for word in ("true", "true", "false"):
+        assert drain("haproxy", word, haproxy, **settings(haproxy)).returncode == 0
+    assert status(haproxy) == "no check"
 
 
 def test_a_session_that_goes_on_is_waited_for_and_keeps_the_machine_awake(haproxy):
@@ -118,7 +141,9 @@ def test_a_session_that_goes_on_is_waited_for_and_keeps_the_machine_awake(haprox
     until(lambda: sessions(haproxy) == 1)
     done = drain("haproxy", "true", haproxy, **settings(haproxy, HAPROXY_SECONDS="1"))
     assert done.returncode == 1 and "1 sessions go on after 1 s" in done.stderr
+    assert status(haproxy) == "DRAIN", "what goes on is not cut off"
     visitor.close()
+    until(lambda: sessions(haproxy) == 0)
     assert drain("haproxy", "true", haproxy, **settings(haproxy)).returncode == 0
 
 
