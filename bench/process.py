@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.until import until
 
@@ -27,12 +28,12 @@ class Client:
 
 
 @contextlib.contextmanager
-def started(command: list[str], folder: Path, ready: Callable[[], bool], **more: object) -> Iterator[Client]:
+def started(command: list[str], folder: Path, ready: Callable[[], bool], **more: Any) -> Iterator[Client]:
     """Until it is ready, and at the end killed. What it says goes to the file "log" of its folder."""
     folder.mkdir(exist_ok=True)
     with (folder / "log").open("w") as log:
         begun = time.monotonic()
-        process = subprocess.Popen(command, stdout=log, stderr=log, **more)  # type: ignore[call-overload]  # mixed keywords
+        process = subprocess.Popen(command, stdout=log, stderr=log, **more)
     try:
         until(ready, f"{command} (see {folder}/log)", pause=0.005)
         yield Client(process.pid, time.monotonic() - begun, folder)

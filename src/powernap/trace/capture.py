@@ -64,22 +64,23 @@ class Wire:
             raise TraceError(f"{interface.name} cannot be listened to ({error.strerror}): see that it is up") from None
         _stamp(raw)  # the first question switches the stamps on
         self._sockets.append(raw)
-        self._selector.register(raw, selectors.EVENT_READ, interface.name)
+        self._selector.register(raw, selectors.EVENT_READ, (raw, interface.name))
 
     def frames(self, seconds: float) -> Iterator[Frame]:
         """What has come, after waiting so long at most for the first. Raises TraceError where an interface is gone."""
         for key, _mask in self._selector.select(seconds):
+            listening, name = key.data
             for _turn in range(_BATCH):
                 try:
-                    captured = key.fileobj.receive()  # type: ignore[union-attr]  # only RawSockets are registered
+                    captured = listening.receive()
                 except OSError as error:
-                    raise TraceError(f"{key.data} hears nothing any more ({error.strerror})") from None
+                    raise TraceError(f"{name} hears nothing any more ({error.strerror})") from None
                 if captured is None:
                     break
                 raw = captured.frame
                 if captured.vlan:
                     raw = raw[:12] + _VLAN + captured.vlan.to_bytes(2, "big") + raw[12:]
-                yield Frame(_stamp(key.fileobj), key.data, raw)
+                yield Frame(_stamp(listening), name, raw)
 
     def lost(self) -> int:
         """Frames that the kernel had no room for, since the last call."""

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 from powernap.net.interfaces import Interface, Network, segment_of
 from powernap.shared import ports
@@ -91,7 +91,7 @@ def parse_object(body: str | bytes) -> dict[str, Any]:
     return data
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
 
 

@@ -47,10 +47,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
     command("list", _list, "name the profiles, what each is for, and where it comes from")
     command("show", _show, "print a profile as it is for this machine").add_argument("name", metavar="NAME")
-    several = {"nargs": "+", "metavar": "NAME"}
-    command("diff", _diff, "say what would change if these were applied").add_argument("names", **several)  # type: ignore[arg-type]  # mixed keywords
+    diff = command("diff", _diff, "say what would change if these were applied")
     apply = command("apply", _apply, "use these profiles instead of those in use (needs root)")
-    apply.add_argument("names", **several)  # type: ignore[arg-type]  # mixed keywords
+    for each in (diff, apply):
+        each.add_argument("names", nargs="+", metavar="NAME")
     reset = command(
         "reset", _reset, "take back what was applied: the include of the configuration holds again (needs root)"
     )

@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from powernap.machine import ownlinks
@@ -195,14 +196,14 @@ async def _connect(where: Address, trust: Trust | None) -> Wire:
     raise why
 
 
-async def _over(sock: socket.socket, to: object, where: Address, trust: Trust | None) -> Wire:
+async def _over(sock: socket.socket, to: tuple[Any, ...], where: Address, trust: Trust | None) -> Wire:
     loop = asyncio.get_running_loop()
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in KEEPALIVE.items():
         sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    await loop.sock_connect(sock, to)  # type: ignore[arg-type]  # as getaddrinfo gave it
+    await loop.sock_connect(sock, to)
     ownlinks.note(sock)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = None

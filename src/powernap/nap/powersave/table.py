@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from powernap.nap.powersave import choosing
 from powernap.nap.powersave.choosing import Choose
@@ -35,12 +36,12 @@ class Knob:
     lasting: bool = False
 
 
-def _on(name: str, pattern: str, value: str, text: str, choose: Choose = choosing.always, **more: object) -> Knob:
-    return Knob(name, pattern, value, text, choose, True, **more)  # type: ignore[arg-type]  # mixed keywords
+def _on(name: str, pattern: str, value: str, text: str, choose: Choose = choosing.always, **more: Any) -> Knob:
+    return Knob(name, pattern, value, text, choose, True, **more)
 
 
-def _opt_in(name: str, pattern: str, value: str, text: str, choose: Choose = choosing.always, **more: object) -> Knob:
-    return Knob(name, pattern, value, text, choose, False, **more)  # type: ignore[arg-type]  # mixed keywords
+def _opt_in(name: str, pattern: str, value: str, text: str, choose: Choose = choosing.always, **more: Any) -> Knob:
+    return Knob(name, pattern, value, text, choose, False, **more)
 
 
 PROCESSOR = (

@@ -165,6 +165,6 @@ def _whole(data: Mapping[str, Any], field: str, most: int) -> int:
 
 
 def _seconds(value: object, field: str, most: float) -> float:
-    if not is_number(value) or not 0 < float(value) <= most:  # type: ignore[arg-type]  # is_number has seen to that
+    if not is_number(value) or not 0 < float(value) <= most:
         raise BadBody(f"{field}: {value!r} is no time: give seconds, up to {most}")
-    return float(value)  # type: ignore[arg-type]  # as above
+    return float(value)
