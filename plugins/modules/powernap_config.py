@@ -104,7 +104,7 @@ EXAMPLES = r"""
         absent_seconds: 600
       monitors:
         sessions:
-          kind: logins
+          kind: session
         web:
           kind: tcp
           ports: [80, 443]
