@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
         asked = self._ask(command, task_vars)
         if asked.get("rc") != 0 and not self._task.check_mode:  # on a clean host powernap is not there yet
             asked.pop("invocation", None)
-            return {**result, **asked, "failed": True}
+            return {**result, **asked, "changed": False, "failed": True}
         found = json.loads(asked["stdout"]).get("conflicts", []) if asked.get("rc") == 0 else []
         result.update(changed=False, conflicts=found)
         if found and params["refuse"]:

@@ -79,12 +79,13 @@ class ActionModule(ActionBase):
         if mine.get("key") or checked:
             key = {"path": key_file, "content": f"{mine.get('key', '')}\n", "mode": "0600", "shown": False}
             files.append(key)
-        if ca_file != "system" and not checked:
+        if ca_file != "system":
             authority = self._of(authorities, server)
-            if not authority.get("content"):
+            if authority.get("content"):
+                files.append({"path": ca_file, "content": authority["content"]})
+            elif not checked:
                 why = authority.get("msg") or "it did not answer"
                 raise PowernapError(f"{server} does not give the certificate of its authority: {why}")
-            files.append({"path": ca_file, "content": authority["content"]})
         return files
 
     def _of(self, variable, server):

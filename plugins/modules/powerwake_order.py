@@ -246,7 +246,8 @@ def request(params, dry_run):
 def without_unknown(given):
     """Return the order without the results of those that are not registered."""
     known = {name: each for name, each in given["results"].items() if each["result"].get("problem") != "not-found"}
-    return dict(given, results=known)
+    outcomes = [each["outcome"] for each in known.values()]
+    return dict(given, results=known, counts={outcome: outcomes.count(outcome) for outcome in outcomes})
 
 
 def order(module, server):

@@ -20,14 +20,15 @@ HOST = "web1"
 
 
 @pytest.fixture
-def act(tmp_path, monkeypatch):
-    """Return a function that runs an action plugin for the host web1, over a local connection, and returns its result.
+def make(tmp_path, monkeypatch):
+    """Return a function that makes an action plugin for a task of the host web1, whose connection is local.
 
-    ``keywords``: of the task beside its arguments; ``variables``: of the host, beside those that every host has.
+    It returns the plugin and all variables. ``keywords``: of the task beside its arguments; ``variables``: of the host,
+    beside those that every host has.
     """
     monkeypatch.setattr(C, "DEFAULT_LOCAL_TMP", str(tmp_path))
 
-    def run_action(plugin, keywords=None, variables=None, /, **arguments):
+    def make_action(plugin, keywords=None, variables=None, /, **arguments):
         name = "powernap.powernap." + plugin
         known = {"inventory_hostname": HOST, "hostvars": {HOST: {}}, "groups": {}, "ansible_facts": {}}
         known.update(ansible_python_interpreter=sys.executable, **(variables or {}))
@@ -46,6 +47,17 @@ def act(tmp_path, monkeypatch):
             templar=templar,
             shared_loader_obj=plugins,
         )
-        return action.run(task_vars=known)
+        return action, known
+
+    return make_action
+
+
+@pytest.fixture
+def act(make):
+    """Return a function that makes a plugin like this, runs it, and returns its result."""
+
+    def run_action(*given, **arguments):
+        action, variables = make(*given, **arguments)
+        return action.run(task_vars=variables)
 
     return run_action

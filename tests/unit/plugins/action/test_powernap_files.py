@@ -61,6 +61,10 @@ def test_a_wake_server_without_its_authority_is_told(files):
         files(hosts=[{"name": "web1", "key": "one"}], authority=None)
 
 
+def test_a_check_foretells_the_authority_of_a_wake_server_that_runs(files):
+    assert files(hosts=[{"name": "web1", "key": "one"}], check=True) == files(hosts=[{"name": "web1", "key": "one"}])
+
+
 def test_in_a_check_a_wake_server_need_not_run_yet(files):
     (key,) = files(msg="powerwaked is not running", check=True, authority=None)
     assert (key["path"], key["content"]) == ("/etc/key", "\n")

@@ -58,7 +58,9 @@ def test_those_that_did_not_do_it_are_named_with_their_reasons():
 
 def test_those_that_are_not_registered_may_be_left_out():
     order = results(a={"outcome": "done"}, b={"outcome": "failed", "result": {"problem": "not-found"}})
-    assert list(without_unknown(order)["results"]) == ["a"]
+    order["counts"] = {"done": 1, "failed": 1}
+    known = without_unknown(order)
+    assert list(known["results"]) == ["a"] and known["counts"] == {"done": 1}
 
 
 class FakeServer:
