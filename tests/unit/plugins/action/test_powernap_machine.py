@@ -122,8 +122,6 @@ def test_a_machine_that_nobody_would_wake_is_refused(judge, said, why):
 
 
 def test_a_machine_without_a_card_is_refused_unless_nobody_registers_it(judge):
-    with pytest.raises(
-        PowernapError, match=r"^web1 shows no Ethernet interface that is up \(ip lists none\): name "
-    ):
+    with pytest.raises(PowernapError, match=r"^web1 shows no Ethernet interface that is up \(ip lists none\): name "):
         judge(macs=[])
     assert "record" not in judge(macs=[], server="", registers=False)
