@@ -115,7 +115,7 @@ in_collection() (
 
 # Of the collection that install_collection has built.
 galaxy_importer() (
-    cd "$STAGE"
+    cd "$STAGE" || exit
     printf '[galaxy-importer]\nRUN_ANSIBLE_DOC=True\nRUN_ANSIBLE_LINT=False\nRUN_FLAKE8=False\n' >importer.cfg
     GALAXY_IMPORTER_CONFIG=$STAGE/importer.cfg python -m galaxy_importer.main "$STAGE"/powernap-powernap-*.tar.gz
 )
