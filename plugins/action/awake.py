@@ -17,6 +17,7 @@ from ansible.utils.display import Display
 from ansible_collections.powernap.powernap.plugins.module_utils._awake import LONGEST_POLL, SPEC, part_of, read, work
 from ansible_collections.powernap.powernap.plugins.module_utils._wake_server import SERVER_SPEC, connect
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors import PowernapError, ServerDown
+from ansible_collections.powernap.powernap.plugins.plugin_utils import _letting_go
 from ansible_collections.powernap.powernap.plugins.plugin_utils._holds import Holds
 from ansible_collections.powernap.powernap.plugins.plugin_utils._reach import (
     NotReached,
@@ -24,6 +25,7 @@ from ansible_collections.powernap.powernap.plugins.plugin_utils._reach import (
     wait_until_reached,
 )
 
+_letting_go.at_the_end_of_the_run()
 display = Display()
 MODULE = "powernap.powernap.awake"
 _SLACK = 120  # seconds in which the wake server must have said what became of an order, beyond all it was given
@@ -48,7 +50,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        if "part" in self._task.args:  # the callback plugin's, at the end of a run
+        if "part" in self._task.args:  # of plugin_utils/_letting_go.py, at the end of a run
             return self._execute_module(MODULE, self._task.args, task_vars=task_vars)
         self._vars = task_vars
         _validation, params = self.validate_argument_spec(SPEC)
@@ -108,7 +110,8 @@ class ActionModule(ActionBase):
         """How the wake server is reached, for whoever releases what is held."""
         if self._task.delegate_to:
             given = {name: params[name] for name in SERVER_SPEC if name in self._task.args}
-            return {"delegate": self._task.delegate_to, "become": bool(self._task.become), "options": given}
+            way = {"delegate": self._task.delegate_to, "become": bool(self._task.become), "options": given}
+            return dict(way, folder=self._loader.get_basedir())
         return {"options": {name: params[name] for name in SERVER_SPEC}}
 
     def _together(self, params):

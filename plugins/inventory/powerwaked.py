@@ -94,7 +94,9 @@ options:
   wake_on_connect:
     description:
       - Set C(ansible_ssh_common_args) and C(ansible_timeout), so that each ssh connection asks the wake server to
-        wake the machine first, by the C(ProxyCommand) C(powerwake proxy). Plays need to know nothing of it.
+        wake the machine first, by the C(ProxyCommand) C(powerwake proxy). Plays need to know nothing of it. The program
+        hands the connection over to ssh and ends.
+      - For the connection plugin C(ssh). Others that read C(ansible_ssh_common_args) take no connection handed over.
       - It needs the program C(powerwake) on the controller, and O(token_file) where there is a O(server), since a
         token on a command line can be read by others.
     type: bool
@@ -106,9 +108,11 @@ options:
     default: powerwake
   connect_timeout:
     description:
-      - With O(wake_on_connect) the seconds that a connection may take, C(ansible_timeout).
+      - With O(wake_on_connect) the seconds that a machine may take to wake and to take the connection, at most 3600.
+        C(powerwake proxy) is given them, and C(ansible_timeout) becomes ten more, so that the reason is told where one
+        does not wake.
     type: int
-    default: 180
+    default: 300
   ssh_common_args:
     description:
       - With O(wake_on_connect) further arguments of ssh, before those that it sets.
@@ -152,11 +156,10 @@ cache_timeout: 86400
 # Two wake servers; each ssh connection wakes its machine
 ---
 plugin: powernap.powernap.powerwaked
-token_file: ~/.config/powerwake.token
 ca_file: /etc/powernap/site-ca.pem
 servers:
-  - {name: wake1, server: "https://wake1.example.org:20709"}
-  - {name: wake2, server: "https://wake2.example.org:20709"}
+  - {name: wake1, server: "https://wake1.example.org:20709", token_file: ~/.config/wake1.token}
+  - {name: wake2, server: "https://wake2.example.org:20709", token_file: ~/.config/wake2.token}
 wake_on_connect: true
 keyed_groups:
   - {key: powernap_status.version, prefix: powernap_version}
@@ -174,6 +177,7 @@ import re
 from ansible.errors import AnsibleParserError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.utils.path import unfrackpath
 
 from ansible_collections.powernap.powernap.plugins.module_utils._wake_server import SERVER_SPEC, connect
 from ansible_collections.powernap.powernap.plugins.module_utils.shared.errors import PowernapError, ServerDown
@@ -194,6 +198,8 @@ _ENDINGS = ("powerwaked.yml", "powerwaked.yaml")
 #: As powerwaked takes them; what else would come from there is not believed.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@~-]{0,252}\Z")
 _TIMEOUT = 30.0
+_LONGEST_CONNECT = 3600  # what powerwake proxy takes
+_CONNECT_GRACE = 10  # in which it says why a machine did not wake
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -251,6 +257,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 known = ", ".join(sorted((*SERVER_SPEC, "name")))
                 raise AnsibleParserError(f"servers: {unknown[0]}: no such option: give some of {known}")
             options = {name: self._text(given.get(name, value)) for name, value in common.items()}
+            for path in ("token_file", "ca_file", "socket"):  # as Ansible does with options that are paths
+                options[path] = unfrackpath(options[path]) if options[path] else ""
             if "socket" in given and "server" not in given:
                 options["server"] = ""
             filters = self.get_option("filters") or {}
@@ -374,12 +382,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if server["host"]:
             found["powernap_wake_server"] = server["host"]
         if self.get_option("wake_on_connect"):
+            seconds = self.get_option("connect_timeout")
+            if not 1 <= seconds <= _LONGEST_CONNECT:
+                raise AnsibleParserError(
+                    f"connect_timeout: {seconds} is no time: give seconds, 1 to {_LONGEST_CONNECT}"
+                )
             try:
-                arguments = ssh_arguments(server, self.get_option("powerwake_program"))
+                arguments = ssh_arguments(server, self.get_option("powerwake_program"), seconds)
             except PowernapError as error:
                 raise AnsibleParserError(f"wake_on_connect: {error}") from None
             found["ansible_ssh_common_args"] = f"{self.get_option('ssh_common_args')} {arguments}".strip()
-            found["ansible_timeout"] = self.get_option("connect_timeout")
+            found["ansible_timeout"] = seconds + _CONNECT_GRACE
         return found
 
 

@@ -28,9 +28,15 @@ description:
   - For a host that is awake this is one short request and one command over its connection.
   - Where the wake server does not answer a host that can be reached is worked with all the same, with a warning.
 notes:
-  - What holds a host awake ends with the play where a last task has O(state=released), with the run where the callback
-    plugin P(powernap.powernap.awake#callback) is enabled (also where the run has failed), and after O(hold) seconds in
-    any case.
+  - What holds a host awake ends with the play where a last task has O(state=released), else with the run of
+    C(ansible-playbook), also where that fails or is interrupted at the keyboard. Nothing has to be enabled for it. It
+    lasts for O(hold) seconds where the run is killed, or has a strategy plugin that does not load action plugins before
+    it forks, as those of ansible-core do.
+  - At the end of the run there is one request for each wake server, however many hosts it is for. Where tasks were
+    delegated to the wake server it is made by C(ansible) with the inventory and options of the run; passwords that were
+    asked for at the terminal are not known to it. What cannot be released is told of in a warning.
+  - A run of C(ansible) with this module ends at once, and with it what it holds. To hold a host awake by hand there is
+    C(powerwake inhibit).
   - A host without C(powernapd), or whose C(powernapd) has no open link to the wake server, is woken but not held
     awake; RV(held) says so. With the profiles a host does not nap while somebody works on it over SSH, but a
     connection that is only open does not count.
@@ -122,8 +128,6 @@ options:
     type: dict
 seealso:
   - module: powernap.powernap.powerwake
-  - plugin: powernap.powernap.awake
-    plugin_type: callback
   - module: ansible.builtin.wait_for_connection
 """
 
@@ -190,10 +194,6 @@ EXAMPLES = r"""
     - name: Look how long the machine has been up
       ansible.builtin.command: uptime
       changed_when: false
-
-# In ansible.cfg, so that what a run holds awake ends with it, also where it has failed:
-# [defaults]
-# callbacks_enabled = powernap.powernap.awake
 """
 
 RETURN = r"""

@@ -71,9 +71,12 @@ def _address(text):
     return None if ip.is_link_local or ip.is_loopback or ip.is_multicast or ip.is_unspecified else ip
 
 
-def ssh_arguments(server, program):
-    """Return the arguments of ssh with which each connection goes by ``powerwake proxy``. Raises BadValue."""
-    words = [program, "proxy"]
+def ssh_arguments(server, program, seconds):
+    """Return the arguments of ssh with which each connection goes by ``powerwake proxy``. Raises BadValue.
+
+    ssh gets the connection itself: else a powerwake for each would pass the bytes on, as long as it is kept open.
+    """
+    words = [program, "proxy", "--fdpass", "--timeout", str(seconds)]
     if server["server"]:
         if not server["token_file"]:
             raise BadValue("token_file: needed, since a token on the command line of ssh can be read by others")
@@ -83,4 +86,4 @@ def ssh_arguments(server, program):
         words += ["--socket", server["socket"]]
     # ssh replaces %x in it, and hands it to a shell.
     command = " ".join(shlex.quote(word).replace("%", "%%") for word in words) + " %h %p"
-    return "-o " + shlex.quote(f"ProxyCommand={command}")
+    return "-o " + shlex.quote(f"ProxyCommand={command}") + " -o ProxyUseFdpass=yes"

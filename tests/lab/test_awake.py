@@ -4,18 +4,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
+import shlex
 
 import pytest
-from ansible_collections.powernap.lab.plugins.module_utils import inventory
 from channel import URL, asked
-from conftest import ROOT, TestLab
+from conftest import ROOT
+from desk import Desk
 from meddling import LATER, SOON
-from napping import QUIET, Napper, authority
+from napping import QUIET, Napper
 
 #: They nap whenever nobody holds them: two seconds after whatever woke them, ssh sessions or not.
 IDLE = SOON.replace("absent_seconds = 1", "absent_seconds = 2") + QUIET
@@ -26,67 +23,12 @@ LINGERS = 5  # seconds that a play does nothing on a machine that would nap afte
 GHOST = {"mac": "02:4c:00:00:00:77", "address": "198.18.0.119"}
 
 
-class Desk:
-    """ansible-playbook and powerwake of this checkout, in the network of the host desk."""
-
-    def __init__(self, lab: TestLab, folder) -> None:
-        self.lab, self.folder = lab, folder
-        self.token, self.ca = folder / "token", folder / "ca.pem"
-        self.token.write_text(asked(lab, "token create --role operator --name alice")["token"])
-        self.token.chmod(0o600)
-        self.ca.write_text(authority(lab))
-        self.ssh = inventory.ssh_options(lab)[2:]  # straight, not by the lab's own way in
-        hosts = inventory.data(lab)
-        hosts["all"]["vars"]["ansible_ssh_common_args"] = " ".join(self.ssh)
-        # Longer than a nap is in coming: a play finds the connections of the one before, to machines that sleep by now.
-        hosts["all"]["vars"]["ansible_ssh_args"] = "-o ControlMaster=auto -o ControlPersist=300s"
-        hosts["all"]["vars"]["ansible_control_path"] = "%(directory)s/%%h"
-        hosts["all"]["children"]["clients"]["hosts"]["ghost"] = {"ansible_host": GHOST["address"]}
-        hosts["all"]["children"]["clients"]["vars"] = {"powernap_wake_server": "wake1"}
-        self.sockets = Path(hosts["all"]["vars"]["ansible_control_path_dir"])
-        (folder / "hosts.yml").write_text(json.dumps(hosts))
-        (folder / "ansible.cfg").write_text(f"[defaults]\ncollections_path = {ROOT / 'collections'}\nforks = 10\n")
-
-    def run(self, *words, timeout=200, **env):
-        """In its network; the completed process."""
-        reach = {"POWERWAKE_TOKEN_FILE": str(self.token), "POWERWAKE_CA_FILE": str(self.ca)}
-        tree = subprocess.run([ROOT / "scripts/tree"], check=True, capture_output=True, text=True).stdout.strip()
-        env = {**os.environ, **reach, "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"), "PYTHONPATH": tree, **env}
-        inside = ["nsenter", f"--net=/proc/{self.lab.host('desk')['pid']}/ns/net", "--"]
-        return subprocess.run(
-            [*inside, *map(str, words)], check=False, capture_output=True, text=True, timeout=timeout, env=env
-        )
-
-    def play(self, *tasks, limit="clients", defaults=None, **env):
-        """Run a play; (its exit status, what it has printed, what the first task returned by host)."""
-        shown = {"name": "Show", "ansible.builtin.debug": {"msg": "{{ here | to_json }}"}}
-        first = {"name": "Be awake", "register": "here", **tasks[0]}
-        play = {"name": "Work", "hosts": limit, "gather_facts": False, "module_defaults": defaults or {}}
-        play["tasks"] = [first, shown, *tasks[1:]]
-        file = self.folder / "play.yml"
-        file.write_text(json.dumps([play]))
-        words = [sys.executable, "-m", "ansible", "playbook", "-i", self.folder / "hosts.yml", file]
-        done = self.run(*words, ANSIBLE_NOCOLOR="1", **env)
-        out = done.stdout + done.stderr
-        assert "UNREACHABLE" not in out and "unreachable=0 " in out and "Traceback" not in out, out
-        said = re.findall(r'ok: \[(\w+)\] => \{\n    "msg": ("\{.*")\n\}', out)
-        return done.returncode, out, {name: json.loads(json.loads(text)) for name, text in said}
-
-    def connected(self, name):
-        """Whether a connection to that machine is kept open."""
-        return (self.sockets / self.lab.host(name)["ipv4"]).is_socket()
-
-    def hang_up(self):
-        for control in self.sockets.glob("*"):
-            self.run("ssh", "-o", f"ControlPath={control}", "-O", "exit", "lab")
-
-
 @pytest.fixture(scope="module")
 def desk(start_lab, tmp_path_factory):
     """Before anything naps: with a connection to web2 that was left open."""
     with start_lab("awake", ROOT / "tests/lab/awake.toml") as lab:
         machines = {name: Napper(lab, name) for name in CONFIG}
-        desk = Desk(lab, tmp_path_factory.mktemp("desk"))
+        desk = Desk(lab, tmp_path_factory.mktemp("desk"), [("ghost", GHOST["address"])])
         desk.machines = machines
         desk.play({"ansible.builtin.command": "true"}, limit="web2")
         yield desk
@@ -116,7 +58,6 @@ def asleep(fleet):
     return fleet
 
 
-CALLBACK = {"ANSIBLE_CALLBACKS_ENABLED": "powernap.powernap.awake"}
 WORK = {"name": "Work on", "ansible.builtin.command": f"sleep {LINGERS}", "changed_when": False}
 SERVER_FOR_ALL = {"group/powernap.powernap.powerwake": {"server": URL}}
 LEASES = {"name": "Leases", "ansible.builtin.command": "powernap inhibit --list", "register": "leases"}
@@ -137,7 +78,6 @@ def test_a_play_wakes_who_sleeps_and_holds_all_awake_until_it_has_failed(asleep,
         LEASES,
         SHOW_LEASES,
         {"name": "Fail", "ansible.builtin.fail": {"msg": "as it happens"}, "when": "inventory_hostname == 'web1'"},
-        **CALLBACK,
     )
     assert status != 0
     assert {name: (each["was"], each["changed"]) for name, each in here.items()} == {
@@ -165,7 +105,6 @@ def test_by_way_of_the_wake_servers_own_socket_with_a_last_task_and_without_one(
         {"name": "Fail", "ansible.builtin.fail": {"msg": "as it happens"}, "when": "inventory_hostname == 'web1'"},
         {"name": "Let go", "powernap.powernap.awake": {"state": "released"}, **delegated},
         limit="web1,web2",
-        **CALLBACK,
     )
     assert status != 0 and "WARNING" not in out, out
     assert {name: (each["was"], each["held"], each.get("not_held")) for name, each in here.items()} == {
@@ -185,7 +124,6 @@ def test_who_sleeps_is_left_out_and_nobody_is_woken(asleep, desk):
         {"powernap.powernap.awake": {"server": URL}, "vars": {"powernap_skip_asleep": True}},
         {"name": "End", "ansible.builtin.meta": "end_host", "when": "here is skipped"},
         {"name": "Work", "ansible.builtin.command": "true", "changed_when": False},
-        **CALLBACK,
     )
     assert status == 0 and "fatal" not in out, out
     assert {name for name, each in here.items() if not each.get("skipped")} == {"web3"}
@@ -198,7 +136,7 @@ def test_check_mode_says_who_would_be_woken_and_wakes_nobody(asleep, desk):
     lab = desk.lab
     since = lab.mark()
     status, _out, here = desk.play(
-        {"powernap.powernap.awake": {}, "check_mode": True}, limit="web2,web3", defaults=SERVER_FOR_ALL, **CALLBACK
+        {"powernap.powernap.awake": {}, "check_mode": True}, limit="web2,web3", defaults=SERVER_FOR_ALL
     )
     assert status == 0
     assert {name: (each["was"], each["changed"]) for name, each in here.items()} == {
@@ -219,7 +157,6 @@ def test_a_nap_by_the_module_is_a_real_one_and_the_play_wakes_the_machine_when_i
         {"name": "Work", "ansible.builtin.command": "hostname", "changed_when": False},
         limit="web3",
         defaults=SERVER_FOR_ALL,
-        **CALLBACK,
     )
     assert status == 0 and "fatal" not in out, out
     assert (here["web3"]["changed"], here["web3"]["action"]) == (True, "suspend")
@@ -236,9 +173,8 @@ def test_site_asks_the_wake_server_of_the_environment_where_the_inventory_has_no
     hosts["all"]["children"]["clients"]["vars"] = {"powernap_config": {"server": {"url": URL}}}
     (desk.folder / "clients.yml").write_text(json.dumps(hosts))
     site = ["powernap.powernap.site", "--tags", "none", "--limit", "web1,web2", "-e", '{"powernap_serial": [2]}']
-    words = [sys.executable, "-m", "ansible", "playbook", "-i", desk.folder / "clients.yml", *site]
-    done = desk.run(*words, ANSIBLE_NOCOLOR="1", POWERWAKE_SERVER=URL)
-    assert done.returncode == 0 and "UNREACHABLE" not in done.stdout, done.stdout + done.stderr
+    status, out = desk.playbook(desk.folder / "clients.yml", *site, POWERWAKE_SERVER=URL)
+    assert status == 0, out
     assert seen(lab, since, "resumed") == {"web1", "web2"}
     orders = asked(lab, "orders")["orders"][:2]
     assert [(each["verb"], each["by"].split()[0], each["counts"]) for each in orders] == [
@@ -255,7 +191,7 @@ def test_a_host_that_nobody_knows_and_a_wake_server_that_is_away_are_told_of_in_
     lab.run("wake1", "systemctl stop powerwaked")
     try:
         _status, out, here = desk.play(
-            {"powernap.powernap.awake": {"server": URL}}, limit="web2,web3", ANSIBLE_TIMEOUT="3", **CALLBACK
+            {"powernap.powernap.awake": {"server": URL}}, limit="web2,web3", ANSIBLE_TIMEOUT="3"
         )
     finally:
         lab.run("wake1", "systemctl start powerwaked")
@@ -263,26 +199,76 @@ def test_a_host_that_nobody_knows_and_a_wake_server_that_is_away_are_told_of_in_
     assert out.count("fatal: ") == 1 and "and web2 cannot be reached without it" in out
 
 
-def test_plain_ssh_and_a_play_that_knows_nothing_wake_the_machine_by_the_proxy_command(asleep, desk):
-    lab = desk.lab
-    since = lab.mark()
-    proxy = f"{sys.executable} -m powernap powerwake proxy %h %p --server {URL}"
-    to_web2 = ["-o", f"ProxyCommand={proxy} --fdpass", "-o", "ProxyUseFdpass=yes", f"root@{lab.host('web2')['ipv4']}"]
-    done = desk.run("ssh", *desk.ssh, *to_web2, "hostname")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "web2\n", "")
+PROXY = {  # of the inventory plugin, with which plays need to know nothing
+    "plugin": "powernap.powernap.powerwaked",
+    "server": URL,
+    "wake_on_connect": True,
+    "groups": {"clients": "inventory_hostname != 'ghost'"},
+    "compose": {"ansible_user": "'root'", "ansible_python_interpreter": "'/usr/bin/python3'"},
+}
+STOCK = [
+    {
+        "name": "Look at machines",
+        "hosts": "clients",
+        "tasks": [
+            {"name": "Ask", "ansible.builtin.command": "hostname", "changed_when": False, "register": "said"},
+            {"name": "Show", "ansible.builtin.debug": {"msg": "{{ said.stdout }} is {{ ansible_facts.hostname }}"}},
+        ],
+    }
+]
 
-    desk.hang_up()
-    by_proxy = f"{' '.join(desk.ssh)} -o 'ProxyCommand={proxy}'"
-    status, out, here = desk.play(
-        {
-            "ansible.builtin.command": "hostname",
-            "changed_when": False,
-            "vars": {"ansible_ssh_common_args": by_proxy, "ansible_timeout": 120},
-        },
-        limit="web1",
-    )
-    assert status == 0 and here["web1"]["stdout"] == "web1", out
+
+def test_ssh_and_what_runs_over_it_wake_the_machine_by_the_proxy_command(asleep, desk):
+    lab, address = desk.lab, {name: f"root@{lab_host['ipv4']}" for name, lab_host in desk.lab.hosts().items()}
+    since = lab.mark()
+    proxy = f"{desk.powerwake()} proxy --server {URL} %h %p"
+    handed = [*desk.ssh, "-o", f"ProxyCommand={proxy} --fdpass", "-o", "ProxyUseFdpass=yes"]
+    done = desk.run("ssh", *handed, address["web2"], "hostname")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "web2\n", "")
+    done = desk.run("scp", *desk.ssh, "-o", f"ProxyCommand={proxy}", f"{address['web1']}:/etc/hostname", desk.folder)
+    assert (done.returncode, (desk.folder / "hostname").read_text()) == (0, "web1\n"), done.stderr
     assert seen(lab, since, "resumed") == {"web1", "web2"}
+
+    asleep["web2"].falls_asleep()
+    asleep["web2"].known_as("proxied")
+    shell = " ".join(["ssh", *map(shlex.quote, handed)])
+    done = desk.run("rsync", "-e", shell, desk.folder / "hostname", f"{address['web2']}:/root/from-web1")
+    assert done.returncode == 0, done.stderr
+    assert asleep["web2"].run("cat /root/from-web1").stdout == "web1\n"
 
     lost = desk.run("ssh", *desk.ssh, "-o", f"ProxyCommand={proxy} --timeout 6", f"root@{GHOST['address']}", "hostname")
     assert lost.returncode == 255 and "powerwake: ghost did not wake within 6 s" in lost.stderr
+
+
+@pytest.fixture
+def patient(asleep, desk):
+    """Machines that do not nap between two tasks; web1 and web2 sleep by order."""
+    for name in ("web1", "web2"):
+        desk.lab.button(name)
+        desk.lab.wait_state(name, "awake", 60)
+        asleep[name].start(LATER + QUIET)
+        asleep[name].is_linked()
+    desk.hang_up()
+    asked(desk.lab, "nap web1 web2")
+    for name in ("web1", "web2"):
+        asleep[name].falls_asleep()
+        asleep[name].known_as("proxied")
+
+
+def test_a_play_that_knows_nothing_wakes_whom_it_needs_where_the_inventory_plugin_says_so(patient, desk):
+    lab = desk.lab
+    since = lab.mark()
+    by_proxy = {
+        "token_file": str(desk.token),
+        "ca_file": str(desk.ca),
+        "powerwake_program": str(desk.powerwake()),
+        "ssh_common_args": " ".join(desk.ssh),
+    }
+    (desk.folder / "site.powerwaked.yml").write_text(json.dumps(PROXY | by_proxy))
+    (desk.folder / "stock.yml").write_text(json.dumps(STOCK))
+    status, out = desk.playbook(desk.folder / "site.powerwaked.yml", desk.folder / "stock.yml")
+    assert status == 0 and "failed=0" in out, out
+    assert sorted(re.findall(r'"msg": "(\w+) is (\w+)"', out)) == [(name, name) for name in sorted(CONFIG)]
+    assert seen(lab, since, "resumed") == {"web1", "web2"}
+    running = desk.run("ps", "-eo", "args").stdout.splitlines()
+    assert not [line for line in running if "-m powernap powerwake proxy" in line and str(desk.token) in line]

@@ -156,9 +156,13 @@ def test_who_does_not_take_the_connection_is_given_up_for_a_reason(answer_is, sa
     [
         (["web1", "22"], ("web1", 22, 300.0, False)),
         (["--server", "https://wake1:20709", "web1", "22", "--fdpass"], ("web1", 22, 300.0, True)),
+        (["web1", "22", "--timeout", "90"], ("web1", 22, 90.0, False)),
         (["web1"], None),
         (["web1", "ssh"], None),
-        (["web1", "22", "--timeout", "9"], None),
+        (["web1", "22", "--timeout", "0"], None),
+        (["web1", "22", "--timeout", "4000"], None),
+        (["web1", "22", "--timeout", "9.5"], None),
+        (["web1", "22", "--timeout"], None),
         (["--help"], None),
     ],
 )

@@ -23,6 +23,7 @@ _GRACE_SECONDS = 4.0  # beyond the timeout, for what the wake server has to say 
 _AWAKE_SECONDS = 20.0  # for one that takes no connection though it need not be woken
 _BLOCK = 1 << 17
 TIMEOUT = 300.0
+LONGEST_TIMEOUT = 3600.0
 _WITH_VALUE = ("--server", "--token-file", "--ca-file", "--socket")
 #: What a machine is refused by that is awake, or is just starting.
 _REFUSED = (errno.ECONNREFUSED, errno.ECONNRESET)
@@ -152,15 +153,18 @@ def _end_with_the_reader() -> None:
 
 
 def plainly(words: list[str]) -> tuple[str, int, float, bool] | None:
-    """Host, port, timeout and --fdpass, where nothing is said but that and how the wake server is reached.
+    """Host, port, timeout (whole seconds) and --fdpass, where nothing else is said but how the wake server is reached.
 
     None: argparse must look at it, and knows better what is wrong.
     """
-    host_and_port, fdpass = list[str](), False
+    host_and_port, timeout, fdpass = list[str](), TIMEOUT, False
     left = iter(words)
     for word in left:
         if word == "--fdpass":
             fdpass = True
+        elif word == "--timeout":
+            number = next(left, "")
+            timeout = float(number) if number.isascii() and number.isdigit() else 0.0
         elif word in _WITH_VALUE:
             next(left, "")
         elif word.startswith("-"):
@@ -169,7 +173,9 @@ def plainly(words: list[str]) -> tuple[str, int, float, bool] | None:
             host_and_port.append(word)
     if len(host_and_port) != 2 or not host_and_port[1].isdigit() or not 0 < int(host_and_port[1]) < 65536:
         return None
-    return host_and_port[0], int(host_and_port[1]), TIMEOUT, fdpass
+    if not 0 < timeout <= LONGEST_TIMEOUT:
+        return None
+    return host_and_port[0], int(host_and_port[1]), timeout, fdpass
 
 
 def run(host: str, port: int, timeout: float, fdpass: bool, ask: Callable[[Answer], None]) -> int:

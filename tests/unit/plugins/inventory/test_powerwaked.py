@@ -214,11 +214,31 @@ def test_the_environment_may_say_where(inventory, site, monkeypatch, tmp_path):
     assert len(names(inventory(servers=[{}]))) == 3
 
 
+def test_the_files_of_one_of_several_servers_may_be_in_the_home(inventory, site, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "token").chmod(0o600)
+    found = inventory(servers=[{"server": site.url, "token_file": "~/token"}], wake_on_connect=True)
+    assert f"--token-file {tmp_path}/token " in variables(found, "web1")["ansible_ssh_common_args"]
+
+
 def test_each_connection_may_wake_its_machine(inventory, site):
     told = variables(inventory(wake_on_connect=True, ssh_common_args="-o Compression=yes"), "web1")
-    command = f"ProxyCommand=powerwake proxy --socket {site.socket} %h %p"
-    assert told["ansible_ssh_common_args"] == f"-o Compression=yes -o '{command}'"
-    assert told["ansible_timeout"] == 180
+    command = f"ProxyCommand=powerwake proxy --fdpass --timeout 300 --socket {site.socket} %h %p"
+    assert told["ansible_ssh_common_args"] == f"-o Compression=yes -o '{command}' -o ProxyUseFdpass=yes"
+    assert told["ansible_timeout"] == 310
+
+
+@pytest.mark.parametrize("seconds", [90, 3600])
+def test_ansible_waits_longer_than_what_says_why_a_machine_does_not_wake(inventory, seconds):
+    told = variables(inventory(wake_on_connect=True, connect_timeout=seconds), "web1")
+    assert f"--timeout {seconds} " in told["ansible_ssh_common_args"] and told["ansible_timeout"] > seconds
+
+
+@pytest.mark.parametrize("seconds", [0, 3601])
+def test_a_time_that_powerwake_does_not_take_is_refused(inventory, seconds):
+    with pytest.raises(AnsibleParserError, match=f"connect_timeout: {seconds} is no time"):
+        inventory(wake_on_connect=True, connect_timeout=seconds)
 
 
 def test_a_token_never_goes_on_the_command_line_of_ssh(inventory, site):
