@@ -56,6 +56,10 @@ def test_without_a_lab_it_says_so_and_down_is_no_error():
         ("[hosts.a]\nnumber = 3\n[hosts.b]\nnumber = 3", "two.toml: hosts.b.number: 3 is a's already."),
         ("[hosts.WEB_1]\nnumber = 3", "two.toml: hosts.WEB_1: not a host name; "),
         ("[hosts.web1]\nnumber = 3\nwol = 'x'", "two.toml: hosts.web1.wol: 'x' is none of g, d, none."),
+        (
+            "[hosts.web1]\nnumber = 3\ndistribution = 'hurd'",
+            "two.toml: hosts.web1.distribution: 'hurd' is none of debian-12, ",
+        ),
         ("[hosts.web1]\nnumber = 3\nresume_delay = -1", "two.toml: hosts.web1.resume_delay: must not be negative."),
         (
             "[hosts.web1]\nnumber = 3\nfiles = {'etc/x' = 'y'}",

@@ -10,7 +10,7 @@ for unit in systemd-udevd.service systemd-udev-trigger.service systemd-udevd-con
     systemd-sysctl.service systemd-modules-load.service systemd-timesyncd.service systemd-resolved.service \
     systemd-networkd-wait-online.service systemd-random-seed.service systemd-remount-fs.service \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
-    systemd-tmpfiles-clean.timer getty@tty1.service console-getty.service \
+    systemd-tmpfiles-clean.timer motd-news.timer getty@tty1.service console-getty.service \
     sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount \
     dev-hugepages.mount dev-mqueue.mount; do
     ln -sfn /dev/null "$units/$unit"

@@ -74,14 +74,15 @@ class Lab:
         Raises LabError."""
         check_machine()
         topology_path = pathlib.Path(topology_path or topology.DEFAULT).resolve()
-        hosts = list(topology.load(topology_path).hosts)
+        specs = topology.load(topology_path).hosts
+        hosts = list(specs)
         check_limits(len(hosts))
         lab = cls(pathlib.Path(folder or default_dir()).resolve())
-        base = image.ensure(say)
+        bases = image.ensure(say, {spec.distribution for spec in specs.values()})
         lab._make_folder()
         say(f"starting {len(hosts)} hosts: {' '.join(hosts)}")
         try:
-            lab._start(topology_path, base)
+            lab._start(topology_path, bases)
             if wait:
                 lab.wait_state(hosts, "awake", _UP_SECONDS)
         except BaseException:
@@ -135,10 +136,11 @@ class Lab:
                 return True
         return False
 
-    def _start(self, topology_path: pathlib.Path, base: pathlib.Path) -> None:
+    def _start(self, topology_path: pathlib.Path, bases: dict) -> None:
         reading, writing = os.pipe()
         module = "ansible_collections.powernap.lab.plugins.module_utils.keeper"
-        command = [sys.executable, "-S", "-m", module, str(self.folder), str(topology_path), str(base), str(writing)]
+        given = [str(self.folder), str(topology_path), json.dumps(bases, default=str), str(writing)]
+        command = [sys.executable, "-S", "-m", module, *given]
         if pathlib.Path("/run/systemd/system").is_dir():  # a part of the machine's tree that its systemd leaves to us
             scope = ["systemd-run", "--scope", "--quiet", "--collect", "-p", "Delegate=yes"]
             command = [*scope, f"--unit=powernap-lab-{secrets.token_hex(4)}", *command]

@@ -4,7 +4,9 @@
 """The only part of the lab that is root of the machine. It prepares what needs that, starts the supervisor in a user
 namespace of its own, waits for the end, and removes everything.
 
-    python -m ...keeper FOLDER TOPOLOGY IMAGE READY_FD
+    python -m ...keeper FOLDER TOPOLOGY IMAGES READY_FD
+
+IMAGES: JSON, distribution -> path.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ LOCK = "lock"
 
 
 class Keeper:
-    def __init__(self, folder: pathlib.Path, topology_path: str, base: pathlib.Path):
-        self.folder, self.base = folder, base
+    def __init__(self, folder: pathlib.Path, topology_path: str, bases: dict):
+        self.folder, self.bases = folder, bases
         self.topology = topology.load(topology_path)
         self.group = None
         self.child = 0
@@ -38,7 +40,7 @@ class Keeper:
     def prepare(self) -> dict:
         """Everything that the supervisor may not do itself. Returns the files of each host."""
         os.chown(self.folder, image.SHIFT, image.SHIFT)
-        self.image_fd = image.use(self.base)
+        self.image_fds = [image.use(base) for base in self.bases.values()]
         first_boot.make_keys(self.folder)
         kernel.unshare(kernel.NEWNS)
         kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
@@ -51,13 +53,13 @@ class Keeper:
             json.dumps({"keeper": os.getpid(), "cgroup": relative, "topology": str(self.topology.path)})
         )
         (self.folder / "hosts").mkdir()
-        for name in self.topology.hosts:
+        for name, spec in self.topology.hosts.items():
             cgroup.create(self.group / name, image.SHIFT)
             top = self.folder / "hosts" / name
             for part in ("", "upper", "work", "root"):
                 (top / part).mkdir()
                 os.chown(top / part, image.SHIFT, image.SHIFT)
-            layers = f"lowerdir={self.base},upperdir={top}/upper,workdir={top}/work"
+            layers = f"lowerdir={self.bases[spec.distribution]},upperdir={top}/upper,workdir={top}/work"
             kernel.mount("lab-" + name, top / "root", "overlay", 0, layers)
         return {name: first_boot.files(spec, self.topology, self.folder) for name, spec in self.topology.hosts.items()}
 
@@ -124,7 +126,7 @@ class Keeper:
 
 
 def main(arguments) -> int:
-    folder, topology_path, base, ready_fd = pathlib.Path(arguments[0]), arguments[1], arguments[2], int(arguments[3])
+    folder, topology_path, bases, ready_fd = pathlib.Path(arguments[0]), arguments[1], arguments[2], int(arguments[3])
     stopped = []
 
     def stop(*_) -> None:
@@ -133,7 +135,7 @@ def main(arguments) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
-    keeper = Keeper(folder, topology_path, pathlib.Path(base))
+    keeper = Keeper(folder, topology_path, json.loads(bases))
     try:
         files = keeper.prepare()
         keeper.start(files, ready_fd)

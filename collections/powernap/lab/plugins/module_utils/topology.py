@@ -9,6 +9,7 @@ import pathlib
 import re
 from dataclasses import dataclass, field
 
+from . import image
 from .errors import LabError
 
 WOL_STATES = ("g", "d", "none")
@@ -23,6 +24,7 @@ class HostSpec:
     number: int
     """Last part of the addresses and of the MAC, 1-250."""
     groups: tuple = ()
+    distribution: str = image.DEFAULT
     virtual: str = "none"
     """What systemd-detect-virt prints on it; "none" is a physical machine."""
     wol: str = "d"
@@ -60,6 +62,7 @@ class Topology:
 _KEYS = {
     "number": int,
     "groups": list,
+    "distribution": str,
     "virtual": str,
     "wol": str,
     "battery": bool,
@@ -112,6 +115,8 @@ def _host(path: pathlib.Path, name: str, table) -> HostSpec:
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     if not 1 <= values.get("number", 0) <= 250:
         raise wrong("number", "must be given, from 1 to 250")
+    if values.get("distribution", image.DEFAULT) not in image.DISTRIBUTIONS:
+        raise wrong("distribution", "{!r} is none of {}".format(values["distribution"], ", ".join(image.DISTRIBUTIONS)))
     if values.get("wol", "d") not in WOL_STATES:
         raise wrong("wol", "{!r} is none of {}".format(values["wol"], ", ".join(WOL_STATES)))
     if values.get("resume_delay", 0) < 0:
