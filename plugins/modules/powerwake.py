@@ -39,7 +39,8 @@ attributes:
     support: partial
     details:
       - Nothing is sent to a machine that is awake.
-      - With O(method=packet) a machine whose address is not given gets magic packets each time.
+      - With O(method=packet) a machine whose address is not given gets magic packets each time, and with O(wait=false)
+        each machine does, as nobody looks whether it is awake.
   platform:
     support: full
     platforms: linux
