@@ -56,6 +56,11 @@ def every_option() -> list[tuple[str, str, str, Option]]:
     ]
 
 
+def defaults_of(role: str) -> dict[str, Any]:
+    path = ROOT / "roles" / role / "defaults" / "main.yml"
+    return yaml.safe_load(path.read_text()) if path.exists() else {}
+
+
 @pytest.mark.parametrize(
     ("role", "variable", "section", "option"), every_option(), ids=lambda value: getattr(value, "name", value)
 )
@@ -78,11 +83,16 @@ def test_no_argument_is_unknown_to_the_daemon(role: str, variable: str, sections
 @pytest.mark.parametrize("role", ["powernapd", "powerwaked"])
 def test_defaults_of_the_role_are_those_of_its_arguments(role: str) -> None:
     # Ansible takes no default from an argument specification: defaults/main.yml has to say it again
-    defaults = yaml.safe_load((ROOT / "roles" / role / "defaults" / "main.yml").read_text())
+    defaults = {name: value for name, value in defaults_of("powernap").items() if name in arguments(role)}
+    defaults |= defaults_of(role)
     said = {name: argument["default"] for name, argument in arguments(role).items() if "default" in argument}
     computed = {name for name, value in defaults.items() if isinstance(value, str) and "{{" in value}
     assert {name: value for name, value in defaults.items() if name not in computed} == said
     assert set(defaults) <= set(arguments(role))
+
+
+def test_every_shared_default_is_of_an_argument() -> None:
+    assert set(defaults_of("powernap")) <= set(arguments("powernapd"))
 
 
 def test_every_kind_and_its_keys_are_described() -> None:
