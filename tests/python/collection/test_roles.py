@@ -12,7 +12,8 @@ import yaml
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 PLAYBOOKS = ROLES.parent / "playbooks"
-NAMES = [path.name for path in sorted(ROLES.iterdir()) if path.is_dir()]
+DEFAULTS = "powernap"  # the role of the defaults that the others share
+NAMES = [path.name for path in sorted(ROLES.iterdir()) if path.is_dir() and path.name != DEFAULTS]
 
 
 def entry_points(role: str) -> dict[str, Any]:
@@ -28,6 +29,35 @@ def test_every_entry_point_has_its_tasks_and_is_described(role: str) -> None:
         assert said["short_description"] and said["description"] and said["version_added"]
 
 
+@pytest.mark.parametrize("role", NAMES)
+def test_every_role_has_the_defaults_that_all_share(role: str) -> None:
+    meta = yaml.safe_load((ROLES / role / "meta/main.yml").read_text())
+    assert meta["dependencies"] == [{"role": f"powernap.powernap.{DEFAULTS}"}]
+
+
+def test_the_role_of_the_defaults_costs_no_machine_a_task() -> None:
+    # Ansible makes a task for each machine of an argument specification, too
+    files = {str(path.relative_to(ROLES / DEFAULTS)) for path in (ROLES / DEFAULTS).rglob("*") if path.is_file()}
+    assert files == {"README.md", "defaults/main.yml", "meta/main.yml"}
+
+
+def test_no_target_of_ansible_test_is_named_as_a_role() -> None:
+    # Ansible would find the role in its place, and run no story
+    targets = {path.name for path in (ROLES.parent / "tests/integration/targets").iterdir()}
+    assert targets and targets.isdisjoint({*NAMES, DEFAULTS})
+
+
+def test_nothing_is_flushed_for_each_of_many_machines() -> None:
+    # Ansible prints a line for each, and wake servers are few
+    flushing = [
+        path.parts[-3:]
+        for folder in (ROLES, PLAYBOOKS)
+        for path in folder.rglob("*.yml")
+        if "meta: flush_handlers" in path.read_text()
+    ]
+    assert flushing == [("powerwaked", "tasks", "service.yml")]
+
+
 @pytest.mark.parametrize("role", ["powernapd", "powerwaked"])
 def test_every_public_variable_that_a_role_reads_is_described(role: str) -> None:
     known = {option for each in NAMES for option in entry_points(each)["main"]["options"]}
@@ -36,6 +66,7 @@ def test_every_public_variable_that_a_role_reads_is_described(role: str) -> None
         *ROLES.glob(f"{role}/tasks/*.yml"),
         *ROLES.glob(f"{role}/vars/*.yml"),
         *ROLES.glob(f"{role}/defaults/*.yml"),
+        *ROLES.glob(f"{DEFAULTS}/defaults/*.yml"),
     ):
         text = re.sub(r"powernap\.powernap\.\w+|#.*|\btags: .*", "", path.read_text())
         read |= set(re.findall(r"(?<![\w./'-])(?:powernap|powerwaked)_\w+", text))
