@@ -72,6 +72,7 @@ class Option:
 def setting(type: str, default: Any, description: str, **more: Any) -> Any:
     """Declare an option as a field of a dataclass: the class then serves as schema and as typed result."""
     metadata = {"type": type, "description": description, **more}
+    # pylint takes every field() that does not stand in a dataclass itself for a mistake; this one's result does.
     return field(default=default, metadata=metadata)  # pylint: disable=invalid-field-call
 
 
