@@ -109,3 +109,62 @@ def test_every_role_and_module_is_in_the_changelog() -> None:
     names = [path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")]
     names += [path.name for path in (ROOT / "roles").iterdir() if path.is_dir()]
     assert [name for name in names if f"powernap.powernap.{name} " not in text] == []
+
+
+TARGETS, UNITS = ROOT / "tests" / "integration" / "targets", ROOT / "tests" / "unit" / "plugins"
+
+
+def story_of(module: str) -> str:
+    """Of a module's integration target, all that plays are made of."""
+    folder = TARGETS / ("module_powernap" if module == "powernap" else module)
+    return "\n".join(path.read_text() for path in folder.rglob("*") if path.suffix in (".yml", ".j2"))
+
+
+def units_of(module: str) -> str:
+    """The unit tests of a module and of the action plugin of its name."""
+    files = [UNITS / kind / f"test_{module}.py" for kind in ("modules", "action")]
+    return "\n".join(file.read_text() for file in files if file.exists())
+
+
+def test_every_module_has_a_story_and_unit_tests() -> None:
+    names = sorted(path.stem for path in MODULES.glob("*.py"))
+    assert [name for name in names if f"powernap.powernap.{name}:" not in story_of(name)] == []
+    assert [name for name in names if "\ndef test_" not in units_of(name)] == []
+
+
+def test_no_integration_target_has_the_name_of_a_role_which_ansible_test_would_run_instead() -> None:
+    roles = {path.name for path in (ROOT / "roles").iterdir()}
+    assert roles & {path.name for path in TARGETS.iterdir()} == set() and "powernapd" in roles
+
+
+def with_inner(values: dict[str, Any], inner: str) -> Iterator[str]:
+    """Return the names of options or returned values, and of those within them."""
+    for name, value in values.items():
+        yield name
+        yield from with_inner(value.get(inner) or {}, inner)
+
+
+def documented(path: Path, part: str) -> dict[str, Any]:
+    found = re.search(rf'^{part} = r"""(.*?)"""', path.read_text(), re.DOTALL | re.MULTILINE)
+    assert found, path
+    return dict(yaml.safe_load(found.group(1)))
+
+
+def test_every_option_of_a_module_is_given_in_its_story_or_its_unit_tests() -> None:
+    missing = {}
+    for path in MODULES.glob("*.py"):
+        options = set(with_inner(documented(path, "DOCUMENTATION").get("options") or {}, "suboptions"))
+        # As a key of YAML, an argument of a function, or a key of a dict.
+        given = set(re.findall(r"(?:^|[ {,])(\w+):", story_of(path.stem), re.MULTILINE))
+        for names in re.findall(r"\b(\w+)=|\"(\w+)\":|\[\"(\w+)\"\] = ", units_of(path.stem)):
+            given.update(names)
+        missing[path.stem] = sorted(options - given)
+    assert {name: options for name, options in missing.items() if options} == {}
+
+
+def test_every_value_that_a_module_returns_is_looked_at_in_its_story_or_its_unit_tests() -> None:
+    missing = {}
+    for path in MODULES.glob("*.py"):
+        values = set(with_inner(documented(path, "RETURN"), "contains"))
+        missing[path.stem] = sorted(values - set(re.findall(r"\w+", story_of(path.stem) + units_of(path.stem))))
+    assert {name: values for name, values in missing.items() if values} == {}
