@@ -154,14 +154,15 @@ def bring_back(module, record, changes):
 
 def put_back_card(card, was, changes, problems):
     armed = card.wake_on()[1] if card.exists else ""
+    wakeup = card.wakeup() if card.exists else None  # many drivers turn it themselves once ethtool(8) sets the other
     if armed and was["armed"] and set(armed) != set(was["armed"]):
         changes.tell(f"{card.name} wakes on", armed, was["armed"])
         if not changes.check_mode:
             problems.append(card.set(was["armed"]))
-    if card.exists and was["wakeup"] and card.wakeup() not in (None, was["wakeup"]):
-        changes.tell(f"{card.name} may wake", card.wakeup(), was["wakeup"])
-        if not changes.check_mode:
-            card.set_wakeup(was["wakeup"])
+    if was["wakeup"] and wakeup not in (None, was["wakeup"]):
+        changes.tell(f"{card.name} may wake", wakeup, was["wakeup"])
+    if was["wakeup"] and not changes.check_mode and card.exists and card.wakeup() not in (None, was["wakeup"]):
+        card.set_wakeup(was["wakeup"])
 
 
 def main():

@@ -42,7 +42,7 @@ class FakeMachine:
     """One card, eth0, in a tree of files; ethtool and ip are functions of it, nmcli is a program."""
 
     def __init__(self, root, monkeypatch):
-        self.root, self.armed, self.supported = root, "d", "pumbg"
+        self.root, self.armed, self.supported, self.switch = root, "d", "pumbg", None
         self.said_by_ip = {"ifname": "eth0", "address": "02:ff:ff:ff:ff:ff", "permaddr": MAC}
         self.write("sys/class/net/eth0/ifindex", "2\n")
         monkeypatch.setattr(powernap_wol, "ROOT", str(root))
@@ -75,6 +75,8 @@ class FakeMachine:
                 return 0, f"Settings for eth0:\n\tSupports Wake-on: {self.supported}\n\tWake-on: {self.armed}\n", ""
             assert command[1:4] == ["-s", "eth0", "wol"] and len(command) == 5, command
             self.armed = command[4]
+            if self.switch:  # device_set_wakeup_enable() of drivers
+                self.switch.write_text("disabled\n" if self.armed == "d" else "enabled\n")
             return 0, "", ""
         if command[0] == "ip":
             assert command == ["ip", "-json", "link", "show", "dev", "eth0"]
@@ -315,6 +317,13 @@ def test_the_device_s_own_switch_is_turned_on_and_back(machine, wol):
     assert switch.read_text() == "enabled"
     wol("absent")
     assert switch.read_text() == "disabled"
+
+
+def test_a_driver_that_turns_the_switch_itself_makes_no_difference_to_what_is_told(machine, wol):
+    machine.switch = machine.write("sys/class/net/eth0/device/power/wakeup", "disabled\n")
+    assert wol(check=True)["diff"] == wol()["diff"]
+    assert wol("absent", check=True)["diff"] == wol("absent")["diff"]
+    assert machine.switch.read_text() == "disabled\n"
 
 
 def test_a_card_that_no_magic_packet_wakes_is_left_alone_and_named(machine, wol):
