@@ -15,14 +15,19 @@ def main() -> None:
     with PORT.open("r+b", buffering=0) as wire:
         wire.write(b'{"ready": true}\n')
         while True:
-            wire.write(json.dumps(carry_out(json.loads(read_line(wire)))).encode() + b"\n")
+            answer = json.dumps(carry_out(json.loads(read_line(wire)))).encode() + b"\n"
+            while answer:  # a port takes 32 KiB at once
+                answer = answer[wire.write(answer) :]
 
 
 def read_line(wire) -> bytes:
-    """Return the next line; a port hands out what is there, not lines, and nothing while nobody is connected."""
+    """Return the next line, after which nothing comes until it is answered.
+
+    A port hands out what is there, not lines, and nothing while nobody is connected.
+    """
     read = b""
     while not read.endswith(b"\n"):
-        more = wire.read(1)
+        more = wire.read(65536)
         if not more:
             time.sleep(0.1)
         read += more

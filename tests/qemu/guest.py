@@ -26,13 +26,21 @@ from ansible_collections.powernap.lab.plugins.module_utils import image  # noqa:
 
 MAC = "52:54:00:00:00:01"
 ADDRESS = "192.0.2.2"
-BOOT_SECONDS = 180
+FIRST_SLOT = 17
+BOOT_SECONDS = 600
 COMMAND_SECONDS = 60
 POWER_EVENTS = ("SUSPEND", "WAKEUP", "SHUTDOWN", "RESET", "POWERDOWN")
+#: On a busy host a boot may take minutes.
+PATIENT = "systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300"
 #: No hypervisor in CPUID and a maker's name in DMI: systemd-detect-virt then says "none", as on hardware.
 DISGUISE = ["-cpu", "max,-hypervisor"]
 for kind, maker in ((1, "manufacturer=Dell Inc."), (2, "manufacturer=Dell Inc."), (3, "manufacturer=Dell Inc.")):
     DISGUISE += ["-smbios", f"type={kind},{maker}"]
+
+
+def mac(number: int) -> str:
+    """Return the address of one of the cards beside the first."""
+    return f"52:54:00:00:01:{number:02x}"
 
 
 def disk(label: str, folder: Path, file: Path, size: str) -> None:
@@ -104,10 +112,13 @@ class Lines:
 
 
 class Guest:
-    """One running guest. ``folder``: for its sockets and logs; ``carried``: what it finds below /carried."""
+    """One running guest. ``folder``: for its sockets and logs; ``carried``: what it finds below /carried; ``more``: how
+    many network cards it has beside the first, each alone on its network, in the PCI slots from FIRST_SLOT on.
+    """
 
-    def __init__(self, folder: Path, carried: Path) -> None:
+    def __init__(self, folder: Path, carried: Path, more: int = 0) -> None:
         self._folder = folder
+        self._more = more
         self._events: list[str] = []
         shutil.copyfile(HERE / "executor.py", carried / "executor.py")
         disk("carried", carried, folder / "carried.img", "64M")
@@ -142,7 +153,7 @@ class Guest:
                 "base=utc",
             ),
             *("-kernel", str(built / "vmlinuz"), "-initrd", str(built / "initrd.img")),
-            *("-append", "root=LABEL=root rw console=ttyS0 quiet loglevel=4 mitigations=off tsc=unstable"),
+            *("-append", f"root=LABEL=root rw console=ttyS0 quiet loglevel=4 mitigations=off tsc=unstable {PATIENT}"),
             *("-drive", f"file={built / 'root.img'},if=virtio,format=raw,snapshot=on"),
             *("-drive", f"file={self._folder / 'carried.img'},if=virtio,format=raw"),
             *(
@@ -150,11 +161,26 @@ class Guest:
                 lan,
             ),
             *("-device", f"i82559c,netdev=lan,mac={MAC}", "-device", "virtio-rng-pci"),
+            *self._more_cards(),
             *("-serial", f"file:{self._folder / 'console'}"),
             *("-device", "virtio-serial-pci", "-device", "virtserialport,chardev=executor,name=executor"),
             *("-chardev", f"socket,id=executor,path={self._folder / 'executor'},server=on,wait=off"),
             *("-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off"),
         ]
+
+    def _more_cards(self) -> list[str]:
+        words = []
+        for number in range(1, self._more + 1):
+            slot = FIRST_SLOT + number - 1
+            words += ["-netdev", f"hubport,id=alone{number},hubid={number}"]
+            words += ["-device", f"i82559c,netdev=alone{number},mac={mac(number)},addr={slot:#x}"]
+        return words
+
+    def reboot(self) -> None:
+        """Boot it anew; its disk stays."""
+        self.run(["systemctl", "--no-block", "reboot"])
+        self.event("RESET", BOOT_SECONDS)
+        self.ready()
 
     def ready(self) -> None:
         """Wait until the guest has booted."""
