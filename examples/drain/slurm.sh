@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Takes this node out of Slurm before it naps (true), and puts it back when it is awake again (false).
 # SLURM_NODE: what this machine is called there; its host name unless given. Needs scontrol and squeue, as root or SlurmUser.
+# slurmctld asks drained nodes, too, which wakes them: deny = ["tcp/6818"] on the wake server, see README.md here.
 # A node on which jobs run stays awake. One that somebody else has drained, for another reason, is left as it is.
 set -eu
 settings=${DRAIN_SETTINGS:-/etc/powernap/drain.env}

@@ -26,7 +26,7 @@ author:
   - The PowerNap authors (@powernap)
 description:
   - An event source of C(ansible-rulebook) for the events of C(powerwaked), such as a machine that has woken or did not
-    wake, as they come. C(powerwake events) shows the same.
+    wake, as they come. C(powerwake watch) shows the same.
   - It needs no library beside those that C(ansible-rulebook) brings.
   - When the connection breaks, or the wake server is not there, it is tried again after O(retry_seconds), and then ever
     more rarely. What has happened meanwhile is told first, each event once, as far as the wake server still has it
