@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode does not do it
-from guest import ROOT, Guest
+from guest import BOOT_SECONDS, ROOT, Guest
 
 INSTALL = """
 set -e
@@ -65,7 +65,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     machine = Guest(folder, carried)
     try:
         machine.ready()
-        machine.run(["sh", "-c", INSTALL])
+        machine.run(["sh", "-c", INSTALL], seconds=BOOT_SECONDS)
         yield machine
     finally:
         print(machine.console()[-3000:])

@@ -28,7 +28,7 @@ MAC = "52:54:00:00:00:01"
 ADDRESS = "192.0.2.2"
 FIRST_SLOT = 17
 BOOT_SECONDS = 600
-COMMAND_SECONDS = 60
+COMMAND_SECONDS = 180
 POWER_EVENTS = ("SUSPEND", "WAKEUP", "SHUTDOWN", "RESET", "POWERDOWN")
 #: On a busy host a boot may take minutes.
 PATIENT = "systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300"

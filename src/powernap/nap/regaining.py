@@ -2,7 +2,8 @@
 """After a start and after each resume: whether this machine has the use of its IPv6 addresses.
 
 Who stands in for a sleeping machine, or another machine by mistake, may answer just when the kernel asks whether an
-address is free. Then the kernel never asks again, and the machine stays without that address.
+address is free. Then the kernel never asks again, and the machine stays without that address. systemd-networkd (252)
+leaves it so; NetworkManager (1.42) begins its connection anew, but only if that happens while it brings it up.
 """
 
 from __future__ import annotations
