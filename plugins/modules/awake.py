@@ -188,7 +188,7 @@ EXAMPLES = r"""
   hosts: clients
   gather_facts: false
   vars: # better in the inventory; powerwake asks the wake server of POWERWAKE_SERVER
-    ansible_ssh_common_args: -o ProxyCommand="powerwake proxy %h %p"
+    ansible_ssh_common_args: -o ProxyCommand="powerwake proxy --fdpass %h %p" -o ProxyUseFdpass=yes
     ansible_timeout: 300
   tasks:
     - name: Look how long the machine has been up

@@ -18,7 +18,15 @@ from ansible_collections.powernap.lab.plugins.module_utils.client import Lab  # 
 from meddling import IDLE_ONE, SLOW_PROGRAM, wake_up  # noqa: E402
 
 #: By xdist with --no-loadscope-reorder these begin before the others, lest one be left to run alone at the end.
-LONGEST = ("test_guides", "test_playbooks", "test_main_job", "test_roles_batches", "test_roles_removed", "test_awake")
+LONGEST = (
+    "test_guides",
+    "test_examples",
+    "test_playbooks",
+    "test_main_job",
+    "test_roles_batches",
+    "test_roles_removed",
+    "test_awake",
+)
 SEND_MAGIC = """
 import socket, sys
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:

@@ -8,6 +8,7 @@ paragraph of comments that stands alone, whose first line says what the others a
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,12 @@ class Piece(NamedTuple):
     def is_play(self) -> bool:
         return isinstance(self.data, dict) and "hosts" in self.data
 
+    @property
+    def commands(self) -> list[str]:
+        """Those of a paragraph of comments that is nothing else."""
+        lines = [self.name, *self.text.splitlines()]
+        return lines if self.data is None and self.name.startswith("ansible") else []
+
 
 def plugins() -> dict[str, str]:
     """The EXAMPLES of every plugin that has a documentation, by kind and name, such as modules/awake."""
@@ -50,6 +57,7 @@ def _examples(path: Path) -> str | None:
     return None
 
 
+@functools.cache
 def pieces() -> list[Piece]:
     return [piece for plugin, text in plugins().items() for piece in _pieces(plugin, text)]
 
@@ -61,7 +69,7 @@ def _pieces(plugin: str, text: str) -> list[Piece]:
         first, _newline, rest = paragraph.partition("\n")
         if data is None:
             lines = [line.removeprefix("#").removeprefix(" ") for line in paragraph.splitlines()]
-            found.append(Piece(plugin, lines[0], "\n".join(lines[1:]) + "\n", None))
+            found.append(Piece(plugin, lines[0], "".join(f"{line}\n" for line in lines[1:]), None))
         elif isinstance(data, list):
             assert len(data) == 1, f"{plugin}: an empty line between examples"
             found.append(Piece(plugin, str(data[0].get("name", "")), paragraph, data[0]))
