@@ -56,7 +56,10 @@ journalctl -b -q -o cat -u powernapd -u powernap-hands -u powerwaked | grep -E '
 def site(start_lab, tmp_path_factory):
     folder = tmp_path_factory.mktemp("distributions")
     text = "[hosts.desk]\nnumber = 100\n"
-    for number, system in enumerate(filter(image.at_hand, SYSTEMS), start=1):
+    systems = [system for system in SYSTEMS if image.at_hand(system)]
+    if not systems:
+        pytest.skip("no mirror of another distribution can be reached")
+    for number, system in enumerate(systems, start=1):
         server, name = hosts(system)
         text += HOST.format(server, 2 * number, "wake_servers", system)
         text += HOST.format(name, 2 * number + 1, "clients", system) + SERVES.format(name)
@@ -126,8 +129,9 @@ def test_the_key_is_in_the_file_only_and_in_no_journal(site, set_up, system):
         assert len(key) == 64 and lab.run(name, f"journalctl -b -q | grep -cF {key}", check=False).stdout == "0\n"
 
 
-def test_a_second_run_changes_nothing(site, set_up):
+def test_a_second_run_changes_nothing(site, before, set_up):
     again = site[1].play("site")
+    assert set(before) <= set(again.stats)
     assert (again.status, again.changes) == (0, []), (again.failed, again.errors)
 
 
