@@ -46,8 +46,8 @@ runtime = socket.create_connection((sys.argv[1], 9999), 5)
 runtime.sendall(b"show stat\\n")
 print(runtime.makefile().read())
 """
-CLUSTERS = {  # machine: kind, programs, setting, how the node is at first, what is done to it before a nap and after
-    "slurm1": ("slurm", ("scontrol", "squeue"), "SLURM_NODE", "IDLE", ["drain"], ["resume"]),
+CLUSTERS = {  # machine: kind, programs, its name there, what the node is at first, what is done before a nap and after
+    "node7": ("slurm", ("scontrol", "squeue"), "", "IDLE", ["drain"], ["resume"]),
     "kube1": ("kubernetes", ("kubectl",), "KUBERNETES_NODE", "", ["cordon", "drain"], ["uncordon"]),
     "nova1": ("nova", ("openstack",), "NOVA_HOST", "enabled", ["disable"], ["enable"]),
 }
@@ -55,7 +55,7 @@ BALANCED = {"HAPROXY": f"{BALANCER}:9999", "HAPROXY_SERVERS": "web/web1", "HAPRO
 SETTINGS = {
     "web1": {"powernap_drain": "haproxy", "powernap_drain_settings": BALANCED},
     **{
-        name: {"powernap_drain": kind, "powernap_drain_settings": {setting: "node7"}}
+        name: {"powernap_drain": kind, **({"powernap_drain_settings": {setting: "node7"}} if setting else {})}
         for name, (kind, _programs, setting, *_rest) in CLUSTERS.items()
     },
 }

@@ -129,6 +129,12 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(bare_lan: Lan) -> No
     found = order(lan, "nap", group="app", dry_run=True)
     assert sorted(outcomes(found).values()) == ["refused", "would", "would"]
     assert [node.orders for node in nodes] == [[], [], []]
+    nap_ordered(lan, nodes[0])
+    hold = {"hosts": [node.name for node in nodes], "arguments": {"seconds": 60, "reason": "work"}, "dry_run": True}
+    for wake, outcome in ((True, "would"), (False, "not delivered")):
+        told = order(lan, "inhibit", wake=wake, **hold)["results"]
+        assert (told["app3"]["outcome"], told["app3"]["result"]) == (outcome, {"state": "napping"})
+        assert (told["app4"]["outcome"], told["app4"]["result"]) == ("would", {})
     with pytest.raises(Refused):  # it is no order that could be followed
         lan.server.admin.get(f"/api/v1/orders/{found['id']}")
 

@@ -223,9 +223,10 @@ class FakePowerwaked:
         host = self.hosts.get(name)
         if host is None:
             return {"outcome": "failed", "said": f"no machine {name} is registered here", "seconds": None, "result": {}}
-        awake = host["wake_state"] == "awake"
-        result = {"was": "awake" if awake else "asleep"}
-        return {"outcome": "done" if awake else "would", "said": "", "seconds": None, "result": result}
+        if host["wake_state"] == "awake":
+            return {"outcome": "done", "said": "", "seconds": None, "result": {"was": "awake"}}
+        result = {"was": "asleep", "state": host["status"]["state"]}
+        return {"outcome": "would", "said": "", "seconds": None, "result": result}
 
     def carry_out(self, name, verb):
         told = self.foresee(name)

@@ -86,12 +86,41 @@ def test_a_batch_of_which_nobody_can_be_reached_is_let_go_of(
 ) -> None:
     names = ["web1", "web2"]
     for name in names:
-        fake_server.add(name)
+        fake_server.add(name, lease=True)
     said = play(fake_server, tmp_path, "site", "-e", '{"powernap_serial": [2]}', clients=names, **unreachable)
     given = [(order["verb"], order["hosts"]) for order in orders(fake_server)]
     assert given == [("inhibit", names), ("release", names)], said
     assert len({order["arguments"]["reason"] for order in orders(fake_server)}) == 1
     assert "fatal: [web2]: UNREACHABLE" in said, "one is told apart, and the other is as unreachable as ever"
+
+
+@pytest.mark.parametrize("playbook", ["nap", "wake", "status", "profile", "drain"])
+def test_a_misspelt_variable_is_refused_before_anybody_is_asked(
+    fake_server: Any, tmp_path: Path, unreachable: dict[str, str], playbook: str
+) -> None:
+    fake_server.add("web1")
+    said = play(fake_server, tmp_path, playbook, "-e", "powernap_actoin=suspend", **unreachable)
+    assert "no such variable: powernap_actoin; did you mean powernap_action?" in said, said
+    assert fake_server.calls == [] and "unreachable=0" in said, said
+
+
+@pytest.mark.parametrize("given", ["powernap_drain=haprox", "powernap_hold=9"])
+def test_nobody_is_woken_for_a_drain_that_there_is_not(fake_server: Any, tmp_path: Path, given: str) -> None:
+    fake_server.add("web1", "proxied")
+    said = play(fake_server, tmp_path, "drain", "-e", given)
+    assert "powernap_drain: say haproxy, slurm, kubernetes, nova or the path of a script of your own" in said, said
+    assert fake_server.calls == []
+
+
+@pytest.mark.parametrize("playbook", ["site", "drain"])
+def test_with_check_who_sleeps_is_neither_woken_nor_connected_to_and_is_told(
+    fake_server: Any, tmp_path: Path, unreachable: dict[str, str], playbook: str
+) -> None:
+    fake_server.add("web1", "proxied")
+    said = play(fake_server, tmp_path, playbook, "--check", "-e", "powernap_drain=slurm", **unreachable)
+    assert "nobody is woken, and what would change is not known of web1" in said, said
+    assert "unreachable=0" in said and "failed=0" in said and "changed=0" in said, said
+    assert all(order["dry_run"] for order in orders(fake_server))
 
 
 def test_who_is_not_registered_is_unreachable_as_ever(

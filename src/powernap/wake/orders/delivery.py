@@ -67,8 +67,9 @@ class Delivery:
         if host is None:
             return Result(Outcome.FAILED, f"no machine {name} is registered here", result={"problem": "not-found"})
         step, why = self._plan(host, request)
+        state = {} if step is Step.SEND else {"state": self._presence.status(host).condition.value}
         if step is Step.NOT_DELIVERED:
-            return Result(Outcome.NOT_DELIVERED, why)
+            return Result(Outcome.NOT_DELIVERED, why, result=state)
         if request.verb == "wake":
             was = self._presumably(host)
             outcome = Outcome.WOULD if step is Step.WAKE else Outcome.DONE
@@ -80,7 +81,7 @@ class Delivery:
                 keeper.let_go(name, host.number, host.group, request.verb == "canary")
             except NotNow as error:
                 return Result(Outcome.REFUSED, str(error))
-        return Result(Outcome.WOULD, step.value, changed=True)
+        return Result(Outcome.WOULD, step.value, result=state, changed=True)
 
     def _presumably(self, host: Host) -> str:
         """What it is in the words of a wake's answer, as far as can be told without asking it."""
