@@ -19,6 +19,7 @@ from meddling import IDLE_ONE, SLOW_PROGRAM, wake_up  # noqa: E402
 
 #: By xdist with --no-loadscope-reorder these begin before the others, lest one be left to run alone at the end.
 LONGEST = (
+    "test_distributions",
     "test_guides",
     "test_examples",
     "test_playbooks",
