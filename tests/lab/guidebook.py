@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a guide of the documentation site tells its reader to write and to run.
 
-A block of yaml has the file's name as its caption. A block of console has lines `$ command` for the controller and
-`host# command` for a host; lines below one are what it prints, `...` standing for anything. `# fails` at its end: it
-has to. A block of text is only read. `.. elsewhere: FILE WORDS` before a block: that test runs it, in those words.
+A block of yaml, or of text that is a file, has the file's name as its caption. A block of console has lines
+`$ command` for the controller and `host# command` for a host; lines below one are what it prints, `...` standing for
+anything. `# fails` at its end: it has to. Other text is only read. `.. elsewhere: FILE WORDS` before a block: that test
+runs it, in those words.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def steps(guide: Path) -> list[File | Command | Elsewhere]:
             found.append(Elsewhere(test, words))
         elif block["kind"] == "console":
             found += _commands(body)
-        elif block["kind"] != "text":
+        elif block["name"] or block["kind"] != "text":
             found.append(File(block["name"], body))
     return found
 

@@ -54,7 +54,7 @@ class Reader:
         if isinstance(step, File):
             path = self.folder / step.name
             path.parent.mkdir(exist_ok=True)
-            path.write_text(f"---\n{step.text}")
+            path.write_text(f"---\n{step.text}" if path.suffix == ".yml" else step.text)
             return
         if step.host:
             done = self.lab.run(step.host, step.words, check=False, timeout=90)

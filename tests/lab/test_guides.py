@@ -15,7 +15,7 @@ ORDER = ("first_site", "profiles", "waking", "security", "troubleshooting")
 @pytest.fixture(scope="module")
 def reader(start_lab, tmp_path_factory):
     with start_lab("guides") as lab:
-        yield Reader(lab, tmp_path_factory.mktemp("reader"))
+        yield Reader(lab, tmp_path_factory.mktemp("reader"), {"web1.example.org": "web1"})
 
 
 def test_each_guide_is_here():
