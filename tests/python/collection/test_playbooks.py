@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -26,11 +27,23 @@ def fake_server() -> Iterator[Any]:
     server.close()
 
 
-def play(fake_server: Any, folder: Path, playbook: str, *options: str, clients: Any = ("web1",), **client: Any) -> str:
-    """Run a playbook for the clients, with a wake server that does not listen where others do; return what it said."""
+def play(
+    fake_server: Any,
+    folder: Path,
+    playbook: str,
+    *options: str,
+    clients: Any = ("web1",),
+    servers: Any = None,
+    **client: Any,
+) -> str:
+    """Run a playbook for the clients, with a wake server that does not listen where others do; return what it said.
+
+    ``clients``: names, or variables by name. ``servers``: variables of other wake servers by name.
+    """
     wake1 = {**HERE, "powerwaked_config": {"listen": {"admin_socket": fake_server.socket}}}
-    machines = {name: {**HERE, **client} for name in clients}
-    hosts = {"wake_servers": {"hosts": {"wake1": wake1}}, "clients": {"hosts": machines}}
+    own = clients if isinstance(clients, dict) else {name: {} for name in clients}
+    machines = {name: {**HERE, **client, **variables} for name, variables in own.items()}
+    hosts = {"wake_servers": {"hosts": {"wake1": wake1, **(servers or {})}}, "clients": {"hosts": machines}}
     file = folder / "inventory.yml"
     file.write_text(json.dumps(hosts))
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_HOME": str(folder / "ansible")}
@@ -121,6 +134,30 @@ def test_with_check_who_sleeps_is_neither_woken_nor_connected_to_and_is_told(
     assert "nobody is woken, and what would change is not known of web1" in said, said
     assert "unreachable=0" in said and "failed=0" in said and "changed=0" in said, said
     assert all(order["dry_run"] for order in orders(fake_server))
+
+
+def test_a_wake_server_that_is_not_reached_when_machines_are_registered_costs_those_of_the_others_nothing(
+    fake_server: Any, tmp_path: Path, unreachable: dict[str, str]
+) -> None:
+    for name in ("web1", "web2"):
+        fake_server.add(name, lease=True)
+    said = play(
+        fake_server,
+        tmp_path,
+        "site",
+        "--check",  # without it this machine would be set up
+        "--tags=register",
+        "-e",
+        '{"powernap_serial": [2]}',
+        clients={name: {"powernap_wake_server": server} for name, server in (("web1", "wake1"), ("web2", "wake2"))},
+        servers={"wake2": unreachable},
+        powernap_config={"nap": {"virtualization": "none"}},
+    )
+    assert "failed: [web1 -> wake2] (item=wake2)" in said, said
+    for name in ("web1", "web2"):
+        assert re.search(f"{name} +: ok=[0-9]+ +changed=[0-9]+ +unreachable=0 +failed=0", said), said
+    given = said.partition("TASK [powernap.powernap.powernapd : Give the machine its key")[2]
+    assert "changed: [web1]" in given, said
 
 
 def test_who_is_not_registered_is_unreachable_as_ever(
