@@ -188,9 +188,8 @@ class Operator(Reader):
         self.are_linked(*names)
 
     def naps(self, *names: str) -> None:
-        """Have them sleep, as the wake server knows."""
-        self.lab.wait_state(list(names), "awake", 60)
-        self.are_linked(*names)
+        """Have them sleep, as the wake server knows, whatever they did before."""
+        self.is_awake(*names)
         powerwake(self.lab, f"nap {' '.join(names)}")
         self.lab.wait_state(list(names), "asleep", 60)
 
