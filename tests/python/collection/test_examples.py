@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.loader import init_plugin_loader, module_loader
 
@@ -52,10 +53,10 @@ def spec_of(name: str, patch: pytest.MonkeyPatch) -> dict[str, Any]:
     if not hasattr(module, "main"):
         return {"argument_spec": importlib.import_module(f"{package}.action.{name}").SPEC}
 
-    def show(**given: Any) -> None:
+    def show(_self: Any, **given: Any) -> None:
         raise Spec(given)
 
-    patch.setattr(module, "AnsibleModule", show)
+    patch.setattr(AnsibleModule, "__init__", show)
     with pytest.raises(Spec) as shown:
         module.main()
     found: dict[str, Any] = shown.value.args[0]
