@@ -120,6 +120,7 @@ class Stories:
         self._notes = notes
         self._running: dict[str, Story] = {}
         self._finished: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._unwritten: dict[tuple[str, float], dict[str, Any]] = {}
         columns = "host TEXT NOT NULL, started REAL NOT NULL, story TEXT NOT NULL, verdict TEXT, UNIQUE (host, started)"
         notes.add_table("wakes", columns, _IN_ALL)
 
@@ -179,7 +180,10 @@ class Stories:
         if len(self._finished) > _FINISHED:
             self._finished.popitem(last=False)
         add = "INSERT OR REPLACE INTO wakes (host, started, story) VALUES (?, ?, ?)"
-        self._notes.write(add, (story.host, story.started, json.dumps(told)))
+        key = story.host, story.started
+        self._unwritten[key] = {**told, "verdict": None}
+        written = self._notes.write(add, (*key, json.dumps(told)))
+        written.add_done_callback(lambda _written: self._unwritten.pop(key, None))
         self._notes.write(
             "DELETE FROM wakes WHERE host = ?1 AND started <= "
             "(SELECT started FROM wakes WHERE host = ?1 ORDER BY started DESC LIMIT 1 OFFSET ?2)",
@@ -197,12 +201,14 @@ class Stories:
     def forget(self, host: str) -> None:
         self._running.pop(host, None)
         self._finished.pop(host, None)
+        self._unwritten = {key: told for key, told in self._unwritten.items() if key[0] != host}
         self._notes.write("DELETE FROM wakes WHERE host = ?", (host,))
 
     def of(self, host: str) -> list[dict[str, Any]]:
         """All wakes of the host that are known, the newest first."""
         found = [self._running[host].told()] if host in self._running else []
-        return found + self._read("WHERE host = ? ORDER BY started DESC", (host,))
+        unwritten = [told for key, told in self._unwritten.items() if key[0] == host]
+        return found + _newest(unwritten, self._read("WHERE host = ? ORDER BY started DESC", (host,)))
 
     def last_of(self, host: str) -> dict[str, Any] | None:
         """The host's present or last wake."""
@@ -215,12 +221,18 @@ class Stories:
     def last(self, number: int) -> list[dict[str, Any]]:
         """The last wakes of all hosts, the newest first."""
         running = sorted(self._running.values(), key=lambda story: -story.started)[:number]
-        kept = self._read("ORDER BY rowid DESC LIMIT ?", (number,))
+        kept = _newest(list(self._unwritten.values()), self._read("ORDER BY rowid DESC LIMIT ?", (number,)))
         return ([story.told() for story in running] + kept)[:number]
 
     def _read(self, which: str, parameters: tuple[object, ...]) -> list[dict[str, Any]]:
         rows = self._notes.read(f"SELECT story, verdict FROM wakes {which}", parameters)
         return [{**json.loads(story), "verdict": verdict} for story, verdict in rows]
+
+
+def _newest(unwritten: list[dict[str, Any]], written: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those on their way to disk before those that are there. One may be both, for a moment."""
+    there = {(told["host"], told["started"]) for told in written}
+    return [told for told in reversed(unwritten) if (told["host"], told["started"]) not in there] + written
 
 
 def _asked_by(event: Event, wake_on: str) -> tuple[Visitor | str, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import ssl
 import time
 
@@ -12,8 +13,11 @@ import pytest
 from channels import REGISTRATION, linked, run, server_and_channels, until
 from fake_link_server import authority
 
-from powernap.nap.link import backoff, channel
+from powernap.nap.link import backoff, channel, posting, websocket, wire
 from powernap.nap.link.host import LinkError
+from powernap.nap.link.posting import post
+from powernap.nap.link.websocket import open_websocket
+from powernap.nap.link.wire import SPEAKS_TLS
 
 
 @pytest.fixture
@@ -230,13 +234,58 @@ def test_who_cannot_reach_the_server_ends_all_the_same_and_soon(place):
     server.start()
 
 
-def test_http_is_told_from_https(place):
+@pytest.mark.parametrize("link", ["websocket", "auto"])
+def test_http_is_told_from_https(place, link):
     server, make = place
 
     async def work():
-        made, _host = make(url=server.url.replace("https", "http"))
-        with pytest.raises(LinkError, match=r"status|closed"):
+        made, _host = make(url=server.url.replace("https", "http"), link=link)
+        with pytest.raises(LinkError, match=re.escape(SPEAKS_TLS)):
             await made.ask("asleep", REGISTRATION)
         made.close()
 
     run(work())
+
+
+def _resets(writer):
+    writer.transport.abort()
+
+
+def _closes(writer):
+    writer.close()
+
+
+def _alerts(writer):
+    writer.write(bytes.fromhex("15030300020246"))  # fatal, protocol_version
+    writer.close()
+
+
+@pytest.mark.parametrize("does", [_resets, _closes, _alerts])
+@pytest.mark.parametrize("way", [open_websocket, lambda *where: post(*where, "a word")])
+@pytest.mark.parametrize("listens", ["at once", "after it is lost"])
+def test_however_a_server_turns_http_away_the_sentence_says_what_to_look_at(does, way, listens, monkeypatch):
+    async def work():
+        async def met(reader, writer):
+            if listens == "at once":
+                await reader.read(10)
+            does(writer)
+
+        if listens != "at once":
+            real = websocket.connect
+
+            async def late(*where):
+                wire = await real(*where)
+                await until(lambda: wire._transport is None)
+                return wire
+
+            monkeypatch.setattr(websocket, "connect", late)
+            monkeypatch.setattr(posting, "connect", late)
+        server = await asyncio.start_server(met, "127.0.0.1", 0)
+        where = wire.address(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(wire.Unreachable, match=re.escape(SPEAKS_TLS)):
+            await way(where, None, 10)
+        server.close()
+        return time.monotonic() - began
+
+    assert run(work()) < 5, "it does not wait for an answer that cannot come"

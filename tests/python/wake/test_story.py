@@ -220,6 +220,29 @@ def test_while_it_wakes_the_story_so_far_is_told_and_nothing_is_kept_in_memory_a
     assert len(played(tmp_path, act)) == 1
 
 
+def test_a_wake_that_has_just_ended_is_told_before_it_is_on_the_disk_and_once_afterwards(tmp_path: Path) -> None:
+    async def act(loop: Loop) -> None:
+        stories = loop.wakes.stories
+        loop.asleep("web1", "web2")
+        for name in ("web1", "web2", "web1"):
+            loop.asleep(name)
+            loop.wake(name)  # without a turn of the event loop, in which it would be written
+        first, second = stories.of("web1")
+        assert first["result"] == second["result"] == "woken" and first["started"] > second["started"]
+        assert [told["host"] for told in stories.last(50)] == ["web1", "web2", "web1"]
+        assert stories.last(1) == [first]
+        while stories._unwritten:
+            assert len(stories.of("web1")) == 2 and len(stories.last(50)) == 3
+            await asyncio.sleep(0)
+        assert stories.of("web1") == [first, second]
+        loop.asleep("web3")
+        loop.wake("web3")
+        loop.wakes.forget("web3")
+        assert stories.of("web3") == []
+
+    assert len(played(tmp_path, act)) == 2
+
+
 def test_an_order_that_finds_the_host_awake_is_no_wake(tmp_path: Path) -> None:
     async def act(loop: Loop) -> None:
         loop.hosts["web1"] = Host("web1", macs=(WEB4.mac,), addresses=(WEB4,))

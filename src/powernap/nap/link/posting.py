@@ -68,7 +68,7 @@ async def _exchange(wire: Wire, where: Address, text: str) -> tuple[int, float, 
         if not over.done():
             over.set_exception(Unreachable(why))
 
-    wire.heard, wire.lost = heard, lost
+    wire.listen(heard, lost)
     data = text.encode()
     headers = [("Host", where.authority), ("Content-Type", "text/plain"), ("Content-Length", str(len(data)))]
     request = h11.Request(method="POST", target=PATH, headers=[*headers, ("Connection", "close")])

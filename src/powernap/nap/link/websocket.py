@@ -57,7 +57,7 @@ class WebSocket:
         self._parts: list[str] = []
         self._length = 0
         self._over = False
-        wire.heard, wire.lost = self._receive, self._ended
+        wire.listen(self._receive, self._ended)
 
     async def open(self, where: Address) -> None:
         """Raises Unreachable, Declined."""

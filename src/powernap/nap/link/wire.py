@@ -25,6 +25,10 @@ PORT = 20709
 #: The kernel finds out that the other side is gone, without waking this process: tcp(7).
 KEEPALIVE = {"TCP_KEEPIDLE": 120, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 60_000}
 CHUNK = 65536
+#: ContentType "alert" of a TLS record: RFC 8446, section 5.1. No HTTP begins so.
+ALERT = b"\x15"
+CLOSED = "the wake server closed the connection"
+SPEAKS_TLS = "does server.url begin with http:// where the wake server's listen.tls is on?"
 
 
 class Unreachable(PowernapError):
@@ -54,15 +58,16 @@ def address(url: str) -> Address:
 
 
 class Wire(asyncio.Protocol):
-    """``heard`` is called with what comes, ``lost`` once with why it ended."""
+    """One that is connected, and may be lost before anybody listens."""
 
     def __init__(self, tls: ssl.SSLObject | None, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
-        self.heard: Callable[[bytes], None] = lambda _data: None
-        self.lost: Callable[[str], None] = lambda _why: None
+        self._heard: Callable[[bytes], None] = lambda _data: None
+        self._lost: Callable[[str], None] = lambda _why: None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tls, self._incoming, self._outgoing = tls, incoming, outgoing
         self._transport: asyncio.Transport | None = None
-        self._why = "the wake server closed the connection"
+        self._answered = False
+        self._why = CLOSED
 
     # --- of asyncio
 
@@ -76,7 +81,11 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._tls is None:
-            self.heard(data)
+            if not self._answered and data[:1] == ALERT:
+                self.fail(f"it answers with TLS: {SPEAKS_TLS}")
+                return
+            self._answered = True
+            self._heard(data)
             return
         self._incoming.write(data)
         if not self.ready.done():
@@ -90,12 +99,22 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         why = _said(exc) if exc is not None else self._why
+        if self._tls is None and not self._answered and (exc is not None or self._why == CLOSED):
+            why = f"{why}, without an answer: {SPEAKS_TLS}"
+        self._why = why
         if not self.ready.done():
             self.ready.set_exception(Unreachable(why))
-        self.lost(why)
-        self.heard, self.lost = lambda _data: None, lambda _why: None
+        self._lost(why)
+        self._heard, self._lost = lambda _data: None, lambda _why: None
 
     # --- of ours
+
+    def listen(self, heard: Callable[[bytes], None], lost: Callable[[str], None]) -> None:
+        """Call ``heard`` with what comes, and ``lost`` once with why it ended: at once, where it has ended by now."""
+        if self._transport is None:
+            lost(self._why)
+        else:
+            self._heard, self._lost = heard, lost
 
     def write(self, data: bytes) -> None:
         if self._transport is None or not data:
@@ -149,7 +168,7 @@ class Wire(asyncio.Protocol):
             if not data:
                 self.close()
                 return
-            self.heard(data)
+            self._heard(data)
         self._flush()  # an answer to a change of keys
 
     def _flush(self) -> None:
