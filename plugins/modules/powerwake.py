@@ -209,8 +209,9 @@ hosts:
       type: str
     state:
       description:
-        - The state after, V(awake); in check mode the state that it would have. V(waking) with O(wait=false).
-        - With O(method=packet) V(unknown) where it cannot be seen from here whether it woke.
+        - The state after, V(awake); in check mode the state that it would have.
+        - V(waking) with O(wait=false), or V(unknown) with O(method=packet), where nobody looks whether it wakes.
+        - With O(method=packet) also V(unknown) where it cannot be seen from here whether it woke.
       type: str
     changed:
       description: Whether it was, or would be, woken.

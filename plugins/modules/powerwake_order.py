@@ -108,7 +108,8 @@ options:
     type: int
   timeout:
     description:
-      - How many seconds one machine may take.
+      - How many seconds one machine may take to wake, where it must.
+      - An order can be begun with for so many seconds, 30 at most; the machine has 15 more to say what came of it.
     type: int
     default: 120
   unknown:

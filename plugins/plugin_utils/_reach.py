@@ -12,6 +12,7 @@ import time
 
 from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.connection import ConnectionBase
 
 #: Further tries would not help, which some of these only show when they come again and again: a boot may be under way.
 HOPELESS = ("Permission denied", "Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
@@ -58,8 +59,7 @@ def wait_until_reached(action, connection, seconds, fresh, say):
     while True:
         tries += 1
         if fresh or tries > 1:
-            with contextlib.suppress(Exception):  # there may be nothing to reset, or no way to
-                connection.reset()
+            _reset(connection)
         try:
             _try(action, connection)
             return tries
@@ -71,6 +71,13 @@ def wait_until_reached(action, connection, seconds, fresh, say):
         say("try %d: %s" % (tries, said))
         time.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def _reset(connection):
+    if getattr(type(connection), "reset", None) is ConnectionBase.reset:
+        return  # which does nothing but warn that it does nothing
+    with contextlib.suppress(Exception):  # there may be nothing to reset
+        connection.reset()
 
 
 def _try(action, connection):

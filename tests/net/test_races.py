@@ -61,6 +61,13 @@ class Race:
         self.host.say("awake", {"cause": "cancelled", "slept_seconds": 0.0})
 
 
+def last_events(lan: Lan, host: Sleeper) -> str:
+    """What the wake server did with it, and how long before now, for whoever looks into a failure."""
+    now = time.time()
+    found = [each for each in lan.server.admin.get("/api/v1/events")["events"] if each["host"] == host.name]
+    return ", ".join(f"{now - each['time']:.3f} s ago {each['event']} {each['detail']}" for each in found[-30:])
+
+
 @on_each_path
 def test_after_a_hundred_races_no_neighbour_is_wrong_and_every_host_is_reached(lan: Lan, path: str) -> None:
     desk, bystander = lan.client("desk", 9), lan.client("bystander", 10)
@@ -84,7 +91,7 @@ def test_after_a_hundred_races_no_neighbour_is_wrong_and_every_host_is_reached(l
                     desk.connect(address, 80, 3)[0].close()
             except (OSError, AssertionError, PowernapError) as error:
                 return [*found, f"{host.name}, {lan.state(host.name)}: {race.story}: {error!r}"]
-        return found
+        return [f"{each}; {last_events(lan, hosts[number])}" for each in found]
 
     begun = time.monotonic()
     with ThreadPoolExecutor(HOSTS) as pool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.connection import ConnectionBase
+from ansible.utils.display import Display
 from ansible_collections.powernap.powernap.plugins.plugin_utils._reach import NotReached, wait_until_reached
 
 
@@ -35,8 +37,8 @@ class FakeConnection:
         self.resets += 1
 
 
-def reached(action, seconds=20, fresh=False):
-    said, connection = [], FakeConnection()
+def reached(action, seconds=20, fresh=False, connection=None):
+    said, connection = [], connection or FakeConnection()
     return wait_until_reached(action, connection, seconds, fresh, said.append), said, connection.resets
 
 
@@ -46,6 +48,16 @@ def test_what_works_at_once_is_not_reset():
 
 def test_what_was_open_before_a_sleep_is_of_no_use():
     assert reached(FakeAction(0), fresh=True) == (1, [], 1)
+
+
+def test_who_has_no_way_to_be_reset_is_not_warned_of(monkeypatch):
+    class Plain(FakeConnection):
+        reset = ConnectionBase.reset
+
+    warned = []
+    monkeypatch.setattr(Display, "warning", lambda self, text, *more: warned.append(text))
+    assert reached(FakeAction(0), fresh=True, connection=Plain()) == (1, [], 0)
+    assert warned == []
 
 
 def test_it_is_tried_again_until_a_shell_answers_and_each_try_is_told():
