@@ -33,6 +33,8 @@ from powernap.wake.wakes import Wakes
 
 _log = logging.getLogger(__name__)
 _FIRED_LATELY_SECONDS = 2.0
+#: In a flood that never ends time must go on, too.
+_MOST_WAITING = 1024
 _TOLD_BY = (ev.OwnerSeen, ev.Hello, ev.PortOpen)
 
 
@@ -63,7 +65,7 @@ class Engine:
         self.roster: Roster
         self.wakes = Wakes(self.segments, config, notes, clock, self._in_memory, self.tell, self.note, short_changed)
         self._doorkeeper = doorkeeper
-        self._timers = Timers(clock, lambda name: self.tell(name, ev.Tick()))
+        self._timers = Timers(clock, lambda name: self.tell(name, ev.Tick()), self._read_all)
         self._ports = PortCheck(lambda name, address, port: self.tell(name, ev.PortOpen(address, port)))
         self.released = 0
         #: Told of each change of a host's state and of what is registered for it: before and after (None: forgotten).
@@ -220,10 +222,15 @@ class Engine:
 
     # In
 
-    def _read(self, segment: Segment) -> None:
+    def _read_all(self) -> None:
+        """Before silence is judged. Where this process had to wait, the answers have waited with it."""
+        for segment in tuple(self.segments.values()):
+            self._read(segment, _MOST_WAITING)
+
+    def _read(self, segment: Segment, most: int = 0) -> None:
         self.log.gathers = True
         try:
-            for received in segment.receive():
+            for received in segment.receive(most):
                 for name, event in meaning(received, self.roster):
                     self._hear(name, event)
         except RegistryError as error:

@@ -65,14 +65,14 @@ class Segment:
 
     # In
 
-    def receive(self) -> Iterator[Received]:
-        """What waits, at most one batch, each frame as soon as it is read. One that makes no sense is counted.
+    def receive(self, most: int = 0) -> Iterator[Received]:
+        """What waits, each frame as soon as it is read: so many at most, or a batch (0). One of no sense is counted.
 
         To find out that none waits behind a frame costs as much as the frame: the event loop tells, too.
         """
         now = time.monotonic()
         alone, self._received_at = now - self._received_at > _ALONE_SECONDS, now
-        for _turn in range(1 if alone else _BATCH):
+        for _turn in range(most or (1 if alone else _BATCH)):
             try:
                 captured = self._raw.receive()
             except OSError as error:

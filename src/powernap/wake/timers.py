@@ -17,12 +17,17 @@ LATE_SECONDS = 0.025
 class Timers:
     """`due(name)` is called once a host's deadline has passed; a deadline set anew replaces the one before.
 
+    `first()` is called before: what it learns may set deadlines anew. Who has slept over a deadline knows nothing of
+    the time until then.
     Deadlines that may be late are met together: to wake a process up, its caches cold, costs more than what it does.
     """
 
-    def __init__(self, clock: Callable[[], float], due: Callable[[str], None]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], due: Callable[[str], None], first: Callable[[], None] = lambda: None
+    ) -> None:
         self._clock = clock
         self._due = due
+        self._first = first
         self._deadlines: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         self._handle: asyncio.TimerHandle | None = None
@@ -63,6 +68,16 @@ class Timers:
         self._handle = None
         self._firing = True
         now = self._clock()
+        try:
+            try:
+                self._first()
+            finally:
+                self._meet(now)
+        finally:
+            self._firing = False
+            self._arm()
+
+    def _meet(self, now: float) -> None:
         names: list[str] = []
         # A few at a time: requests and frames are not to wait for a whole crowd that goes to sleep at once.
         while self._heap and self._heap[0][0] <= now and len(names) < _AT_ONCE:
@@ -70,9 +85,5 @@ class Timers:
             if self._deadlines.get(name) == deadline:
                 del self._deadlines[name]
                 names.append(name)
-        try:
-            for name in names:
-                self._due(name)
-        finally:
-            self._firing = False
-            self._arm()
+        for name in names:
+            self._due(name)

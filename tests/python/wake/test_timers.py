@@ -83,3 +83,39 @@ def test_deadlines_that_may_be_late_are_met_together_and_none_is_early() -> None
     assert all(at >= 0.001 * int(name) for name, at in met)
     turns = [round(at, 2) for _name, at in met]
     assert len(set(turns)) <= 3, "they fall on one multiple of 0.2 s, or on two"
+
+
+def test_what_is_learnt_first_may_put_off_what_would_be_due() -> None:
+    called: list[str] = []
+
+    async def body() -> None:
+        def first() -> None:
+            called.append("first")
+            timers.set("answered", time.monotonic() + 5)
+
+        timers = Timers(time.monotonic, called.append, first)
+        timers.set("answered", time.monotonic() + 0.02)
+        timers.set("silent", time.monotonic() + 0.02)
+        await asyncio.sleep(0.1)
+        timers.close()
+
+    asyncio.run(body())
+    assert called == ["first", "silent"]
+
+
+def test_a_fault_in_what_is_learnt_first_does_not_stop_the_time() -> None:
+    called: list[str] = []
+
+    async def body() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, found: called.append(str(found["exception"])))
+
+        def first() -> None:
+            raise ValueError("a defect")
+
+        timers = Timers(time.monotonic, called.append, first)
+        timers.set("a", time.monotonic() + 0.01)
+        await asyncio.sleep(0.05)
+        timers.close()
+
+    asyncio.run(body())
+    assert called == ["a", "a defect"]
