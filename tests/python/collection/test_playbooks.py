@@ -30,7 +30,7 @@ def fake_server() -> Iterator[Any]:
 def play(
     fake_server: Any,
     folder: Path,
-    playbook: str,
+    playbook: str | Path,
     *options: str,
     clients: Any = ("web1",),
     servers: Any = None,
@@ -38,6 +38,7 @@ def play(
 ) -> str:
     """Run a playbook for the clients, with a wake server that does not listen where others do; return what it said.
 
+    ``playbook``: of the collection by name, or a file.
     ``clients``: names, or variables by name. ``servers``: variables of other wake servers by name.
     """
     wake1 = {**HERE, "powerwaked_config": {"listen": {"admin_socket": fake_server.socket}}}
@@ -49,7 +50,8 @@ def play(
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_HOME": str(folder / "ansible")}
     for name in [name for name in environment if name.startswith("POWERWAKE_")]:
         del environment[name]
-    command = [PLAYBOOK, f"powernap.powernap.{playbook}", "-i", file, "--limit", "clients", *options]
+    named = f"powernap.powernap.{playbook}" if isinstance(playbook, str) else playbook
+    command = [PLAYBOOK, named, "-i", file, "--limit", "clients", *options]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False)
     return done.stdout + done.stderr
 
@@ -158,6 +160,33 @@ def test_a_wake_server_that_is_not_reached_when_machines_are_registered_costs_th
         assert re.search(f"{name} +: ok=[0-9]+ +changed=[0-9]+ +unreachable=0 +failed=0", said), said
     given = said.partition("TASK [powernap.powernap.powernapd : Give the machine its key")[2]
     assert "changed: [web1]" in given, said
+
+
+def test_a_wake_server_that_is_not_reached_for_canaries_is_told_and_costs_those_of_the_others_nothing(
+    fake_server: Any, tmp_path: Path, unreachable: dict[str, str]
+) -> None:
+    fake_server.add("web1")
+    canaries = tmp_path / "canaries.yml"
+    known = {
+        "__powernap_servers": ["wake1", "wake2"],
+        "__powernap_sockets": {"wake1": fake_server.socket},
+        "__powernap_hosts": {name: name for name in ("web1", "web2")},
+        "__powernap_batch": ["web1", "web2"],
+        "__powernap_kinds": ["rack1", "rack2"],
+    }
+    proven = {"ansible.builtin.import_tasks": str(ROOT / "playbooks/tasks/canary.yml")}
+    told = {"ansible.builtin.debug": {"msg": "told: {{ inventory_hostname }} {{ __powernap_problem }}"}}
+    plays = [
+        {"hosts": "clients", "gather_facts": False, "vars": known, "tasks": [proven]},
+        {"hosts": "__powernap_problems", "gather_facts": False, "tasks": [told]},
+    ]
+    canaries.write_text(json.dumps(plays))
+    said = play(fake_server, tmp_path, canaries, clients=["web1", "web2"], servers={"wake2": unreachable})
+    assert said.count("told: ") == 1, said
+    assert "told: web1 is set up, but wake2 could not have one machine of each kind prove that it wakes: " in said, said
+    assert "nobody is let in" in said.partition("told: ")[2], said
+    assert "unreachable=0" in said and "failed=0" in said, said
+    assert ("GET", "/api/v1/hosts/web1") in [call[:2] for call in fake_server.calls], "wake1 was asked"
 
 
 def test_who_is_not_registered_is_unreachable_as_ever(
