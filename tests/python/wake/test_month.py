@@ -117,7 +117,12 @@ class FakeSegment:
 
     def __init__(self, interface: Interface, path: object) -> None:
         self.interface = interface
+        self.waiting: list[Received] = []
         self._ends = os.pipe()
+
+    def receive(self, most: int = 0) -> list[Received]:
+        received, self.waiting = self.waiting, []
+        return received
 
     def fileno(self) -> int:
         return self._ends[0]
@@ -198,7 +203,7 @@ class World:
         frame = parse(raw.ljust(60, b"\0"))
         segment = service.engine.segments.get("eth0")
         if segment is not None:
-            segment.receive = lambda: iter([Received("eth0", frame, raw)])
+            segment.waiting.append(Received("eth0", frame, raw))
             service.engine._read(segment)
 
     # The machines
